@@ -1,0 +1,90 @@
+"""Settings: frozen pydantic models that refuse unknown names; YAML in, resolved YAML out."""
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from wsikd.errors import ConfigError
+
+
+class Settings(BaseModel):
+    """Base of all settings: immutable, closed, declared beside the code that uses them.
+
+    Examples
+    --------
+    >>> class Example(Settings):
+    ...     epochs: int = 3
+    >>> Example(epochs=5).model_copy(update={"epochs": 7}).epochs
+    7
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+SettingsType = TypeVar("SettingsType", bound=Settings)
+
+
+def load(path: Path, kind: type[SettingsType]) -> SettingsType:
+    """Read settings from a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is no YAML mapping or a setting breaks its rule; the message is one line.
+    """
+    values = load_yaml(path)
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from None
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file whose top level is a mapping; an empty file is an empty mapping."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigError(f"{path}: must be YAML; {reason}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: must hold a mapping of settings, got {type(values).__name__}")
+    return values
+
+
+def save(settings: Settings, path: Path) -> None:
+    """Write the resolved settings, defaults included, as YAML."""
+    text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def explain(error: ValidationError) -> str:
+    """Shorten pydantic's report to one line: subject, rule, value; the first problem found.
+
+    Examples
+    --------
+    >>> class Example(Settings):
+    ...     epochs: int = 3
+    >>> try:
+    ...     Example(epochs="many")
+    ... except ValidationError as problem:
+    ...     explain(problem)
+    "Example.epochs must be a valid integer, unable to parse string as an integer, got 'many'"
+    """
+    first = error.errors(include_url=False)[0]
+    subject = ".".join([error.title, *(str(part) for part in first["loc"])])
+    if first["type"] == "extra_forbidden":
+        return f"{subject} is unknown; leave it out or correct its name"
+    if first["type"] == "missing":
+        return f"{subject} is required"
+    if first["type"] == "value_error":
+        return f"{subject}: {first['ctx']['error']}"
+    rule = first["msg"].removeprefix("Input should be ")
+    rule = rule.replace("greater than or equal to", "at least").replace("greater than", "above")
+    rule = rule.replace("less than or equal to", "at most").replace("less than", "below")
+    return f"{subject} must be {rule}, got {first['input']!r}"

@@ -1,0 +1,95 @@
+"""Errors that wsikd raises on purpose: one line the user can act on, and an exit status each.
+
+Messages read *subject + rule + value; remedy*, in lower case and without a full stop. Anything that
+is not a `WsikdError` is a bug and keeps its traceback.
+"""
+
+
+class WsikdError(Exception):
+    """Base of all errors a user can act on."""
+
+    exit_status = 4
+
+
+class ConfigError(WsikdError, ValueError):
+    """A setting or an option breaks its rule."""
+
+    exit_status = 2
+
+
+class ManifestError(WsikdError, ValueError):
+    """The table of slides, patients, labels and splits breaks a rule."""
+
+    exit_status = 2
+
+
+class SlideError(WsikdError):
+    """A slide cannot be read or used."""
+
+
+class MissingResolutionError(SlideError):
+    """Nothing says how many µm a pixel of the slide is."""
+
+
+class RegionError(SlideError, IndexError):
+    """A level or a rectangle that the slide does not have was asked for."""
+
+
+class NotBrightfieldError(SlideError):
+    """The slide has a dark background, so it is not a brightfield image."""
+
+
+class NoTissueError(SlideError):
+    """No piece of tissue was found on the slide."""
+
+
+class StoreError(WsikdError):
+    """The region store lacks something or cannot be read."""
+
+
+class CheckpointError(WsikdError):
+    """A run's model or training state is missing or does not fit."""
+
+
+class NothingUsableError(WsikdError):
+    """There is nothing left to work on."""
+
+
+class SomeSlidesFailedError(WsikdError):
+    """The batch finished, and some of its slides failed."""
+
+    exit_status = 3
+
+
+class LeakageError(WsikdError):
+    """A patient or a slide is in more than one split."""
+
+    exit_status = 5
+
+
+class ResumeError(WsikdError):
+    """Finished or half-finished work was made with other settings or inputs."""
+
+    exit_status = 5
+
+
+class BusyError(WsikdError):
+    """Another process holds what is needed; trying again later can succeed."""
+
+    exit_status = 75
+
+
+class StoppedError(WsikdError):
+    """A signal ended the work after a clean checkpoint.
+
+    Parameters
+    ----------
+    message : str
+        What was saved and how to go on.
+    signal_number : int
+        The exit status is 128 plus this number.
+    """
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_status = 128 + signal_number

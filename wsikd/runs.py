@@ -1,0 +1,293 @@
+"""The folder of one run: resolved settings, provenance, log, model, predictions.
+
+`runs/<name>/` is the waist between learning and numbers; docs/formats.md describes it. Only this
+module knows its file names.
+"""
+
+import json
+import platform
+import re
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import pandas as pd
+from pydantic import Field, ValidationError
+
+from wsikd.config import Settings, explain, load_yaml, save
+from wsikd.errors import CheckpointError, ResumeError
+from wsikd.files import replacing, write_json
+from wsikd.geometry import format_magnification
+
+FORMAT = "wsikd-run"
+FORMAT_VERSION = 1
+METHODS = ("teacher", "baseline", "student", "finetuned", "control")
+PREDICTION_COLUMNS = (
+    "slide_id",
+    "patient_id",
+    "region_id",
+    "split",
+    "label",
+    "width",
+    "height",
+    "gmacs",
+)
+_PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
+
+Checkpoint = Literal["best", "last"]
+
+
+class Provenance(Settings):
+    """What made a run: `run.json`."""
+
+    format: Literal["wsikd-run"] = "wsikd-run"
+    version: Literal[1] = 1
+    name: str
+    method: Literal["teacher", "baseline", "student", "finetuned", "control"]
+    magnification: float | None = Field(None, description="of the pixels the model reads")
+    fold: int | None = None
+    seed: int = 0
+    classes: tuple[str, ...] = Field(description="in the order of p_0, p_1, ...")
+    status: Literal["running", "complete"] = "running"
+    inputs: dict[str, str] = Field(default_factory=dict, description="fingerprints of the inputs")
+    versions: dict[str, str] = Field(default_factory=dict)
+    device: str = "cpu"
+    started: str = ""
+    finished: str | None = None
+    seconds: float | None = None
+
+
+class RunFolder:
+    """Reads and writes the folder of one run.
+
+    Parameters
+    ----------
+    path : Path
+        The folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def name(self) -> str:
+        """Name of the run, such as "student-1.25x-fold0"."""
+        return self.path.name
+
+    @property
+    def settings_path(self) -> Path:
+        return self.path / "settings.yaml"
+
+    @property
+    def state_path(self) -> Path:
+        """Folder of the training state: optimizer, position, random numbers."""
+        return self.path / "state"
+
+    @property
+    def metrics_path(self) -> Path:
+        return self.path / "metrics.json"
+
+    def model_path(self, checkpoint: Checkpoint = "best") -> Path:
+        """Give the weights of the best validation loss, or of the last epoch."""
+        return self.path / f"model{_suffix(checkpoint)}.safetensors"
+
+    def predictions_path(self, checkpoint: Checkpoint = "best") -> Path:
+        return self.path / f"predictions{_suffix(checkpoint)}.csv"
+
+    def start(self, settings: Settings, provenance: Provenance) -> Self:
+        """Create the folder, or take up one that was made with the same settings and inputs.
+
+        Raises
+        ------
+        ResumeError
+            If the folder exists and was made with others; the message names the first difference.
+        """
+        if self.exists():
+            self._refuse_other(settings, provenance)
+            return self
+        self.path.mkdir(parents=True, exist_ok=True)
+        with replacing(self.settings_path) as temporary:
+            save(settings, temporary)
+        fresh = {"versions": _versions(), "started": _now()}
+        self.write_provenance(provenance.model_copy(update=fresh))
+        return self
+
+    def exists(self) -> bool:
+        """Say whether the run was started."""
+        return (self.path / "run.json").exists()
+
+    def is_complete(self) -> bool:
+        """Say whether the run was finished."""
+        return self.exists() and self.read_provenance().status == "complete"
+
+    def finish(self, *, seconds: float) -> None:
+        """Mark the run as complete."""
+        update = {"status": "complete", "finished": _now(), "seconds": seconds}
+        self.write_provenance(self.read_provenance().model_copy(update=update))
+
+    def read_provenance(self) -> Provenance:
+        """Read `run.json`.
+
+        Raises
+        ------
+        CheckpointError
+            If it is missing, damaged or of another format version.
+        """
+        path = self.path / "run.json"
+        values = _read_json(path)
+        found = (values.get("format"), values.get("version"))
+        if found != (FORMAT, FORMAT_VERSION):
+            raise CheckpointError(
+                f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
+                f"found {found[0]} version {found[1]}"
+            )
+        try:
+            return Provenance(**values)
+        except ValidationError as error:
+            raise CheckpointError(f"{path}: {explain(error)}") from None
+
+    def write_provenance(self, provenance: Provenance) -> None:
+        write_json(self.path / "run.json", provenance.model_dump(mode="json"))
+
+    def read_settings(self) -> dict[str, Any]:
+        """Read the resolved settings the run was started with."""
+        return load_yaml(self.settings_path)
+
+    def log(self, entry: dict[str, Any]) -> None:
+        """Append one line to `log.jsonl`: epoch, steps, named losses of train and val, seconds."""
+        line = json.dumps(entry, ensure_ascii=False)
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+    def read_log(self) -> list[dict[str, Any]]:
+        """Read `log.jsonl`; of an epoch that was redone after a stop the last line counts."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return []
+        lines = path.read_text(encoding="utf-8").splitlines()
+        entries = [json.loads(line) for line in lines if line.endswith("}")]
+        return list({entry["epoch"]: entry for entry in entries}.values())
+
+    def write_predictions(self, table: pd.DataFrame, checkpoint: Checkpoint = "best") -> None:
+        """Write one row per region: `PREDICTION_COLUMNS`, then p_0, p_1, ... in class order."""
+        missing = [name for name in PREDICTION_COLUMNS if name not in table.columns]
+        assert not missing, missing
+        with replacing(self.predictions_path(checkpoint)) as temporary:
+            table.to_csv(temporary, index=False)
+
+    def read_predictions(self, checkpoint: Checkpoint = "best") -> pd.DataFrame:
+        """Read the predictions, ids as text.
+
+        Raises
+        ------
+        CheckpointError
+            If there are none yet.
+        """
+        path = self.predictions_path(checkpoint)
+        if not path.exists():
+            raise CheckpointError(f"{path}: no predictions; finish the run {self.name} first")
+        text = dict.fromkeys(("slide_id", "patient_id", "region_id", "split", "label"), str)
+        return pd.read_csv(path, dtype=text, keep_default_na=False)
+
+    def write_metrics(self, metrics: dict[str, Any]) -> None:
+        write_json(self.metrics_path, metrics)
+
+    def read_metrics(self) -> dict[str, Any] | None:
+        """Read `metrics.json`, or None before `wsikd evaluate`."""
+        return _read_json(self.metrics_path) if self.metrics_path.exists() else None
+
+    def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
+        remedy = "remove the folder to start anew, or name another run with --name"
+        old, new = self.read_settings(), settings.model_dump(mode="json")
+        for key in sorted(old.keys() | new.keys()):
+            if old.get(key) != new.get(key):
+                raise ResumeError(
+                    f"{self.path}: was started with {key} {old.get(key)!r}, "
+                    f"now asked for {new.get(key)!r}; {remedy}"
+                )
+        before = self.read_provenance()
+        for key in sorted(before.inputs.keys() | provenance.inputs.keys()):
+            if before.inputs.get(key) != provenance.inputs.get(key):
+                raise ResumeError(f"{self.path}: {key} changed since it was started; {remedy}")
+
+
+def run_name(
+    method: str, magnification: float | None = None, fold: int | None = None, seed: int = 0
+) -> str:
+    """Name a run: `<method>-<mag>x[-fold<k>][-seed<s>]`, seed 0 unsaid.
+
+    Examples
+    --------
+    >>> run_name("student", 1.25, fold=0, seed=1)
+    'student-1.25x-fold0-seed1'
+    >>> run_name("teacher", 10.0)
+    'teacher-10x'
+    """
+    parts = [method]
+    if magnification is not None:
+        parts.append(format_magnification(magnification))
+    if fold is not None:
+        parts.append(f"fold{fold}")
+    if seed != 0:
+        parts.append(f"seed{seed}")
+    return "-".join(parts)
+
+
+def pooled_name(name: str) -> str:
+    """Name the runs of all folds together: the name without its fold.
+
+    Examples
+    --------
+    >>> pooled_name("student-1.25x-fold0-seed1")
+    'student-1.25x-seed1'
+    """
+    return re.sub(r"-fold\d+", "", name)
+
+
+def find_runs(folder: Path) -> list[RunFolder]:
+    """List the runs below `runs/`, by name."""
+    return [RunFolder(path.parent) for path in sorted(folder.glob("*/run.json"))]
+
+
+def probability_columns(classes: Iterable[str]) -> list[str]:
+    """Name the columns of the class probabilities.
+
+    Examples
+    --------
+    >>> probability_columns(["normal", "sprue"])
+    ['p_0', 'p_1']
+    """
+    return [f"p_{index}" for index, _ in enumerate(classes)]
+
+
+def _suffix(checkpoint: Checkpoint) -> str:
+    return "" if checkpoint == "best" else f"-{checkpoint}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: must be JSON; {error}") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: must hold a mapping, got {type(values).__name__}")
+    return values
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": sys.platform}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _now() -> str:
+    return datetime.now(UTC).astimezone().isoformat(timespec="seconds")

@@ -1,0 +1,125 @@
+"""What a slide reader is: the one interface behind which the slide libraries stand."""
+
+import abc
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsikd.errors import RegionError
+from wsikd.geometry import Mpp, Region, Size
+
+Pixels = NDArray[np.uint8]
+
+
+class SlideReader(abc.ABC):
+    """Reads pixels of one open slide.
+
+    Attributes
+    ----------
+    name : str
+        Key of the reader in `READERS` and value of `--reader`.
+    path : Path
+        The slide's file, or the folder of a DICOM series.
+    format : str
+        What the file is, such as "aperio" or "generic-tiff".
+    version : str
+        The library behind the reader with its version, such as "openslide 4.0.1".
+    level_sizes : tuple of Size
+        Size of each level in its own pixels, level 0 the largest.
+    stated_mpp : Mpp or None
+        µm per level-0 pixel as the file states it, unjudged; None if it states none.
+    objective_power : float or None
+        The scanner's objective as the file states it; None if it states none.
+    tile_size : Size
+        Size of the compressed blocks of level 0; reading along their borders decodes each once.
+    """
+
+    name: ClassVar[str]
+    path: Path
+    format: str
+    version: str
+    level_sizes: tuple[Size, ...]
+    stated_mpp: Mpp | None
+    objective_power: float | None
+    tile_size: Size
+
+    @property
+    def size(self) -> Size:
+        """Size of level 0 in pixels."""
+        return self.level_sizes[0]
+
+    @property
+    def level_downsamples(self) -> tuple[tuple[float, float], ...]:
+        """Level-0 pixels per level pixel, along x and y, from the true sizes: never rounded."""
+        return tuple(
+            (self.size.width / level.width, self.size.height / level.height)
+            for level in self.level_sizes
+        )
+
+    def read(self, region: Region, *, level: int = 0) -> Pixels:
+        """Read a rectangle of one level.
+
+        Parameters
+        ----------
+        region : Region
+            Top left corner in the level-0 frame, size in pixels of `level`.
+        level : int
+            Level to read from.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 3)
+            RGB, with transparency composited on white.
+
+        Raises
+        ------
+        RegionError
+            If the level does not exist or the rectangle leaves the slide.
+        SlideError
+            If the file's data cannot be decoded.
+        """
+        self._check(region, level)
+        pixels = self._read(region, level)
+        assert pixels.shape == (region.size.height, region.size.width, 3)
+        return pixels
+
+    @abc.abstractmethod
+    def _read(self, region: Region, level: int) -> Pixels:
+        """Read a rectangle that is known to exist."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let the file go; reading after it is an error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self, region: Region, level: int) -> None:
+        if not 0 <= level < len(self.level_sizes):
+            raise RegionError(
+                f"{self.path}: level {level} asked of a slide with {len(self.level_sizes)}"
+            )
+        down_x, down_y = self.level_downsamples[level]
+        right = region.x / down_x + region.size.width
+        bottom = region.y / down_y + region.size.height
+        limit = self.level_sizes[level]
+        # one pixel of slack above level 0: a level-0 corner rarely falls on a whole level pixel
+        slack = 0 if level == 0 else 1
+        inside = region.x >= 0 and region.y >= 0 and min(region.size) > 0
+        if not (inside and right <= limit.width + slack and bottom <= limit.height + slack):
+            raise RegionError(
+                f"{self.path}: region x={region.x} y={region.y} "
+                f"size={region.size.width}x{region.size.height} at level {level} "
+                f"leaves the slide of {self.size.width}x{self.size.height}"
+            )

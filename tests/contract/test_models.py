@@ -1,0 +1,56 @@
+"""What every network of `MODELS` keeps."""
+
+import pytest
+import torch
+
+from wsikd.models import MODELS, build_model
+
+# 18 and 34: torchvision's published counts for 1000 classes, whose batch norm has as many weights
+PARAMETERS = {
+    ("resnet10w32", 3): 1_231_011,
+    ("resnet10w32", 5): 1_231_525,
+    ("resnet18", 1000): 11_689_512,
+    ("resnet34", 1000): 21_797_672,
+    ("resnet50", 1000): 25_557_032,
+}
+
+
+@pytest.mark.parametrize(("name", "class_count"), PARAMETERS)
+def test_has_the_published_number_of_parameters(name, class_count):
+    model = build_model(name, class_count)
+    assert sum(tensor.numel() for tensor in model.parameters()) == PARAMETERS[name, class_count]
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def model(request):
+    torch.manual_seed(0)
+    return build_model(request.param, 3)
+
+
+class TestEveryModel:
+    def test_gives_a_map_of_a_thirty_second_rounded_up_and_the_logits(self, model):
+        seen = model(torch.rand(2, 3, 65, 160))
+        assert seen.feature_map.shape == (2, model.fc.in_features, 3, 5)
+        assert seen.logits.shape == (2, 3)
+
+    def test_gives_a_map_that_is_nowhere_negative(self, model):
+        assert (model(torch.randn(1, 3, 64, 64)).feature_map >= 0).all()
+
+    @pytest.mark.parametrize("size", [(1, 1), (1, 9), (4, 4), (31, 5)])
+    def test_takes_an_image_of_any_size_and_learns_from_it(self, model, size):
+        seen = model(torch.rand(1, 3, *size))
+        assert seen.feature_map.shape[-2:] == (1, 1)
+        model.zero_grad()
+        seen.logits.sum().backward()
+        assert all(tensor.grad.isfinite().all() for tensor in model.parameters())
+
+    def test_sees_an_image_alike_alone_and_in_a_batch(self, model):
+        images = torch.rand(3, 3, 48, 40)
+        together = model(images).logits
+        alone = torch.cat([model(image[None]).logits for image in images])
+        torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+    def test_is_not_changed_by_being_in_training_mode(self, model):
+        image = torch.rand(1, 3, 40, 40)
+        trained = model.train()(image).logits
+        assert torch.equal(trained, model.eval()(image).logits)

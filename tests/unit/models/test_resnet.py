@@ -1,0 +1,57 @@
+import pytest
+import torch
+from torch import nn
+
+from wsikd.errors import ConfigError
+from wsikd.models import build_model
+
+BASIC_BLOCK = ["conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight", "bn2.bias"]
+SHORTCUT = ["downsample.0.weight", "downsample.1.weight", "downsample.1.bias"]
+
+
+def test_names_its_parameters_as_torchvision_does():
+    expected = ["conv1.weight", "bn1.weight", "bn1.bias"]
+    expected += [f"layer1.0.{name}" for name in BASIC_BLOCK]
+    for stage in (2, 3, 4):
+        expected += [f"layer{stage}.0.{name}" for name in BASIC_BLOCK + SHORTCUT]
+    expected += ["fc.weight", "fc.bias"]
+    assert list(build_model("resnet10w32", 3).state_dict()) == expected
+
+
+def test_names_the_parameters_of_a_bottleneck_as_torchvision_does():
+    names = build_model("resnet50", 3).state_dict().keys()
+    third = ["conv3.weight", "bn3.weight", "bn3.bias"]
+    assert {f"layer1.0.{name}" for name in BASIC_BLOCK + third + SHORTCUT} <= names
+    assert "layer1.1.downsample.0.weight" not in names
+
+
+def test_starts_convolutions_from_he_normal_fan_out():
+    torch.manual_seed(0)
+    weight = build_model("resnet18", 2).layer4[1].conv2.weight
+    assert weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.01)
+    assert weight.mean().item() == pytest.approx(0, abs=1e-4)
+
+
+def test_normalises_in_32_groups_everywhere():
+    model = build_model("resnet10w32", 3)
+    norms = [module for module in model.modules() if isinstance(module, nn.GroupNorm)]
+    # stem, two in each of four blocks, three shortcuts
+    assert [norm.num_groups for norm in norms] == [32] * 12
+    assert not [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+
+
+def test_pools_the_map_that_it_returns_into_the_logits():
+    model = build_model("resnet10w32", 3)
+    seen = model(torch.rand(2, 3, 70, 50))
+    by_hand = torch.stack([image.flatten(1).mean(1) for image in seen.feature_map])
+    torch.testing.assert_close(seen.logits, by_hand @ model.fc.weight.T + model.fc.bias)
+
+
+def test_refuses_an_unknown_name():
+    with pytest.raises(ConfigError, match="model 'vgg' is unknown; choose one of resnet10w32"):
+        build_model("vgg", 3)
+
+
+def test_refuses_a_model_without_classes():
+    with pytest.raises(ConfigError, match="class_count must be at least 1, got 0"):
+        build_model("resnet18", 0)

@@ -1,0 +1,170 @@
+"""Residual networks with group normalisation, under torchvision's parameter names."""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsikd.errors import ConfigError
+from wsikd.models.groupnorm import GroupNorm
+
+
+class Seen(NamedTuple):
+    """What a network gives for a batch.
+
+    Attributes
+    ----------
+    feature_map : Tensor, shape (B, C, H, W)
+        Output of the last stage after its ReLU, so never negative; 1/32 of the image's sides.
+    logits : Tensor, shape (B, K)
+        Scores of the classes before the softmax.
+    """
+
+    feature_map: Tensor
+    logits: Tensor
+
+
+class BasicBlock(nn.Module):
+    """Two 3 x 3 convolutions beside a shortcut [1]_.
+
+    References
+    ----------
+    .. [1] He, Zhang, Ren, Sun. "Deep Residual Learning for Image Recognition". 2015.
+           arXiv:1512.03385.
+    """
+
+    expansion = 1
+
+    def __init__(self, channels_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, padding=1, bias=False)
+        self.bn1 = GroupNorm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = GroupNorm(width)
+        self.downsample = _shortcut(channels_in, width, stride)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, channels_in, H, W) to (B, width, H / stride, W / stride), rounded up."""
+        residual = F.relu(self.bn1(self.conv1(image)))
+        residual = self.bn2(self.conv2(residual))
+        return F.relu(residual + self.downsample(image))
+
+
+class Bottleneck(nn.Module):
+    """A 3 x 3 convolution between two of 1 x 1 that narrow and widen, beside a shortcut."""
+
+    expansion = 4
+
+    def __init__(self, channels_in: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.bn1 = GroupNorm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = GroupNorm(width)
+        self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
+        self.bn3 = GroupNorm(width * self.expansion)
+        self.downsample = _shortcut(channels_in, width * self.expansion, stride)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (B, channels_in, H, W) to (B, 4 width, H / stride, W / stride), rounded up."""
+        residual = F.relu(self.bn1(self.conv1(image)))
+        residual = F.relu(self.bn2(self.conv2(residual)))
+        residual = self.bn3(self.conv3(residual))
+        return F.relu(residual + self.downsample(image))
+
+
+class Layout(NamedTuple):
+    """Kind of block, blocks in each of the four stages, and the stages' widths."""
+
+    block: type[BasicBlock] | type[Bottleneck]
+    depths: tuple[int, int, int, int]
+    widths: tuple[int, int, int, int]
+
+
+MODELS: dict[str, Layout] = {
+    "resnet10w32": Layout(BasicBlock, (1, 1, 1, 1), (32, 64, 128, 256)),
+    "resnet18": Layout(BasicBlock, (2, 2, 2, 2), (64, 128, 256, 512)),
+    "resnet34": Layout(BasicBlock, (3, 4, 6, 3), (64, 128, 256, 512)),
+    "resnet50": Layout(Bottleneck, (3, 4, 6, 3), (64, 128, 256, 512)),
+}
+
+
+class ResNet(nn.Module):
+    """A residual network for standardised RGB images of any size.
+
+    Parameters
+    ----------
+    layout : Layout
+        Depth and widths; the stem is as wide as the first stage.
+    class_count : int
+        Number of logits.
+
+    Notes
+    -----
+    Resolution-based distillation [1]_ uses `resnet10w32`, in the layout of its published code.
+    Convolutions start from He's normal distribution (fan out), the linear layer from PyTorch's
+    default.
+
+    References
+    ----------
+    .. [1] DiPalma, Suriawinata, Tafe, Torresani, Hassanpour. "Resolution-Based Distillation for
+           Efficient Histology Image Classification". 2021. arXiv:2101.04170.
+    """
+
+    def __init__(self, layout: Layout, class_count: int) -> None:
+        super().__init__()
+        stem, second, third, fourth = layout.widths
+        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        self.bn1 = GroupNorm(stem)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        expansion = layout.block.expansion
+        self.layer1 = _stage(layout, 0, channels_in=stem)
+        self.layer2 = _stage(layout, 1, channels_in=stem * expansion)
+        self.layer3 = _stage(layout, 2, channels_in=second * expansion)
+        self.layer4 = _stage(layout, 3, channels_in=third * expansion)
+        self.fc = nn.Linear(fourth * expansion, class_count)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, image: Tensor) -> Seen:
+        """Read a batch of images, float of shape (B, 3, H, W), H and W at least 1."""
+        image = self.maxpool(F.relu(self.bn1(self.conv1(image))))
+        feature_map = self.layer4(self.layer3(self.layer2(self.layer1(image))))
+        # the plain mean has a deterministic backward on CUDA, adaptive_avg_pool2d has not
+        return Seen(feature_map, self.fc(feature_map.mean((2, 3))))
+
+
+def build_model(name: str, class_count: int) -> ResNet:
+    """Build a network with random weights, drawn from PyTorch's global generator.
+
+    Raises
+    ------
+    ConfigError
+        If the name is not in `MODELS` or `class_count` is below 1.
+
+    Examples
+    --------
+    >>> sum(parameter.numel() for parameter in build_model("resnet10w32", 3).parameters())
+    1231011
+    """
+    if name not in MODELS:
+        raise ConfigError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
+    if class_count < 1:
+        raise ConfigError(f"class_count must be at least 1, got {class_count}")
+    return ResNet(MODELS[name], class_count)
+
+
+def _stage(layout: Layout, index: int, *, channels_in: int) -> nn.Sequential:
+    width = layout.widths[index]
+    first = layout.block(channels_in, width, stride=1 if index == 0 else 2)
+    channels = width * layout.block.expansion
+    rest = (layout.block(channels, width, stride=1) for _ in range(1, layout.depths[index]))
+    return nn.Sequential(first, *rest)
+
+
+def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
+    if stride == 1 and channels_in == channels_out:
+        return nn.Sequential()  # the identity
+    convolution = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+    return nn.Sequential(convolution, GroupNorm(channels_out))

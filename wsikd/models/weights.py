@@ -1,0 +1,116 @@
+"""A model on disk: its tensors in safetensors, and a description of what it reads beside them."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from wsikd.config import Settings, explain
+from wsikd.errors import CheckpointError, ConfigError
+from wsikd.files import replacing, write_json
+from wsikd.models.resnet import ResNet, build_model
+
+FORMAT = "wsikd-model"
+FORMAT_VERSION = 1
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ModelDescription(Settings):
+    """What a model is and which pixels it reads: `model.json`."""
+
+    format: Literal["wsikd-model"] = "wsikd-model"
+    version: Literal[1] = 1
+    architecture: str = Field(description="key of MODELS")
+    classes: tuple[str, ...] = Field(min_length=1, description="in the order of the logits")
+    magnification: Positive = Field(description="nominal, of the pixels it reads")
+    mpp: Positive = Field(description="µm per pixel of the pixels it reads")
+    mean: tuple[float, float, float] = Field(description="of red, green, blue, in 0 to 1")
+    std: tuple[Positive, Positive, Positive] = Field(description="of red, green, blue, in 0 to 1")
+
+
+def save_model(model: ResNet, description: ModelDescription, path: Path) -> None:
+    """Write a model atomically: the weights to `path`, then its description beside them.
+
+    Parameters
+    ----------
+    model : ResNet
+        On any device.
+    description : ModelDescription
+        Written under the name of `path` with the suffix ".json".
+    path : Path
+        File with the suffix ".safetensors".
+    """
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"format": "pt"})
+    write_json(path.with_suffix(".json"), description.model_dump(mode="json"))
+
+
+def load_model(path: Path) -> tuple[ResNet, ModelDescription]:
+    """Read a model that `save_model` wrote, on the CPU and in eval mode.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing, damaged or of another format version, or if any tensor is missing,
+        surplus or of another shape than the architecture asks for.
+    """
+    description = _read_description(path.with_suffix(".json"))
+    try:
+        model = build_model(description.architecture, len(description.classes))
+    except ConfigError as error:
+        raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from None
+    tensors = _read_tensors(path)
+    _refuse_other_tensors(path, model.state_dict(), tensors)
+    model.load_state_dict(tensors)
+    return model.eval(), description
+
+
+def _read_description(path: Path) -> ModelDescription:
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: must be JSON; {error}") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: must hold a mapping, got {type(values).__name__}")
+    found = (values.get("format"), values.get("version"))
+    if found != (FORMAT, FORMAT_VERSION):
+        raise CheckpointError(
+            f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
+            f"found {found[0]} version {found[1]}"
+        )
+    try:
+        return ModelDescription(**values)
+    except ValidationError as error:
+        raise CheckpointError(f"{path}: {explain(error)}") from None
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file") from None
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: must be a safetensors file; {error}") from None
+
+
+def _refuse_other_tensors(
+    path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]
+) -> None:
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            raise CheckpointError(f"{path}: tensor {name} is missing")
+        if name not in expected:
+            raise CheckpointError(f"{path}: tensor {name} is not part of the architecture")
+        if expected[name].shape != found[name].shape:
+            raise CheckpointError(
+                f"{path}: tensor {name} must have shape {tuple(expected[name].shape)}, "
+                f"got {tuple(found[name].shape)}"
+            )

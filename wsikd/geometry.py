@@ -67,6 +67,15 @@ class TissueRegion:
         return f"region-{self.index:03d}"
 
 
+@dataclass(frozen=True)
+class PyramidLevel:
+    """One magnification of a region: what it is called, its size, and its true resolution."""
+
+    magnification: float
+    size: Size
+    mpp: Mpp
+
+
 def magnification_to_mpp(magnification: float) -> float:
     """Give the nominal µm per pixel of a magnification.
 

@@ -86,10 +86,6 @@ class RunFolder:
         """Folder of the training state: optimizer, position, random numbers."""
         return self.path / "state"
 
-    @property
-    def metrics_path(self) -> Path:
-        return self.path / "metrics.json"
-
     def model_path(self, checkpoint: Checkpoint = "best") -> Path:
         """Give the weights of the best validation loss, or of the last epoch."""
         return self.path / f"model{_suffix(checkpoint)}.safetensors"
@@ -191,13 +187,6 @@ class RunFolder:
             raise CheckpointError(f"{path}: no predictions; finish the run {self.name} first")
         text = dict.fromkeys(("slide_id", "patient_id", "region_id", "split", "label"), str)
         return pd.read_csv(path, dtype=text, keep_default_na=False)
-
-    def write_metrics(self, metrics: dict[str, Any]) -> None:
-        write_json(self.metrics_path, metrics)
-
-    def read_metrics(self) -> dict[str, Any] | None:
-        """Read `metrics.json`, or None before `wsikd evaluate`."""
-        return _read_json(self.metrics_path) if self.metrics_path.exists() else None
 
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
         remedy = "remove the folder to start anew, or name another run with --name"

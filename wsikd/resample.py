@@ -1,0 +1,220 @@
+"""Bring a uint8 image to another size with an anti-aliased kernel, whole or strip by strip.
+
+The kernel's support grows with the reduction, as in Pillow; OpenCV's and the plain interpolations
+of deep-learning libraries do not widen it and alias. The filter is separable: along x at once for
+whole rows, then along y on rows that are already narrower, with rounding to uint8 between the two
+as Pillow does. So an image can pass through in strips of rows, and only the rows under the kernel
+are held.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from wsikd.errors import ConfigError
+from wsikd.geometry import Size
+
+Pixels = NDArray[np.uint8]
+Weights = NDArray[np.float64]
+
+_ROWS_PER_PRODUCT = 16  # few, so that the banded weight matrix stays nearly full
+
+
+def _box(x: Weights) -> Weights:
+    return ((x > -0.5) & (x <= 0.5)).astype(np.float64)
+
+
+def _bilinear(x: Weights) -> Weights:
+    return np.maximum(1 - np.abs(x), 0)
+
+
+def _bicubic(x: Weights) -> Weights:
+    x, a = np.abs(x), -0.5
+    inner = ((a + 2) * x - (a + 3)) * x * x + 1
+    outer = (((x - 5) * x + 8) * x - 4) * a
+    return np.where(x < 1, inner, np.where(x < 2, outer, 0.0))
+
+
+def _lanczos(x: Weights) -> Weights:
+    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
+
+
+KERNELS: dict[str, tuple[float, Callable[[Weights], Weights], Image.Resampling]] = {
+    "box": (0.5, _box, Image.Resampling.BOX),
+    "bilinear": (1.0, _bilinear, Image.Resampling.BILINEAR),
+    "bicubic": (2.0, _bicubic, Image.Resampling.BICUBIC),
+    "lanczos": (3.0, _lanczos, Image.Resampling.LANCZOS),
+}
+"""Name to (support in output pixels, kernel function, Pillow's name of it)."""
+
+
+def resample(image: Pixels, size: Size, kernel: str = "lanczos") -> Pixels:
+    """Bring an image to a size.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (height, width, 3)
+        RGB image.
+    size : Size
+        Width and height wanted.
+    kernel : str
+        One of `KERNELS`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size.height, size.width, 3)
+        Within 1 grey level of Pillow's `Image.resize` with the same kernel.
+
+    Raises
+    ------
+    ConfigError
+        If the kernel is unknown.
+
+    Examples
+    --------
+    >>> grey = np.full((12, 24, 3), 7, np.uint8)
+    >>> resample(grey, Size(6, 3)).shape
+    (3, 6, 3)
+    """
+    height, width, _ = image.shape
+    return StripResampler(Size(width, height), size, kernel).push(image)
+
+
+class StripResampler:
+    """Resizes an image that arrives in strips of whole rows, from the top.
+
+    Parameters
+    ----------
+    source, target : Size
+        Size of the whole image before and after.
+    kernel : str
+        One of `KERNELS`.
+
+    Raises
+    ------
+    ConfigError
+        If the kernel is unknown.
+    """
+
+    def __init__(self, source: Size, target: Size, kernel: str = "lanczos") -> None:
+        if kernel not in KERNELS:
+            raise ConfigError(f"kernel {kernel!r} is unknown; choose one of {', '.join(KERNELS)}")
+        self.source, self.target, self.kernel = source, target, kernel
+        self._identity = source.height == target.height
+        self._first, self._weights = kernel_weights(source.height, target.height, kernel)
+        self._held = np.empty((0, target.width, 3), np.uint8)
+        self._held_from = 0  # source row of the first row held
+        self._done = 0  # target rows given out
+
+    def push(self, rows: Pixels) -> Pixels:
+        """Take the next source rows; give the target rows that they complete.
+
+        Parameters
+        ----------
+        rows : ndarray of uint8, shape (n, source.width, 3)
+            The next n rows of the source.
+
+        Returns
+        -------
+        ndarray of uint8, shape (m, target.width, 3)
+            The next m rows of the target; m may be 0.
+        """
+        narrow = _resize_rows(rows, self.target.width, self.kernel)
+        if self._identity:
+            return narrow
+        self._held = np.concatenate([self._held, narrow])
+        received = self._held_from + len(self._held)
+        end = self._complete_rows(received)
+        blocks = [
+            self._combine(start, min(start + _ROWS_PER_PRODUCT, end))
+            for start in range(self._done, end, _ROWS_PER_PRODUCT)
+        ]
+        self._done = end
+        self._forget()
+        empty = np.empty((0, self.target.width, 3), np.uint8)
+        return np.concatenate([empty, *blocks])
+
+    def _complete_rows(self, received: int) -> int:
+        if received == self.source.height:
+            return self.target.height
+        last = self._first + self._weights.shape[1]
+        complete = int(np.searchsorted(last, received, side="right"))
+        # whole blocks only: every strip height then gives bit-identical rows
+        return complete - complete % _ROWS_PER_PRODUCT
+
+    def _combine(self, start: int, end: int) -> Pixels:
+        first, taps = self._first[start:end], self._weights.shape[1]
+        low, high = int(first[0]), min(int(first[-1]) + taps, self.source.height)
+        band = np.zeros((end - start, int(first[-1]) + taps - low), np.float32)
+        columns = (first - low)[:, None] + np.arange(taps)
+        np.put_along_axis(band, columns, self._weights[start:end], axis=1)
+        rows = self._held[low - self._held_from : high - self._held_from]
+        product = torch.from_numpy(band[:, : high - low]) @ torch.from_numpy(
+            rows.reshape(high - low, -1)
+        ).to(torch.float32)
+        rounded = product.add_(0.5).clamp_(0, 255).to(torch.uint8)
+        return rounded.numpy().reshape(end - start, self.target.width, 3)
+
+    def _forget(self) -> None:
+        if self._done < self.target.height:
+            needed = int(self._first[self._done])
+            self._held = self._held[needed - self._held_from :]
+            self._held_from = needed
+
+
+def kernel_weights(source: int, target: int, kernel: str) -> tuple[NDArray[np.int64], Weights]:
+    """Give the weights of the source pixels in each target pixel, along one axis.
+
+    Parameters
+    ----------
+    source, target : int
+        Length of the axis before and after, in pixels.
+    kernel : str
+        One of `KERNELS`.
+
+    Returns
+    -------
+    first : ndarray of int64, shape (target,)
+        First source pixel under the kernel.
+    weights : ndarray of float64, shape (target, taps)
+        Weight of source pixels first, first + 1, ...; rows sum to 1, and pixels outside the image
+        weigh 0, as in Pillow.
+
+    Examples
+    --------
+    >>> first, weights = kernel_weights(4, 2, "box")
+    >>> first.tolist(), weights.tolist()
+    ([0, 2], [[0.5, 0.5], [0.5, 0.5]])
+    """
+    reach, function, _ = KERNELS[kernel]
+    scale = source / target
+    stretch = max(scale, 1.0)
+    centre = (np.arange(target) + 0.5) * scale
+    begin = np.clip(np.floor(centre - reach * stretch + 0.5), 0, None).astype(np.int64)
+    end = np.clip(np.floor(centre + reach * stretch + 0.5), None, source).astype(np.int64)
+    position = begin[:, None] + np.arange(int((end - begin).max()))
+    weights = function((position + 0.5 - centre[:, None]) / stretch)
+    weights[position >= end[:, None]] = 0
+    return begin, weights / weights.sum(axis=1, keepdims=True)
+
+
+def _resize_rows(rows: Pixels, width: int, kernel: str) -> Pixels:
+    count, source_width, _ = rows.shape
+    if source_width == width:
+        return rows
+    if kernel == "lanczos" and _TORCH_HAS_LANCZOS and count:
+        # (1, 3, rows, width) with the memory of (rows, width, 3): torch's fast uint8 path
+        image = torch.from_numpy(rows).permute(2, 0, 1)[None]
+        narrow = torch.nn.functional.interpolate(
+            image, size=(count, width), mode="lanczos", antialias=True
+        )
+        return np.ascontiguousarray(narrow[0].permute(1, 2, 0).numpy())
+    resized = Image.fromarray(rows).resize((width, count), KERNELS[kernel][2])
+    return np.asarray(resized)
+
+
+# before 2.13 torch has no Lanczos; Pillow's is the reference and ten times slower
+_TORCH_HAS_LANCZOS = tuple(int(part) for part in torch.__version__.split(".")[:2]) >= (2, 13)

@@ -1,0 +1,22 @@
+"""Regions on disk: one ordinary OME-Zarr image per tissue region, so that any viewer opens it.
+
+`regions/<slide_id>/` holds `region-000.ome.zarr` and so on, `tissue.geojson`, `thumbnail.png` and
+`slide.json`. The folder is made under a temporary name and renamed when all of it is on disk, so a
+slide is there whole or not at all. docs/formats.md is the specification.
+"""
+
+from wsikd.store.ome import NgffVersion
+from wsikd.store.reading import RegionStore
+from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord, Source, read_record
+from wsikd.store.writing import SlideWriter
+
+__all__ = [
+    "LevelRecord",
+    "NgffVersion",
+    "RegionRecord",
+    "RegionStore",
+    "SlideRecord",
+    "SlideWriter",
+    "Source",
+    "read_record",
+]

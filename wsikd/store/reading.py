@@ -1,0 +1,97 @@
+"""Reading the folder `regions/`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from wsikd.errors import StoreError
+from wsikd.store.records import SlideRecord, read_record
+
+
+class RegionStore:
+    """Reads the folder `regions/`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder that `wsikd prepare` wrote.
+
+    Raises
+    ------
+    StoreError
+        If the folder is not there.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if not path.is_dir():
+            raise StoreError(f"{path}: no such folder; make it with `wsikd prepare`")
+        self.path = path
+        self._records: dict[str, SlideRecord] = {}
+
+    def slide_ids(self) -> list[str]:
+        """List the slides that are complete, in order."""
+        return sorted(path.parent.name for path in self.path.glob("[!.]*/slide.json"))
+
+    def read_slide(self, slide_id: str) -> SlideRecord:
+        """Read what is known of a slide and its regions.
+
+        Raises
+        ------
+        StoreError
+            If the slide is not complete, or of another format version.
+        """
+        if slide_id not in self._records:
+            self._records[slide_id] = read_record(self.path / slide_id)
+        return self._records[slide_id]
+
+    def read_pixels(self, slide_id: str, region_id: str, magnification: float) -> NDArray[np.uint8]:
+        """Read one region at one magnification.
+
+        Returns
+        -------
+        ndarray of uint8, shape (height, width, 3)
+            RGB.
+
+        Raises
+        ------
+        StoreError
+            If the slide, the region or the magnification is not there, or its data is damaged.
+        """
+        record = self.read_slide(slide_id)
+        found = [region for region in record.regions if region.region_id == region_id]
+        if not found:
+            raise StoreError(f"{self.path / slide_id}: no {region_id} among {len(record.regions)}")
+        path = self.path / slide_id / f"{region_id}.ome.zarr" / found[0].level(magnification).path
+        try:
+            pixels = zarr.open_array(path, mode="r")[:]
+        except (OSError, RuntimeError, ValueError, KeyError) as error:
+            raise StoreError(
+                f"{path}: damaged ({error}); remove {self.path / slide_id} and prepare it again"
+            ) from None
+        return np.moveaxis(np.asarray(pixels, np.uint8), 0, 2)
+
+    def read_outlines(self, slide_id: str) -> dict[str, Any]:
+        """Read the GeoJSON of a slide's tissue, in level-0 pixels."""
+        text = (self.path / slide_id / "tissue.geojson").read_text(encoding="utf-8")
+        outlines: dict[str, Any] = json.loads(text)
+        return outlines
+
+    def thumbnail_path(self, slide_id: str) -> Path:
+        """Give the picture of the whole slide."""
+        return self.path / slide_id / "thumbnail.png"
+
+    def magnifications(self) -> tuple[float, ...]:
+        """Give the magnifications that every slide has, largest first."""
+        each = [
+            {
+                level.magnification
+                for region in self.read_slide(name).regions
+                for level in region.levels
+            }
+            for name in self.slide_ids()
+        ]
+        return tuple(sorted(set.intersection(*each), reverse=True)) if each else ()

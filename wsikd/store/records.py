@@ -1,0 +1,109 @@
+"""What `slide.json` says: a slide, its regions and their magnifications."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from wsikd.config import Settings, explain
+from wsikd.errors import StoreError
+from wsikd.geometry import format_magnification
+
+FORMAT = "wsikd-regions"
+FORMAT_VERSION = 1
+
+
+class LevelRecord(Settings):
+    """One magnification of a region on disk."""
+
+    magnification: float
+    path: str = Field(description="of the array inside the region's OME-Zarr")
+    width: int
+    height: int
+    mpp: tuple[float, float] = Field(description="true µm per pixel along x and y")
+
+
+class RegionRecord(Settings):
+    """One tissue region on disk; x, y, width, height are its box in level-0 pixels."""
+
+    region_id: str
+    x: int
+    y: int
+    width: int
+    height: int
+    area_um2: float = Field(description="of the tissue inside the outline")
+    levels: tuple[LevelRecord, ...]
+
+    def level(self, magnification: float) -> LevelRecord:
+        """Give one magnification of the region.
+
+        Raises
+        ------
+        StoreError
+            If it was not prepared; the message names those that were.
+        """
+        for level in self.levels:
+            if level.magnification == magnification:
+                return level
+        have = ", ".join(format_magnification(level.magnification) for level in self.levels)
+        raise StoreError(
+            f"{self.region_id}: {format_magnification(magnification)} was not prepared, only "
+            f"{have}; choose one of those or prepare it with --pyramid.magnifications"
+        )
+
+
+class Source(Settings):
+    """The slide file a region came from; its name only, never its path."""
+
+    name: str
+    bytes: int
+    sha256: str = Field(description="of the size and of the first and last MiB of every file")
+
+
+class SlideRecord(Settings):
+    """`slide.json`, the marker that a slide is complete."""
+
+    format: Literal["wsikd-regions"] = "wsikd-regions"
+    version: Literal[1] = 1
+    slide_id: str
+    settings: dict[str, Any] = Field(description="resolved settings of prepare")
+    source: Source
+    slide_format: str
+    reader: str
+    reader_version: str
+    width: int = Field(description="of level 0, in pixels")
+    height: int
+    mpp: tuple[float, float] = Field(description="µm per level-0 pixel along x and y")
+    mpp_source: str
+    objective_power: float | None
+    warnings: tuple[str, ...]
+    regions: tuple[RegionRecord, ...]
+
+
+def read_record(folder: Path) -> SlideRecord:
+    """Read the `slide.json` of a slide's folder.
+
+    Raises
+    ------
+    StoreError
+        If it is missing, damaged or of another format version.
+    """
+    path = folder / "slide.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StoreError(f"{path}: no such file; prepare the slide with `wsikd prepare`") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: must be JSON; {error}") from None
+    head = values if isinstance(values, dict) else {}
+    found = (head.get("format"), head.get("version"))
+    if found != (FORMAT, FORMAT_VERSION):
+        raise StoreError(
+            f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
+            f"found {found[0]} version {found[1]}"
+        )
+    try:
+        return SlideRecord(**values)
+    except ValidationError as error:
+        raise StoreError(f"{path}: {explain(error)}") from None

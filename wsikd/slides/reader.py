@@ -45,6 +45,7 @@ class SlideReader(abc.ABC):
     stated_mpp: Mpp | None
     objective_power: float | None
     tile_size: Size
+    _closed: bool = False
 
     @property
     def size(self) -> Size:
@@ -81,6 +82,8 @@ class SlideReader(abc.ABC):
         SlideError
             If the file's data cannot be decoded.
         """
+        if self._closed:
+            raise ValueError(f"{self.path}: read after the slide was closed")
         self._check(region, level)
         pixels = self._read(region, level)
         assert pixels.shape == (region.size.height, region.size.width, 3)
@@ -91,8 +94,14 @@ class SlideReader(abc.ABC):
         """Read a rectangle that is known to exist."""
 
     @abc.abstractmethod
+    def _close(self) -> None:
+        """Let the file go; called once."""
+
     def close(self) -> None:
-        """Let the file go; reading after it is an error."""
+        """Let the file go; reading after it is an error, closing again is not."""
+        if not self._closed:
+            self._closed = True
+            self._close()
 
     def __enter__(self) -> Self:
         return self
@@ -123,3 +132,27 @@ class SlideReader(abc.ABC):
                 f"size={region.size.width}x{region.size.height} at level {level} "
                 f"leaves the slide of {self.size.width}x{self.size.height}"
             )
+
+
+def on_white(rgba: Pixels) -> Pixels:
+    """Composite a picture on white, as glass without a scan is transparent, not black.
+
+    Parameters
+    ----------
+    rgba : ndarray of uint8, shape (height, width, 4)
+        Colours not multiplied by their alpha.
+
+    Returns
+    -------
+    ndarray of uint8, shape (height, width, 3)
+
+    Examples
+    --------
+    >>> on_white(np.array([[[0, 0, 0, 0], [10, 20, 30, 255]]], np.uint8)).tolist()
+    [[[255, 255, 255], [10, 20, 30]]]
+    """
+    alpha = rgba[..., 3:]
+    if alpha.min() == 255:
+        return np.ascontiguousarray(rgba[..., :3])
+    weighted = rgba[..., :3] * alpha.astype(np.uint16) + 255 * (255 - alpha.astype(np.uint16))
+    return ((weighted + 127) // 255).astype(np.uint8)

@@ -1,0 +1,63 @@
+"""Plain pictures as slides of one level, through Pillow."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import PIL
+from PIL import Image
+
+from wsikd.errors import SlideError
+from wsikd.geometry import Region, Size
+from wsikd.slides.reader import Pixels, SlideReader, on_white
+
+_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits a channel
+
+
+class ImageReader(SlideReader):
+    """Reads a PNG, JPEG, WebP, BMP or TIFF picture, which has to fit into memory.
+
+    The resolution tags of such files say how to print them, so none is taken from them.
+    """
+
+    name = "image"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._image, self.format = _load(path)
+        self.version = f"pillow {PIL.__version__}"
+        self.level_sizes = (Size(*self._image.size),)
+        self.stated_mpp = None
+        self.objective_power = None
+        self.tile_size = Size(512, 512)  # all is decoded already, so any block will do
+
+    def _read(self, region: Region, level: int) -> Pixels:  # noqa: ARG002
+        right, bottom = region.x + region.size.width, region.y + region.size.height
+        pixels = np.asarray(self._image.crop((region.x, region.y, right, bottom)))
+        return on_white(pixels) if self._image.mode == "RGBA" else pixels
+
+    def _close(self) -> None:
+        self._image.close()
+
+
+def _load(path: Path) -> tuple[Image.Image, str]:
+    """Decode a picture to RGB, or RGBA where it has transparency; also name its format."""
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns above 89 million pixels and refuses above twice that
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path)
+        if image.mode not in _MODES:
+            raise SlideError(f"{path}: must have 8 bits a channel, got mode {image.mode}")
+        return image.convert("RGBA" if image.has_transparency_data else "RGB"), str(
+            image.format
+        ).lower()
+    except Image.DecompressionBombError:
+        raise SlideError(
+            f"{path}: too large to be read as a plain picture; convert it to a tiled TIFF"
+        ) from None
+    except (OSError, SyntaxError, ValueError) as error:
+        reason = str(error).replace(f" {str(path)!r}", "")
+        raise SlideError(
+            f"{path}: a picture that cannot be decoded ({reason}); copy it again"
+        ) from None

@@ -1,0 +1,91 @@
+"""Slides through OpenSlide: most vendors' formats, and DICOM series."""
+
+from pathlib import Path
+
+import numpy as np
+import openslide
+
+from wsikd.errors import SlideError
+from wsikd.geometry import Mpp, Region, Size
+from wsikd.slides.reader import Pixels, SlideReader, on_white
+from wsikd.slides.sniff import dicom_files
+
+
+class OpenSlideReader(SlideReader):
+    """Reads a slide with OpenSlide.
+
+    Parameters
+    ----------
+    path : Path
+        The slide's file, or the folder of one DICOM series.
+    """
+
+    name = "openslide"
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._slide, self._file = _open_series(path) if path.is_dir() else (_open(path), path)
+        properties = self._slide.properties
+        self.format = properties[openslide.PROPERTY_NAME_VENDOR]
+        self.version = f"openslide {openslide.__library_version__}"
+        self.level_sizes = tuple(Size(*size) for size in self._slide.level_dimensions)
+        mpp_x = _number(properties.get(openslide.PROPERTY_NAME_MPP_X))
+        mpp_y = _number(properties.get(openslide.PROPERTY_NAME_MPP_Y))
+        self.stated_mpp = None if mpp_x is None or mpp_y is None else Mpp(mpp_x, mpp_y)
+        self.objective_power = _number(properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER))
+        self.tile_size = Size(
+            int(properties.get("openslide.level[0].tile-width", 256)),
+            int(properties.get("openslide.level[0].tile-height", 256)),
+        )
+
+    def _read(self, region: Region, level: int) -> Pixels:
+        try:
+            image = self._slide.read_region((region.x, region.y), level, region.size)
+        except openslide.OpenSlideError as error:
+            # after an error the handle repeats it for ever: other regions need a new one
+            self._slide.close()
+            self._slide = _open(self._file)
+            raise SlideError(
+                f"{self.path}: region x={region.x} y={region.y} at level {level} cannot be decoded"
+                f" ({error}); the file is damaged, copy it again"
+            ) from None
+        return on_white(np.asarray(image))
+
+    def _close(self) -> None:
+        self._slide.close()
+
+
+def detect_vendor(path: Path) -> str | None:
+    """Name the format as OpenSlide calls it; None if OpenSlide does not know it."""
+    vendor: str | None = openslide.OpenSlide.detect_format(path)
+    return vendor
+
+
+def _open(path: Path) -> openslide.OpenSlide:
+    try:
+        return openslide.OpenSlide(path)
+    except openslide.OpenSlideUnsupportedFormatError:
+        raise SlideError(f"{path}: no format that OpenSlide knows, or a damaged file") from None
+    except openslide.OpenSlideError as error:
+        reason = str(error).removeprefix(f"Reading {path}: ")
+        raise SlideError(f"{path}: OpenSlide refuses it ({reason}); convert the slide") from None
+
+
+def _open_series(folder: Path) -> tuple[openslide.OpenSlide, Path]:
+    """Open the one series of a folder by any file of it; OpenSlide finds the others."""
+    files = dicom_files(folder)
+    slide = _open(files[0])
+    series = slide.properties["dicom.SeriesInstanceUID"]
+    for file in files[1:]:
+        with _open(file) as other:
+            if other.properties["dicom.SeriesInstanceUID"] != series:
+                slide.close()
+                raise SlideError(f"{folder}: several DICOM series; give each a folder of its own")
+    return slide, files[0]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,47 @@
+"""Which entries of a folder are slides, and what they are called."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+SLIDE_SUFFIXES = (
+    *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".svslide", ".bif", ".vms", ".vmu"),
+    *(".czi", ".qptiff", ".isyntax", ".dcm", ".png", ".jpg", ".jpeg"),
+)
+
+
+def list_slides(folder: Path) -> list[Path]:
+    """List the slides of a folder by name, readable or not, so that none vanishes unseen.
+
+    A slide is a file with one of `SLIDE_SUFFIXES`, or a subfolder that holds DICOM files only: one
+    series. Other subfolders are not searched; hidden entries are left out.
+    """
+    return [entry for entry in _visible(folder) if _is_slide(entry)]
+
+
+def name_slides(paths: Sequence[Path]) -> list[str]:
+    """Name slides after their files without the last suffix, or with it where two would collide.
+
+    Examples
+    --------
+    >>> name_slides([Path("a.svs"), Path("b.svs"), Path("b.ome.tif"), Path("b.tif")])
+    ['a', 'b.svs', 'b.ome', 'b.tif']
+    """
+    stems = [_stem(path) for path in paths]
+    uses = Counter(stems)
+    return [stem if uses[stem] == 1 else path.name for stem, path in zip(stems, paths, strict=True)]
+
+
+def _stem(path: Path) -> str:
+    # the folder of a DICOM series may have dots in its name, but no suffix
+    return path.stem if path.suffix.lower() in SLIDE_SUFFIXES else path.name
+
+
+def _is_slide(entry: Path) -> bool:
+    if entry.is_dir():
+        return {file.suffix.lower() for file in _visible(entry)} == {".dcm"}
+    return entry.suffix.lower() in SLIDE_SUFFIXES
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))

@@ -1,0 +1,12 @@
+"""Numbers from tables of predictions: metrics, intervals, comparisons, controls, cost."""
+
+from wsikd.evaluation.evaluate import EvaluateSettings, evaluate_runs
+from wsikd.evaluation.tables import difference_table, metrics_table, summary_table
+
+__all__ = [
+    "EvaluateSettings",
+    "difference_table",
+    "evaluate_runs",
+    "metrics_table",
+    "summary_table",
+]

@@ -1,0 +1,95 @@
+"""Confidence intervals: test sets drawn again, patient by patient.
+
+Regions and slides of one patient resemble each other, so the patient is what gets resampled.
+A drawn test set is a sum of the patients' confusion matrices, and 10,000 of them one product.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from wsikd.evaluation.metrics import Floats
+
+
+def patient_matrices(decisions: pd.DataFrame, class_count: int) -> NDArray[np.int64]:
+    """Count every patient's decisions.
+
+    Parameters
+    ----------
+    decisions : DataFrame
+        From `wsikd.evaluation.aggregate.decide`.
+    class_count : int
+        Number of classes K.
+
+    Returns
+    -------
+    ndarray of int, shape (patients, K, K)
+        Confusion matrices in the order of the sorted patient ids; rows are the true class.
+    """
+    codes, patients = pd.factorize(decisions.index.get_level_values("patient_id"), sort=True)
+    matrices = np.zeros((len(patients), class_count, class_count), np.int64)
+    np.add.at(matrices, (codes, decisions["truth"], decisions["prediction"]), 1)
+    return matrices
+
+
+def resample_patients(matrices: NDArray[np.int64], *, draws: int, seed: int) -> Floats:
+    """Draw test sets of as many patients, with replacement.
+
+    Parameters
+    ----------
+    matrices : ndarray of int, shape (patients, ..., K, K)
+        Confusion matrices of each patient. Those of several runs side by side are resampled
+        together, which makes their differences paired.
+    draws : int
+        Number of test sets.
+    seed : int
+        Of the random numbers; the same for the same number of patients.
+
+    Returns
+    -------
+    ndarray of float, shape (draws, ..., K, K)
+    """
+    count = len(matrices)
+    random = np.random.default_rng(seed)
+    times_drawn = random.multinomial(count, np.full(count, 1 / count), size=draws)
+    # float32 for speed and memory; exact, as it holds every count up to 16.7 million
+    sums = times_drawn.astype(np.float32) @ matrices.reshape(count, -1).astype(np.float32)
+    return sums.astype(np.float64).reshape(draws, *matrices.shape[1:])
+
+
+def resample_classes_evenly(confusion: NDArray[np.int64], *, draws: int, seed: int) -> Floats:
+    """Draw test sets as paper 2's published code does: single units, every class as likely.
+
+    The code draws units with weight 1 / size of their class, ignoring patients; that is a
+    multinomial over the cells of the confusion matrix. It leaves the number of units open; here
+    it is the test set's.
+
+    Parameters
+    ----------
+    confusion : ndarray of int, shape (K, K)
+        Rows are the true class.
+    draws, seed : int
+        As for `resample_patients`.
+
+    Returns
+    -------
+    ndarray of float, shape (draws, K, K)
+    """
+    rows = confusion[confusion.sum(1) > 0]
+    cells = np.zeros(confusion.shape)
+    cells[confusion.sum(1) > 0] = rows / rows.sum(1, keepdims=True) / len(rows)
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(int(confusion.sum()), cells.ravel(), size=draws)
+    return drawn.astype(np.float64).reshape(draws, *confusion.shape)
+
+
+def interval(values: Floats) -> tuple[float, float]:
+    """Give the 95 % percentile interval of a statistic over the draws.
+
+    Examples
+    --------
+    >>> interval(np.arange(1001.0))
+    (25.0, 975.0)
+    """
+    low, high = np.percentile(values, [2.5, 97.5])
+    return float(low), float(high)

@@ -1,0 +1,174 @@
+"""The runs that can be evaluated: complete, all folds of one together as one."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from wsikd.errors import CheckpointError
+from wsikd.runs import (
+    METHODS,
+    Checkpoint,
+    Provenance,
+    RunFolder,
+    find_runs,
+    pooled_name,
+)
+
+EvaluatedSplit = Literal["test", "val"]
+
+
+@dataclass(frozen=True)
+class PooledRun:
+    """One run, or the folds of one run together.
+
+    Attributes
+    ----------
+    name : str
+        Without the fold.
+    provenance : Provenance
+        Of the run, or of its first fold.
+    folds : tuple of int
+        The folds pooled; empty for a run without folds.
+    predictions : DataFrame
+        Of the evaluated split, labelled regions only.
+    """
+
+    name: str
+    provenance: Provenance
+    folds: tuple[int, ...]
+    predictions: pd.DataFrame
+
+    @property
+    def is_control(self) -> bool:
+        return self.provenance.method == "control"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.provenance.classes
+
+
+def pool_runs(
+    folder: Path, *, fold_count: int | None, checkpoint: Checkpoint, split: EvaluatedSplit
+) -> tuple[list[PooledRun], dict[str, str]]:
+    """Read the predictions of every run below `runs/` that can be evaluated.
+
+    Returns
+    -------
+    runs : list of PooledRun
+        Teachers, baselines, students, fine-tuned, controls; finer magnifications first.
+    left_out : dict of str
+        By the pooled name of a run, why it is left out.
+    """
+    groups: dict[str, list[RunFolder]] = defaultdict(list)
+    for run in find_runs(folder):
+        groups[pooled_name(run.name)].append(run)
+    pooled, left_out = [], {}
+    for name, members in groups.items():
+        try:
+            pooled.append(_pool(name, members, fold_count, checkpoint, split))
+        except CheckpointError as error:
+            left_out[name] = str(error)
+    return sorted(pooled, key=_reading_order), left_out
+
+
+def find_pairs(runs: list[PooledRun]) -> Iterator[tuple[PooledRun, PooledRun]]:
+    """List the runs worth comparing, each with what it is compared to.
+
+    A model that is no teacher is compared to the teacher, to the baseline and to the student of
+    its own magnification, where these are others; and every model to the colour control. The same
+    seed is preferred.
+    """
+    for run in (run for run in runs if not run.is_control):
+        wanted = [
+            find_reference(runs, run, "teacher") if run.provenance.method != "teacher" else None,
+            find_reference(runs, run, "baseline", same_magnification=True),
+            find_reference(runs, run, "student", same_magnification=True),
+            next((other for other in runs if other.name == "control-colour"), None),
+        ]
+        rank = METHODS.index(run.provenance.method)
+        for reference in wanted:
+            if reference is None or reference.classes != run.classes:
+                continue
+            if reference.is_control or METHODS.index(reference.provenance.method) < rank:
+                yield run, reference
+
+
+def find_reference(
+    runs: list[PooledRun], run: PooledRun, method: str, *, same_magnification: bool = False
+) -> PooledRun | None:
+    """Find the run of a method to hold `run` against: its own seed first, then the finest."""
+
+    def preference(other: PooledRun) -> tuple[bool, float, int]:
+        made = other.provenance
+        return made.seed != run.provenance.seed, -(made.magnification or 0), made.seed
+
+    candidates = [
+        other
+        for other in runs
+        if other.provenance.method == method
+        and (
+            not same_magnification or other.provenance.magnification == run.provenance.magnification
+        )
+    ]
+    return min(candidates, key=preference, default=None)
+
+
+def _pool(
+    name: str,
+    members: list[RunFolder],
+    fold_count: int | None,
+    checkpoint: Checkpoint,
+    split: EvaluatedSplit,
+) -> PooledRun:
+    made = [member.read_provenance() for member in members]
+    _check_members(name, made, fold_count)
+    kept: Checkpoint = "best" if made[0].method == "control" else checkpoint
+    tables = [member.read_predictions(kept) for member in members]
+    table = pd.concat(tables, ignore_index=True)
+    table = table[(table["split"] == split) & (table["label"] != "")]
+    _check_predictions(name, table, made[0].classes, split)
+    folds = sorted(one.fold for one in made if one.fold is not None)
+    return PooledRun(name, made[0], tuple(folds), table)
+
+
+def _check_members(name: str, made: list[Provenance], fold_count: int | None) -> None:
+    unfinished = [one.name for one in made if one.status != "complete"]
+    if unfinished:
+        raise CheckpointError(f"{unfinished[0]} is not complete; start its command again")
+    folds = {one.fold for one in made}
+    if None in folds and len(folds) > 1:
+        raise CheckpointError(f"{name} exists with and without folds; remove one of the two")
+    if None not in folds:
+        missing = [fold for fold in range(fold_count or 0) if fold not in folds]
+        if missing or len(folds) != fold_count:
+            which = ", ".join(map(str, missing)) or "unknown, as the manifest has other folds now"
+            raise CheckpointError(f"{name} lacks folds: {which}; train them to pool all folds")
+    if len({one.classes for one in made}) > 1:
+        raise CheckpointError(f"{name} has folds with different classes; train them again")
+
+
+def _check_predictions(
+    name: str, table: pd.DataFrame, classes: tuple[str, ...], split: EvaluatedSplit
+) -> None:
+    if table.empty:
+        raise CheckpointError(f"{name} has no labelled region in its {split} split")
+    unknown = sorted(set(table["label"]) - set(classes))
+    if unknown:
+        raise CheckpointError(
+            f"{name} predicts for a region labelled {unknown[0]!r}, which is none of its classes"
+        )
+    twice = table[table.duplicated(["slide_id", "region_id"])]
+    if len(twice):
+        raise CheckpointError(
+            f"{name} predicts for slide {twice['slide_id'].iloc[0]} in more than one fold; "
+            "train the folds again with the manifest's"
+        )
+
+
+def _reading_order(run: PooledRun) -> tuple[Any, ...]:
+    made = run.provenance
+    return METHODS.index(made.method), -(made.magnification or 0), made.seed, run.name

@@ -1,0 +1,123 @@
+"""The numbers of `metrics.json` as tables: one for machines, one for people."""
+
+from typing import Any
+
+import pandas as pd
+
+from wsikd.evaluation.aggregate import UNITS, Unit
+from wsikd.evaluation.metrics import METRICS
+from wsikd.geometry import format_magnification
+
+Estimate = dict[str, float | None]
+
+
+def metrics_table(metrics: dict[str, Any]) -> pd.DataFrame:
+    """Flatten the metrics: one row per run and unit, numbers unrounded (`metrics.csv`)."""
+    rows = []
+    for run in metrics["runs"]:
+        for unit in UNITS:
+            summary = run["units"][unit]
+            row = {
+                "run": run["name"],
+                "method": run["method"],
+                "magnification": run["magnification"],
+                "seed": run["seed"],
+                "unit": unit,
+                "count": summary["count"],
+                "patients": summary["patients"],
+            }
+            for name in METRICS:
+                estimate = summary["metrics"][name]
+                row |= {
+                    name: estimate["value"],
+                    f"{name}_low": estimate["low"],
+                    f"{name}_high": estimate["high"],
+                }
+            rows.append(row | run["cost"])
+    return pd.DataFrame(rows)
+
+
+def summary_table(metrics: dict[str, Any], unit: Unit = "slide") -> pd.DataFrame:
+    """Give the table that is printed: one row per run, shares in per cent with their intervals.
+
+    Parameters
+    ----------
+    metrics : dict
+        From `wsikd.evaluation.evaluate_runs`.
+    unit : {"region", "slide", "patient"}
+        What the shares are of.
+    """
+    released = metrics["settings"]["compat"] == "release"
+    accuracy = "accuracy_as_released" if released else "accuracy"
+    return pd.DataFrame(
+        {
+            "run": run["name"],
+            f"{unit}s": run["units"][unit]["count"],
+            "accuracy %": format_estimate(run["units"][unit]["metrics"][accuracy]),
+            "F1 %": format_estimate(run["units"][unit]["metrics"]["f1"]),
+            "right %": format_estimate(run["units"][unit]["metrics"]["plain_accuracy"]),
+            "GFLOPs per slide": format_number(run["cost"]["gflops_per_slide"]),
+            "cheaper": format_saving(run["cost"]["times_cheaper_than_teacher"]),
+        }
+        for run in metrics["runs"]
+    )
+
+
+def difference_table(metrics: dict[str, Any], unit: Unit = "slide") -> pd.DataFrame:
+    """Give the comparisons as a printed table, in percentage points with their intervals."""
+    return pd.DataFrame(
+        {
+            "run": difference["run"],
+            "minus": difference["reference"],
+            "accuracy": format_estimate(difference["metrics"]["accuracy"], signed=True),
+            "F1": format_estimate(difference["metrics"]["f1"], signed=True),
+        }
+        for difference in metrics["differences"]
+        if difference["unit"] == unit
+    )
+
+
+def format_estimate(estimate: Estimate, *, signed: bool = False) -> str:
+    """Write a share and its interval in per cent.
+
+    Examples
+    --------
+    >>> format_estimate({"value": 0.8125, "low": 0.7, "high": 0.9})
+    '81.2 (70.0 to 90.0)'
+    >>> format_estimate({"value": 0.02, "low": None, "high": None}, signed=True)
+    '+2.0'
+    """
+    style = "+.1f" if signed else ".1f"
+    value, low, high = (_percent(estimate[key], style) for key in ("value", "low", "high"))
+    return f"{value} ({low} to {high})" if low else value
+
+
+def format_number(value: float) -> str:
+    """Write a positive number with three significant digits, without an exponent.
+
+    Examples
+    --------
+    >>> format_number(12345.6), format_number(0.6789), format_number(0)
+    ('12,300', '0.679', '0')
+    """
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if rounded >= 100 else f"{rounded:g}"
+
+
+def format_saving(ratio: float | None) -> str:
+    """Write how many times cheaper a run is than the teacher.
+
+    Examples
+    --------
+    >>> format_saving(64.2), format_saving(1.0), format_saving(None)
+    ('64x', '1x', '')
+    """
+    return "" if ratio is None else format_magnification(float(f"{ratio:.2g}"))
+
+
+def _percent(value: float | None, style: str) -> str:
+    if value is None:
+        return ""
+    text = format(100 * value, style)
+    # minus zero is what a difference of rounding error would print
+    return text.replace("-", "+") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")

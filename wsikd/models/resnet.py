@@ -45,9 +45,9 @@ class BasicBlock(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, channels_in, H, W) to (B, width, H / stride, W / stride), rounded up."""
-        residual = F.relu(self.bn1(self.conv1(image)))
+        residual = F.relu_(self.bn1(self.conv1(image)))
         residual = self.bn2(self.conv2(residual))
-        return F.relu(residual + self.downsample(image))
+        return F.relu_(residual + self.downsample(image))
 
 
 class Bottleneck(nn.Module):
@@ -67,10 +67,10 @@ class Bottleneck(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, channels_in, H, W) to (B, 4 width, H / stride, W / stride), rounded up."""
-        residual = F.relu(self.bn1(self.conv1(image)))
-        residual = F.relu(self.bn2(self.conv2(residual)))
+        residual = F.relu_(self.bn1(self.conv1(image)))
+        residual = F.relu_(self.bn2(self.conv2(residual)))
         residual = self.bn3(self.conv3(residual))
-        return F.relu(residual + self.downsample(image))
+        return F.relu_(residual + self.downsample(image))
 
 
 class Layout(NamedTuple):
@@ -129,7 +129,7 @@ class ResNet(nn.Module):
 
     def forward(self, image: Tensor) -> Seen:
         """Read a batch of images, float of shape (B, 3, H, W), H and W at least 1."""
-        image = self.maxpool(F.relu(self.bn1(self.conv1(image))))
+        image = self.maxpool(F.relu_(self.bn1(self.conv1(image))))
         feature_map = self.layer4(self.layer3(self.layer2(self.layer1(image))))
         # the plain mean has a deterministic backward on CUDA, adaptive_avg_pool2d has not
         return Seen(feature_map, self.fc(feature_map.mean((2, 3))))

@@ -216,7 +216,7 @@ def check_no_leak(table: pd.DataFrame) -> None:
     for part, places in (("split", table["split"]), ("fold", folds)):
         for column in ("patient_id", "path"):
             used = (places != "") & (table[column] != "")
-            for value, held in places[used].groupby(table[column]):
+            for value, held in table.assign(place=places)[used].groupby(column)["place"]:
                 if held.nunique() > 1:
                     first, second = sorted(set(held))[:2]
                     raise LeakageError(

@@ -1,0 +1,94 @@
+"""From an open slide to numbered pieces of tissue with their boxes."""
+
+import math
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wsikd.errors import NoTissueError
+from wsikd.geometry import Mpp, Region, Size, TissueRegion
+from wsikd.regions import read_overview
+from wsikd.slides.reader import SlideReader
+from wsikd.tissue.outlines import Outline, cut, trace_outlines
+from wsikd.tissue.settings import TissueSettings
+from wsikd.tissue.stain import label_pieces
+from wsikd.tissue.tissueloc import label_like_tissueloc
+
+
+def find_tissue(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> list[TissueRegion]:
+    """Find the pieces of tissue on a slide.
+
+    Parameters
+    ----------
+    reader : SlideReader
+        Open slide.
+    mpp : Mpp
+        µm per level-0 pixel.
+    settings : TissueSettings
+        How tissue is found.
+
+    Returns
+    -------
+    list of TissueRegion
+        In the level-0 frame, from top to bottom.
+
+    Raises
+    ------
+    NotBrightfieldError
+        If the background is dark.
+    NoTissueError
+        If nothing on the slide is tissue.
+    """
+    labels, scale = _label(reader, mpp, settings)
+    pieces = sorted(trace_outlines(labels, scale), key=lambda piece: piece.bounds[1::-1])
+    if not pieces:
+        raise NoTissueError(
+            f"{reader.path}: no tissue of at least {settings.min_area_mm2:g} mm² that takes "
+            f"{settings.min_stain:g} of the light; lower tissue.min_area_mm2 or tissue.min_stain"
+        )
+    padding = 0.0 if settings.method == "tissueloc" else settings.padding_um
+    boxes = [_box(piece, reader.size, mpp, padding) for piece in pieces]
+    if settings.max_side_um is not None:
+        cells = [_cells(box, mpp, settings.max_side_um) for box in boxes]
+        parts = [
+            part for piece, grid in zip(pieces, cells, strict=True) for part in cut(piece, grid)
+        ]
+    else:
+        parts = list(zip(boxes, pieces, strict=True))
+    return [TissueRegion(index, box, outline) for index, (box, outline) in enumerate(parts)]
+
+
+def _label(
+    reader: SlideReader, mpp: Mpp, settings: TissueSettings
+) -> tuple[NDArray[np.int32], tuple[float, float]]:
+    if settings.method == "tissueloc":
+        return label_like_tissueloc(reader, settings.tissueloc_threshold)
+    overview, scale = read_overview(reader, mpp, settings.mpp)
+    overview_mpp = Mpp(mpp.x * scale[0], mpp.y * scale[1])
+    return label_pieces(overview, overview_mpp, settings, reader.path), scale
+
+
+def _box(outline: Outline, limit: Size, mpp: Mpp, padding_um: float) -> Region:
+    left, top, right, bottom = outline.bounds
+    pad_x, pad_y = padding_um / mpp.x, padding_um / mpp.y
+    x, y = max(0, math.floor(left - pad_x)), max(0, math.floor(top - pad_y))
+    right = min(limit.width, math.ceil(right + pad_x))
+    bottom = min(limit.height, math.ceil(bottom + pad_y))
+    return Region(x, y, Size(right - x, bottom - y))
+
+
+def _cells(box: Region, mpp: Mpp, max_side_um: float) -> list[Region]:
+    """Divide a box into the fewest equal boxes with no side longer than allowed."""
+    x = _edges(box.x, box.size.width, max_side_um / mpp.x)
+    y = _edges(box.y, box.size.height, max_side_um / mpp.y)
+    return [
+        Region(left, top, Size(right - left, bottom - top))
+        for top, bottom in pairwise(y)
+        for left, right in pairwise(x)
+    ]
+
+
+def _edges(start: int, length: int, longest: float) -> list[int]:
+    count = min(length, math.ceil(length / longest))
+    return [start + length * step // count for step in range(count + 1)]

@@ -1,0 +1,42 @@
+"""How tissue is found: every length in µm, so that slides of any resolution are treated alike."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from wsikd.config import Settings
+
+
+class TissueSettings(Settings):
+    """How tissue is found on a slide."""
+
+    method: Literal["wsikd", "tissueloc"] = Field(
+        "wsikd", description="wsikd, or tissueloc as it was published, whose lengths are pixels"
+    )
+    mpp: float = Field(8.0, gt=0, description="resolution tissue is searched at, in µm per pixel")
+    smoothing_um: float = Field(
+        12.0, ge=0, description="sigma of the Gaussian against noise, in µm"
+    )
+    min_stain: float = Field(
+        0.06, gt=0, lt=1, description="share of the glass's light that tissue takes away at least"
+    )
+    join_um: float = Field(
+        150.0,
+        ge=0,
+        description="widest gap inside a piece of tissue, in µm; wider gaps part pieces",
+    )
+    min_width_um: float = Field(
+        50.0, ge=0, description="smallest width of a piece, in µm; hairs and scratches are thinner"
+    )
+    min_area_mm2: float = Field(
+        0.1, ge=0, description="smallest piece of tissue that is kept, in mm²"
+    )
+    padding_um: float = Field(
+        50.0, ge=0, description="margin of glass around a piece in its box, in µm"
+    )
+    max_side_um: float | None = Field(
+        None, gt=0, description="longest side of a box, in µm; larger pieces are cut in equal parts"
+    )
+    tissueloc_threshold: float = Field(
+        0.80, gt=0, lt=1, description="method tissueloc: share of white that tissue is darker than"
+    )

@@ -51,6 +51,10 @@ class CheckpointError(WsikdError):
     """A run's model or training state is missing or does not fit."""
 
 
+class DivergedError(WsikdError):
+    """The loss of a training run is not a finite number."""
+
+
 class NothingUsableError(WsikdError):
     """There is nothing left to work on."""
 

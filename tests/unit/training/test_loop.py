@@ -1,0 +1,205 @@
+"""The loop on a linear model, whose losses and gradients are known by hand."""
+
+import os
+import signal
+
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from wsikd.errors import DivergedError, StoppedError
+from wsikd.runs import RunFolder
+from wsikd.training.checkpoints import load_state
+from wsikd.training.feed import Feed
+from wsikd.training.loop import Learner, Loop, shuffle
+from wsikd.training.settings import TrainingSettings
+
+CPU = torch.device("cpu")
+
+
+def make_feed(count, seed=0, **options):
+    random = torch.Generator().manual_seed(seed)
+    items = [
+        {
+            "image": torch.randn(4, generator=random),
+            "label": torch.tensor(index % 2),
+            "index": torch.tensor(index),
+        }
+        for index in range(count)
+    ]
+    return Feed(items, {}, CPU, **options)
+
+
+def make_model():
+    torch.manual_seed(0)
+    return nn.Linear(4, 2)
+
+
+def save_weights(model):
+    return lambda path: save_file(model.state_dict(), path)
+
+
+def train(path, feed, *, val=None, model=None, on_step=None, **settings):
+    """Train a linear classifier; `on_step` is called before every batch with its number."""
+    model = model or make_model()
+    seen = []
+
+    def step(batch):
+        seen.append(batch["index"].item())
+        if on_step is not None:
+            on_step(len(seen))
+        return {"cross_entropy": F.cross_entropy(model(batch["image"]), batch["label"])}
+
+    learner = Learner(model, step, save_weights(model))
+    path.mkdir(exist_ok=True)  # as RunFolder.start does
+    run = RunFolder(path)
+    options = {"epochs": 2, "accumulate": 3, "learning_rate": 0.1, **settings}
+    Loop(
+        run, learner, feed, make_feed(0) if val is None else val, TrainingSettings(**options)
+    ).run()
+    return model
+
+
+def weights_of(model):
+    return torch.cat([tensor.flatten() for tensor in model.state_dict().values()])
+
+
+def ask_to_stop(at, number=signal.SIGTERM):
+    return lambda step: os.kill(os.getpid(), number) if step == at else None
+
+
+def test_a_group_of_regions_steps_along_the_gradient_of_their_mean_loss(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.optim, "Adam", torch.optim.SGD)
+    feed = make_feed(7)
+    order = shuffle(7, seed=0, epoch=1)
+    by_hand = make_model()
+    for group in (order[:3], order[3:6], order[6:]):
+        batch = [feed._dataset[index] for index in group]
+        images = torch.stack([item["image"] for item in batch])
+        labels = torch.stack([item["label"] for item in batch])
+        loss = F.cross_entropy(by_hand(images), labels)
+        gradients = torch.autograd.grad(loss, list(by_hand.parameters()))
+        with torch.no_grad():
+            for weight, gradient in zip(by_hand.parameters(), gradients, strict=True):
+                weight.sub_(0.1 * gradient)
+    model = train(tmp_path, feed, epochs=1, weight_decay=0)
+    assert torch.allclose(weights_of(model), weights_of(by_hand), atol=1e-6)
+
+
+@pytest.mark.parametrize("stop_at", range(1, 15))
+def test_a_stopped_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, stop_at):
+    feed = make_feed(7)
+    unbroken = train(tmp_path / "unbroken", feed)
+    with pytest.raises(StoppedError):
+        train(tmp_path / "stopped", feed, on_step=ask_to_stop(stop_at))
+    resumed = train(tmp_path / "stopped", feed)
+    assert torch.equal(weights_of(resumed), weights_of(unbroken))
+
+
+@pytest.mark.parametrize("stop_at", [8, 9])
+def test_a_stop_in_validation_changes_neither_weights_nor_log(tmp_path, stop_at):
+    feed, val = make_feed(7), make_feed(2, seed=1)
+    train(tmp_path / "unbroken", feed, val=val)
+    with pytest.raises(StoppedError, match="in epoch 1 after step 3"):
+        train(tmp_path / "stopped", feed, val=val, on_step=ask_to_stop(stop_at))
+    train(tmp_path / "stopped", feed, val=val)
+    logs = [RunFolder(tmp_path / name).read_log() for name in ("unbroken", "stopped")]
+    for entry in [*logs[0], *logs[1]]:
+        del entry["seconds"]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_says_what_was_saved_and_exits_as_the_signal_does(tmp_path, number, status):
+    with pytest.raises(StoppedError, match="saved in epoch 1 after step 2; run the same") as stop:
+        train(tmp_path, make_feed(7), on_step=ask_to_stop(5, number))
+    assert stop.value.exit_status == status
+
+
+def test_the_log_holds_the_mean_loss_of_every_epoch(tmp_path):
+    feed, val = make_feed(5), make_feed(4, seed=1)
+    # a rate this small leaves the weights, so every epoch's loss is that of the first weights
+    train(tmp_path, feed, val=val, learning_rate=1e-12, accumulate=2)
+    model = make_model()
+    expected = [
+        sum(
+            F.cross_entropy(model(batch["image"]), batch["label"]).item()
+            for batch in each.batches(range(len(each)))
+        )
+        / len(each)
+        for each in (feed, val)
+    ]
+    entries = RunFolder(tmp_path).read_log()
+    assert [entry["epoch"] for entry in entries] == [1, 2]
+    assert [entry["steps"] for entry in entries] == [3, 6]
+    for entry in entries:
+        assert entry["train"]["loss"] == pytest.approx(expected[0])
+        assert entry["train"]["cross_entropy"] == pytest.approx(expected[0])
+        assert entry["val"]["loss"] == pytest.approx(expected[1])
+
+
+def test_the_best_model_is_of_the_epoch_with_the_lowest_validation_loss(tmp_path):
+    val = make_feed(4, seed=1)
+    for epochs in range(1, 7):
+        train(tmp_path / str(epochs), make_feed(6), val=val, epochs=epochs)
+    losses = [entry["val"]["loss"] for entry in RunFolder(tmp_path / "6").read_log()]
+    best = losses.index(min(losses)) + 1
+    assert 1 <= best < 6, "the data no longer over-fit; choose others"
+    chosen = load_file(RunFolder(tmp_path / "6").model_path("best"))
+    expected = load_file(RunFolder(tmp_path / str(best)).model_path("last"))
+    assert all(torch.equal(chosen[name], expected[name]) for name in expected)
+
+
+def test_without_validation_the_last_epoch_is_the_model_and_it_says_so(tmp_path, capsys):
+    train(tmp_path, make_feed(4))
+    best, last = (load_file(RunFolder(tmp_path).model_path(kind)) for kind in ("best", "last"))
+    assert all(torch.equal(best[name], last[name]) for name in best)
+    assert "no validation regions, so the last epoch is the model" in capsys.readouterr().err
+
+
+def test_patience_ends_a_run_that_does_not_improve(tmp_path):
+    train(tmp_path, make_feed(6), val=make_feed(4, seed=1), epochs=100, patience=3)
+    losses = [entry["val"]["loss"] for entry in RunFolder(tmp_path).read_log()]
+    assert len(losses) == losses.index(min(losses)) + 1 + 3
+
+
+def test_a_loss_that_is_not_finite_is_refused_by_region_and_leaves_what_was_saved(tmp_path):
+    feed, model = make_feed(4, names=["s1/region-000", "s1/region-001", "s2/region-000", "x"]), None
+    train(tmp_path, feed, epochs=1)
+    model = make_model()
+    saved = load_state(RunFolder(tmp_path).state_path, model, torch.optim.Adam(model.parameters()))
+    culprit = shuffle(4, seed=0, epoch=2)[1]
+
+    def spoil(step):
+        if step == 2:
+            with torch.no_grad():
+                model.weight.fill_(float("nan"))
+
+    message = rf"loss must be finite, is nan in epoch 2 at {feed._names[culprit]}; lower"
+    with pytest.raises(DivergedError, match=message):
+        train(tmp_path, feed, model=model, on_step=spoil)
+    again = make_model()
+    kept = load_state(RunFolder(tmp_path).state_path, again, torch.optim.Adam(again.parameters()))
+    assert kept == saved
+    assert weights_of(again).isfinite().all()
+
+
+def test_a_checkpoint_is_due_after_its_minutes_within_an_epoch(tmp_path):
+    def fail(step):
+        if step == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path, make_feed(7), on_step=fail, accumulate=2, checkpoint_minutes=0)
+    model = make_model()
+    state = load_state(RunFolder(tmp_path).state_path, model, torch.optim.Adam(model.parameters()))
+    assert (state.epoch, state.position, state.steps) == (0, 4, 2)
+
+
+def test_every_epoch_has_its_own_order_of_all_items():
+    orders = [shuffle(50, seed=3, epoch=epoch) for epoch in (1, 2)]
+    assert orders[0] != orders[1]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert shuffle(50, seed=4, epoch=1) != orders[0]

@@ -1,0 +1,1 @@
+"""The training loop and, one file each, the methods that run in it."""

@@ -1,0 +1,110 @@
+"""The state of a training that was not finished, so that it goes on as if it had never stopped."""
+
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wsikd.errors import CheckpointError
+from wsikd.files import replacing
+
+FORMAT = "wsikd-state"
+FORMAT_VERSION = 1
+
+
+@dataclass
+class Progress:
+    """How far a training has come.
+
+    Order and augmentation are functions of seed, epoch and index, so this is all the randomness
+    there is to keep.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs that are complete.
+    position : int
+        Items of the epoch under way that the weights have learnt from.
+    steps : int
+        Optimizer steps in all.
+    sums : dict of str to float
+        Loss and terms, each summed over those items.
+    epoch_seconds, seconds : float
+        Time spent in the epoch under way, and in the complete ones.
+    best_loss : float or None
+        Lowest validation loss; None before the first, or without validation items.
+    best_epoch : int
+        The epoch that had it, from 1; 0 before the first.
+    """
+
+    epoch: int = 0
+    position: int = 0
+    steps: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    epoch_seconds: float = 0.0
+    seconds: float = 0.0
+    best_loss: float | None = None
+    best_epoch: int = 0
+
+    def close_epoch(self) -> None:
+        """Count the epoch under way as complete."""
+        self.epoch += 1
+        self.position, self.sums = 0, {}
+        self.seconds, self.epoch_seconds = self.seconds + self.epoch_seconds, 0.0
+
+
+def save_state(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+) -> None:
+    """Replace the state in `folder` by this one: one file, so never half of each."""
+    state = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "progress": asdict(progress),
+        "model": model.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    with replacing(_state_file(folder)) as temporary:
+        torch.save(state, temporary)
+
+
+def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
+    """Bring model and optimizer to the state in `folder`; without one they stay as they are.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is damaged or of another format version.
+    """
+    path = _state_file(folder)
+    if not path.exists():
+        return Progress()
+    state = _read(path)
+    found = (state.get("format"), state.get("version"))
+    if found != (FORMAT, FORMAT_VERSION):
+        raise CheckpointError(
+            f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
+            f"found {found[0]} version {found[1]}"
+        )
+    model.load_state_dict(state["model"])
+    optimizer.load_state_dict(state["optimizer"])
+    return Progress(**state["progress"])
+
+
+def _state_file(folder: Path) -> Path:
+    return folder / "training.pt"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, EOFError, RuntimeError):
+        state = None
+    if not isinstance(state, dict):
+        raise CheckpointError(
+            f"{path}: must be a training state, is damaged; remove the run's folder to start anew"
+        )
+    return state

@@ -1,0 +1,53 @@
+"""Progress of a training on stderr: a bar on a terminal, plain lines elsewhere."""
+
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class Display:
+    """Shows how far a run has come.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run, before every line.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._bar = Progress(
+            *columns,
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task = self._bar.add_task(name, total=None)
+
+    def say(self, text: str) -> None:
+        """Write one line, below which the bar goes on."""
+        self._console.print(f"{self.name}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+    def restart(self, text: str, *, total: int, done: int = 0) -> None:
+        """Begin a new bar."""
+        self._bar.reset(self._task, total=total, completed=done, description=f"{self.name}: {text}")
+
+    def advance(self, count: int) -> None:
+        self._bar.advance(self._task, count)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()

@@ -1,0 +1,156 @@
+"""Distilling a teacher that reads high magnification into a student that reads a low one.
+
+Equations 1 to 3 of resolution-based distillation [1]_. Labels are not used.
+
+References
+----------
+.. [1] DiPalma, Suriawinata, Tafe, Torresani, Hassanpour. "Resolution-Based Distillation for
+       Efficient Histology Image Classification". 2021. arXiv:2101.04170.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wsikd.errors import ConfigError
+from wsikd.geometry import format_magnification
+from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
+from wsikd.models import ResNet
+from wsikd.models.weights import ModelDescription, load_model
+from wsikd.runs import RunFolder
+from wsikd.training.feed import Views
+from wsikd.training.inputs import TEACHER_MAGNIFICATION, Inputs, begin, folds_of, read_inputs
+from wsikd.training.loop import Step
+from wsikd.training.method import Method, build_seeded, carry_out, describe, place
+from wsikd.training.settings import TrainingSettings, choose_device
+from wsikd.training.sources import check_source, file_digest, find_source
+
+if TYPE_CHECKING:
+    from wsikd.store import RegionStore
+
+LossKind = Literal["soft", "maxpool", "bicubic", "both"]
+
+
+class DistilSettings(TrainingSettings):
+    """How a student is distilled from a teacher."""
+
+    student_mag: float = Field(gt=0, description="magnification the student reads")
+    teacher: str | None = Field(
+        None,
+        description="run to learn from; unset: teacher-10x of the same fold and seed, else seed 0",
+    )
+    temperature: float = Field(1.0, gt=0, description="divides the logits of both; no unit")
+    loss: LossKind = Field(
+        "both", description="soft targets alone, or with max-pooled, bicubic or both feature maps"
+    )
+    compat: Literal["release"] | None = Field(
+        None, description="release: the published code's loss, in which both is half of maxpool"
+    )
+
+    @property
+    def feature_map_kind(self) -> FeatureMapKind | None:
+        """The feature map loss that is added to the soft targets, if any."""
+        if self.loss == "soft":
+            return None
+        return "release" if self.loss == "both" and self.compat == "release" else self.loss
+
+
+def distil(
+    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: DistilSettings
+) -> list[RunFolder]:
+    """Train a student to see at its magnification what the teacher sees at a higher one.
+
+    Both read the same regions under the same augmentation. Auxiliary slides take part.
+
+    Parameters
+    ----------
+    store : RegionStore
+        Holds the regions at both magnifications.
+    manifest : DataFrame
+        Slides with splits or folds; labels serve evaluation alone.
+    runs : Path
+        Folder of all runs, the teacher's among them.
+    settings : DistilSettings
+        What to train, and how.
+
+    Returns
+    -------
+    list of RunFolder
+        One per fold, with models, log and predictions.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no finished teacher, or it knows other classes.
+    ConfigError
+        If the teacher does not read a higher magnification than the student.
+    LeakageError
+        If the teacher was taught on another fold or on other splits.
+    StoreError
+        If a magnification was not prepared.
+    ResumeError
+        If the run exists with other settings or inputs.
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    return [
+        _distil_fold(store, manifest, runs, settings.model_copy(update={"fold": fold}))
+        for fold in folds_of(manifest, settings.fold)
+    ]
+
+
+def make_step(student: ResNet, teacher: ResNet, settings: DistilSettings) -> Step:
+    """Give the loss of distillation, the sum of equations 2 and 3."""
+    kind = settings.feature_map_kind
+
+    def step(batch: Views) -> dict[str, Tensor]:
+        with torch.no_grad():
+            fine = teacher(batch["teacher"])
+        coarse = student(batch["student"])
+        terms = {"soft": soft_target_loss(coarse.logits, fine.logits, settings.temperature)}
+        if kind is not None:
+            terms["pixel"] = feature_map_loss(coarse.feature_map, fine.feature_map, kind)
+        return terms
+
+    return step
+
+
+def _distil_fold(
+    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: DistilSettings
+) -> RunFolder:
+    inputs = read_inputs(store, manifest, settings.fold)
+    inputs.check_prepared(settings.student_mag)
+    source = find_source(
+        runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
+    )
+    check_source(source, inputs, settings.fold)
+    teacher, teacher_reads = load_model(source.model_path())
+    _check_magnifications(source, teacher_reads, inputs, settings.student_mag)
+    fingerprints = inputs.fingerprints(with_auxiliary=True)
+    fingerprints["teacher"] = file_digest(source.model_path())
+    run = begin(runs, "student", settings.student_mag, inputs, settings, fingerprints)
+    if run.is_complete():
+        return run
+    device = choose_device(settings.device)
+    student_reads = describe(inputs, teacher_reads.architecture, settings.student_mag)
+    student = build_seeded(teacher_reads.architecture, len(inputs.classes), seed=settings.seed)
+    step = make_step(place(student, device), place(teacher, device), settings)
+    views = {"student": student_reads, "teacher": teacher_reads}
+    method = Method(student, student_reads, step, views, train_splits=("train", "auxiliary"))
+    carry_out(run, method, inputs, settings, device)
+    return run
+
+
+def _check_magnifications(
+    source: RunFolder, reads: ModelDescription, inputs: Inputs, student_mag: float
+) -> None:
+    inputs.check_prepared(reads.magnification)
+    if reads.magnification <= student_mag:
+        raise ConfigError(
+            f"student_mag must be below the {format_magnification(reads.magnification)} of "
+            f"{source.path}, got {student_mag:g}; choose a lower one"
+        )

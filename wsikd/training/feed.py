@@ -1,0 +1,115 @@
+"""From a data set to the network: batches of views on the device, augmented and standardised."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from wsikd.data.augment import AugmentSettings, augment, draw_augmentation
+from wsikd.data.statistics import standardise
+from wsikd.models.weights import ModelDescription
+
+Views = dict[str, Tensor]
+
+
+class Augmentation(NamedTuple):
+    """How training images are varied; what is drawn depends on seed, epoch and index alone."""
+
+    settings: AugmentSettings
+    seed: int
+
+
+class Feed:
+    """Reads items of a data set in a given order and makes them ready for the network.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Items are dicts of tensors with an "index"; images are uint8 of shape (3, h, w).
+    views : mapping of str to ModelDescription
+        The images among the entries, each with the model that reads it, for its mean and std.
+    device : torch.device
+        Where the batches go.
+    augmentation : Augmentation, optional
+        Varies all views of an item by the same draw; without it images stay as they are.
+    workers : int
+        Processes that read items; 0 reads them here.
+    names : sequence of str
+        What messages call the items.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[dict[str, Tensor]],
+        views: Mapping[str, ModelDescription],
+        device: torch.device,
+        *,
+        augmentation: Augmentation | None = None,
+        workers: int = 0,
+        names: Sequence[str] = (),
+    ) -> None:
+        self._dataset, self._views, self._device = dataset, views, device
+        self._augmentation, self._names = augmentation, names
+        self._order = _Order()
+        self._loader = DataLoader(
+            dataset,
+            batch_size=1,  # regions are of any size
+            sampler=self._order,
+            num_workers=workers,
+            multiprocessing_context="spawn" if workers else None,
+            persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+        )
+
+    def __len__(self) -> int:
+        return len(self._dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
+
+    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
+        """Give the items in this order; without an epoch they are not augmented."""
+        self._order.indices = order
+        for batch in self._loader:
+            yield self._ready(batch, epoch)
+
+    def name(self, batch: Views) -> str:
+        """Say which items a batch holds."""
+        indices = batch["index"].tolist()
+        return ", ".join(self._names[i] if self._names else f"item {i}" for i in indices)
+
+    def _ready(self, batch: Views, epoch: int | None) -> Views:
+        indices = batch["index"].tolist()
+        ready = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
+        for name, description in self._views.items():
+            images = ready[name].float().div_(255)  # (B, 3, h, w)
+            if self._augmentation is not None and epoch is not None:
+                images = torch.stack(
+                    [
+                        augment(image, draw_augmentation(*self._augmentation, epoch, index))
+                        for image, index in zip(images, indices, strict=True)
+                    ]
+                )
+            images = standardise(images, description.mean, description.std)
+            ready[name] = images.contiguous(memory_format=memory_format(self._device))
+        return ready
+
+
+class _Order(Sampler[int]):
+    """An order that can change under a loader, whose processes then need not start again."""
+
+    indices: Sequence[int] = ()
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def memory_format(device: torch.device) -> torch.memory_format:
+    """Give the layout that is faster there for networks with group normalisation.
+
+    Measured with resnet10w32 on 1 MPix and two cores: 0.26 s a step with channels last, 0.34 s
+    without. On CUDA group normalisation has no kernel for channels last and copies instead.
+    """
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format

@@ -1,0 +1,137 @@
+"""What a training run starts from: the regions of its fold, and its folder."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+
+from wsikd.data.regions import RegionItem, list_items
+from wsikd.errors import NothingUsableError, StoreError
+from wsikd.geometry import format_magnification
+from wsikd.manifest import classes_of, fold_count, splits_of_fold
+from wsikd.runs import Provenance, RunFolder, run_name
+from wsikd.training.display import Display
+from wsikd.training.settings import TrainingSettings, choose_device
+
+if TYPE_CHECKING:
+    from wsikd.store import RegionStore
+
+MethodName = Literal["teacher", "baseline", "student", "finetuned"]
+TEACHER_MAGNIFICATION = 10.0  # 1 µm per pixel, as in the paper
+SPLITS = ("train", "val", "test", "auxiliary")
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The regions of one fold, by split, and the store that holds their pixels."""
+
+    store: "RegionStore"
+    classes: tuple[str, ...]
+    items: dict[str, list[RegionItem]]
+
+    def fingerprints(self, *, with_auxiliary: bool = False) -> dict[str, str]:
+        """Give hashes of the table and of the slides' records; equal inputs have equal ones."""
+        used = [split for split in SPLITS if with_auxiliary or split != "auxiliary"]
+        items = [item for split in used for item in self.items[split]]
+        slides = sorted({item.slide_id for item in items})
+        found = {
+            "splits": _digest_rows(item for item in items if item.split != "auxiliary"),
+            "regions": _digest(self.store.read_slide(name).model_dump_json() for name in slides),
+        }
+        if with_auxiliary:
+            found["auxiliary"] = _digest_rows(self.items["auxiliary"])
+        return found
+
+    def check_prepared(self, *magnifications: float) -> None:
+        """Refuse a magnification that a region lacks.
+
+        Raises
+        ------
+        StoreError
+            The message names the slide and what it has.
+        """
+        for slide_id in sorted({item.slide_id for split in SPLITS for item in self.items[split]}):
+            for region in self.store.read_slide(slide_id).regions:
+                have = [level.magnification for level in region.levels]
+                for asked in magnifications:
+                    if asked not in have:
+                        raise StoreError(
+                            f"{self.store.path / slide_id}: {format_magnification(asked)} was not "
+                            f"prepared, only {', '.join(map(format_magnification, have))}; choose "
+                            "one of those, prepare it, or take the slide out of the manifest"
+                        )
+
+
+def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) -> Inputs:
+    """List the regions of a fold, or of the column `split` if `fold` is None.
+
+    Raises
+    ------
+    ManifestError, LeakageError
+        If the manifest does not allow to learn from it.
+    NothingUsableError
+        If no training slide is in the store.
+    """
+    table = splits_of_fold(manifest, fold)
+    items = {split: list_items(store, table, (split,)) for split in SPLITS}
+    if not items["train"]:
+        raise NothingUsableError(f"{store.path}: no training slide; run wsikd prepare")
+    return Inputs(store, classes_of(table), items)
+
+
+def folds_of(manifest: pd.DataFrame, fold: int | None) -> tuple[int | None, ...]:
+    """Give the folds to run: the one asked for, else all, else (None,) for the column `split`."""
+    count = fold_count(manifest)
+    if fold is not None or count is None:
+        return (fold,)
+    return tuple(range(count))
+
+
+def begin(  # what a run is, from what, and how
+    runs: Path,
+    method: MethodName,
+    magnification: float,
+    inputs: Inputs,
+    settings: TrainingSettings,
+    fingerprints: dict[str, str],
+) -> RunFolder:
+    """Make the folder of a run or take up the one that is there, and say so if it is finished.
+
+    Raises
+    ------
+    ResumeError
+        If it was begun with other settings or inputs.
+    """
+    if settings.name is None:
+        name = run_name(method, magnification, settings.fold, settings.seed)
+    else:
+        name = run_name(settings.name, fold=settings.fold)
+    provenance = Provenance(
+        name=name,
+        method=method,
+        magnification=magnification,
+        fold=settings.fold,
+        seed=settings.seed,
+        classes=inputs.classes,
+        inputs=fingerprints,
+        device=str(choose_device(settings.device)),
+    )
+    run = RunFolder(runs / name).start(settings, provenance)
+    if run.is_complete():
+        Display(name).say("is finished already; nothing to do")
+    return run
+
+
+def _digest_rows(items: Iterable[RegionItem]) -> str:
+    rows = {(item.slide_id, item.patient_id, item.split, item.label or "") for item in items}
+    return _digest("\t".join(row) for row in sorted(rows))
+
+
+def _digest(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()

@@ -1,0 +1,222 @@
+"""The one training loop: accumulation, validation, checkpoints, log; what is learnt is a `step`."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from wsikd.errors import DivergedError, StoppedError
+from wsikd.runs import RunFolder
+from wsikd.training.checkpoints import load_state, save_state
+from wsikd.training.display import Display
+from wsikd.training.feed import Feed, Views
+from wsikd.training.settings import TrainingSettings
+from wsikd.training.signals import StopRequest
+
+Step = Callable[[Views], dict[str, Tensor]]
+Entry = dict[str, Any]  # one line of the log
+
+
+@dataclass(frozen=True)
+class Learner:
+    """What the loop trains.
+
+    Attributes
+    ----------
+    model : nn.Module
+        Those of its parameters that require a gradient are trained.
+    step : callable
+        Named terms of the loss of one batch, each a mean over its items; their sum is minimised.
+    save : callable
+        Writes the model as it is now to a path.
+    """
+
+    model: nn.Module
+    step: Step
+    save: Callable[[Path], None]
+
+
+def shuffle(count: int, *, seed: int, epoch: int) -> list[int]:
+    """Give the order of one epoch, a function of its arguments alone.
+
+    Examples
+    --------
+    >>> sorted(shuffle(4, seed=0, epoch=1))
+    [0, 1, 2, 3]
+    """
+    return [int(index) for index in np.random.default_rng((seed, epoch)).permutation(count)]
+
+
+class Loop:
+    """Trains a model until its epochs are over or validation has not improved for long enough.
+
+    It takes up the state that an earlier, stopped call left in the run's folder, and then ends with
+    the very weights of a call that was never stopped.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Gets the models of the best and of the last epoch, the log and the state.
+    learner : Learner
+        The model and the loss.
+    train, val : Feed
+        Items to learn from, and to choose the best epoch by; without the latter the last is best.
+    settings : TrainingSettings
+        Optimizer, order and checkpoints.
+    """
+
+    def __init__(
+        self, run: RunFolder, learner: Learner, train: Feed, val: Feed, settings: TrainingSettings
+    ) -> None:
+        self._run, self._learner, self._settings = run, learner, settings
+        self._train, self._val = train, val
+        self._optimizer = torch.optim.Adam(
+            [weight for weight in learner.model.parameters() if weight.requires_grad],
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        self._progress = load_state(run.state_path, learner.model, self._optimizer)
+        self._marked = self._saved = time.monotonic()
+
+    def run(self) -> float:
+        """Train to the end and give the seconds it took, those of stopped calls included.
+
+        Raises
+        ------
+        StoppedError
+            If SIGINT or SIGTERM came; the state is saved.
+        DivergedError
+            If the loss of a batch is not finite; what was saved before stays.
+        """
+        with StopRequest() as self._stop, Display(self._run.name) as self._display:
+            self._greet()
+            while not self._is_done():
+                self._train_epoch()
+                self._close_epoch(self._validate())
+        return self._progress.seconds
+
+    def _greet(self) -> None:
+        progress = self._progress
+        if progress.steps:
+            self._display.say(f"goes on after {progress.epoch} epochs, {progress.steps} steps")
+        if not len(self._val):
+            self._display.say("no validation regions, so the last epoch is the model")
+
+    def _is_done(self) -> bool:
+        progress, patience = self._progress, self._settings.patience
+        has_waited = patience is not None and progress.epoch - progress.best_epoch >= patience
+        return progress.epoch >= self._settings.epochs or has_waited
+
+    def _train_epoch(self) -> None:
+        progress, epoch = self._progress, self._progress.epoch + 1
+        order = shuffle(len(self._train), seed=self._settings.seed, epoch=epoch)
+        self._show_epoch(epoch)
+        self._learner.model.train()
+        learnt = start = progress.position
+        for batch in self._train.batches(order[start:], epoch=epoch):
+            # the last group of an epoch may be smaller: its mean is over what it has
+            group = min(self._settings.accumulate, len(order) - progress.position)
+            count = len(batch["index"])
+            loss = self._loss(self._train, batch, progress.sums)
+            torch.autograd.backward(loss * (count / group))
+            learnt += count
+            self._display.advance(count)
+            if learnt - progress.position == group:
+                self._take_step(learnt)
+
+    def _take_step(self, learnt: int) -> None:
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._progress.steps += 1
+        self._progress.position = learnt
+        if time.monotonic() - self._saved > 60 * self._settings.checkpoint_minutes:
+            self._save_state()
+        self._stop_if_asked()
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        self._learner.model.eval()
+        sums: dict[str, float] = {}
+        for batch in self._val.batches(range(len(self._val))):
+            self._loss(self._val, batch, sums)
+            self._display.advance(len(batch["index"]))
+            self._stop_if_asked()
+        return _means(sums, len(self._val))
+
+    def _loss(self, feed: Feed, batch: Views, sums: dict[str, float]) -> Tensor:
+        terms = self._learner.step(batch)
+        loss = torch.stack(list(terms.values())).sum()
+        names = ("loss", *terms)
+        values: list[float] = torch.stack([loss, *terms.values()]).tolist()
+        if not math.isfinite(values[0]):
+            raise DivergedError(
+                f"{self._run.path}: loss must be finite, is {values[0]} in epoch "
+                f"{self._progress.epoch + 1} at {feed.name(batch)}; lower --learning-rate"
+            )
+        for name, value in zip(names, values, strict=True):
+            sums[name] = sums.get(name, 0.0) + value * len(batch["index"])
+        return loss
+
+    def _close_epoch(self, val: dict[str, float]) -> None:
+        progress = self._progress
+        self._tick()
+        entry: Entry = {
+            "epoch": progress.epoch + 1,
+            "steps": progress.steps,
+            "train": _means(progress.sums, len(self._train)),
+            "val": val,
+            "seconds": round(progress.epoch_seconds, 3),
+        }
+        progress.close_epoch()
+        if not val or progress.best_loss is None or val["loss"] < progress.best_loss:
+            progress.best_loss, progress.best_epoch = val.get("loss"), progress.epoch
+            self._learner.save(self._run.model_path("best"))
+        self._learner.save(self._run.model_path("last"))
+        self._run.log(entry)
+        self._save_state()
+        self._display.say(_summary(entry, self._settings.epochs))
+
+    def _show_epoch(self, epoch: int) -> None:
+        self._display.restart(
+            f"epoch {epoch}/{self._settings.epochs}",
+            total=len(self._train) + len(self._val),
+            done=self._progress.position,
+        )
+
+    def _stop_if_asked(self) -> None:
+        if self._stop.number is None:
+            return
+        self._save_state()
+        raise StoppedError(
+            f"{self._run.path}: saved in epoch {self._progress.epoch + 1} after step "
+            f"{self._progress.steps}; run the same command to go on",
+            self._stop.number,
+        )
+
+    def _save_state(self) -> None:
+        self._tick()
+        save_state(self._run.state_path, self._learner.model, self._optimizer, self._progress)
+        self._saved = time.monotonic()
+
+    def _tick(self) -> None:
+        now = time.monotonic()
+        self._progress.epoch_seconds += now - self._marked
+        self._marked = now
+
+
+def _means(sums: dict[str, float], count: int) -> dict[str, float]:
+    return {name: value / count for name, value in sums.items()}
+
+
+def _summary(entry: Entry, epochs: int) -> str:
+    val = f", validation {entry['val']['loss']:.4f}" if entry["val"] else ""
+    return (
+        f"epoch {entry['epoch']}/{epochs}, {entry['steps']} steps, "
+        f"loss {entry['train']['loss']:.4f}{val}, {entry['seconds']:.1f} s"
+    )

@@ -1,0 +1,59 @@
+"""What every training command can be told."""
+
+import torch
+from pydantic import Field
+
+from wsikd.config import Settings
+from wsikd.data.augment import AugmentSettings
+from wsikd.errors import ConfigError
+
+
+class TrainingSettings(Settings):
+    """How a network is trained, whatever the method."""
+
+    epochs: int = Field(100, ge=1, description="passes over the training regions")
+    accumulate: int = Field(32, ge=1, description="regions whose mean gradient makes one step")
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam")
+    weight_decay: float = Field(1e-4, ge=0, description="of Adam, added to the gradient")
+    patience: int | None = Field(
+        None, ge=1, description="epochs without a better validation loss before the end; unset: all"
+    )
+    seed: int = Field(0, ge=0, description="of the first weights, the order and the augmentation")
+    fold: int | None = Field(
+        None, ge=0, description="fold that is left out for testing; unset: each in turn"
+    )
+    augment: AugmentSettings = AugmentSettings()
+    device: str = Field("auto", description="such as cpu or cuda:1; auto: a GPU if there is one")
+    workers: int = Field(0, ge=0, description="processes that read regions; 0: none beside this")
+    checkpoint_minutes: float = Field(
+        10.0, ge=0, description="longest time between two checkpoints within an epoch, in minutes"
+    )
+    name: str | None = Field(
+        None,
+        pattern=r"^[\w][\w.+-]*$",
+        description="of the run; unset: made of method, magnification, fold and seed",
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """Give the device of that name; "auto" is a GPU if there is one.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such device.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    device(type='cpu')
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ConfigError(f"device {name!r} is unknown; choose auto, cpu or cuda") from None
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {name!r} is not on this machine; choose auto or cpu")
+    return device

@@ -1,0 +1,1 @@
+"""From regions on disk to tensors: items, views, augmentation."""

@@ -63,8 +63,10 @@ def save(settings: Settings, path: Path) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def explain(error: ValidationError) -> str:
+def explain(error: ValidationError, *, as_option: bool = False) -> str:
     """Shorten pydantic's report to one line: subject, rule, value; the first problem found.
+
+    With `as_option` the subject is the option of the command line, such as --tissue.mpp.
 
     Examples
     --------
@@ -77,7 +79,8 @@ def explain(error: ValidationError) -> str:
     "Example.epochs must be a valid integer, unable to parse string as an integer, got 'many'"
     """
     first = error.errors(include_url=False)[0]
-    subject = ".".join([error.title, *(str(part) for part in first["loc"])])
+    field = ".".join(str(part) for part in first["loc"])
+    subject = f"--{field.replace('_', '-')}" if as_option else f"{error.title}.{field}"
     if first["type"] == "extra_forbidden":
         return f"{subject} is unknown; leave it out or correct its name"
     if first["type"] == "missing":

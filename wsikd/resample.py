@@ -28,7 +28,7 @@ def _box(x: Weights) -> Weights:
 
 
 def _bilinear(x: Weights) -> Weights:
-    return np.maximum(1 - np.abs(x), 0)
+    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
 
 
 def _bicubic(x: Weights) -> Weights:

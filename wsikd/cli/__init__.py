@@ -1,0 +1,122 @@
+"""The command `wsikd`: options generated from the settings, errors to one line and a status.
+
+A command's module is imported only when that command is asked for, so `wsikd --help` is instant.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Yaml
+from pydantic import ValidationError
+
+from wsikd import __version__
+from wsikd.cli.console import say
+from wsikd.config import explain
+from wsikd.errors import ConfigError, StoppedError, WsikdError
+from wsikd.workspace import Workspace
+
+COMMANDS = {
+    "prepare": "Find the tissue of slides and store it at every magnification.",
+    "split": "Deal the patients into training, validation and test, or into folds.",
+    "teach": "Train a teacher at 10x, or a baseline at another magnification, from labels.",
+    "distil": "Train a student that reads at a low magnification, from a teacher, without labels.",
+    "finetune": "Train the last layer of a student from labels.",
+    "evaluate": "Score all runs on the test patients, with confidence intervals and controls.",
+    "report": "Write one HTML page on the slides and the runs.",
+    "run": "Carry out a recipe: commands in order, skipping what is done.",
+    "demo": "Show the whole job on drawn slides, in a few minutes.",
+    "info": "Say what a slide is and what tissue it holds.",
+    "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
+}
+"""Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`."""
+
+_EPILOGUE = (
+    "Exit status: 0 done, 1 a bug, 2 usage or settings, 3 some slides failed, 4 nothing usable, "
+    "5 refused by a guard, 75 try again, 130 or 143 stopped after a clean checkpoint."
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and give its exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows `wsikd`; by default what the shell gave.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return execute(sys.argv[1:] if arguments is None else arguments)
+    except WsikdError as error:
+        say(f"wsikd: {error}")
+        return error.exit_status
+    except KeyboardInterrupt:
+        say("wsikd: interrupted; run the same command to go on")
+        return 130
+
+
+def execute(arguments: Sequence[str]) -> int:
+    """Run one command; what it raises on purpose comes through as `WsikdError`."""
+    launcher = build_app().meta
+    try:
+        status = launcher(
+            list(arguments),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        raise ConfigError(_one_line(error)) from None
+    except ValidationError as error:
+        raise ConfigError(explain(error, as_option=True)) from None
+    return status if isinstance(status, int) else 0
+
+
+def build_app() -> App:
+    """Declare the commands, without importing any."""
+    app = App(
+        name="wsikd",
+        help=(
+            "Find out how low a magnification is good enough for a question on whole-slide "
+            "images, and get the model that reads slides there."
+        ),
+        help_epilogue=_EPILOGUE,
+        version=__version__,
+        suppress_keyboard_interrupt=False,
+        default_parameter=Parameter(negative_iterable=()),
+    )
+    for order, (name, line) in enumerate(COMMANDS.items()):
+        app.command(f"wsikd.cli.{name}:{name}", name=name, help=line, sort_key=order)
+
+    @app.meta.default
+    def launch(
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        workspace: Annotated[
+            Path, Parameter(help="folder of slides.csv, regions/ and runs/")
+        ] = Path(),
+    ) -> object:
+        place = Workspace(workspace)
+        app.config = (Yaml(place.settings, must_exist=False),)
+        command, bound, left_to_us = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        ours = {"workspace": place} if "workspace" in left_to_us else {}
+        return command(*bound.args, **bound.kwargs, **ours)
+
+    return app
+
+
+def _one_line(error: CycloptsError) -> str:
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, ValidationError):
+            return explain(cause, as_option=True)
+        cause = cause.__cause__
+    return " ".join(str(error).split())
+
+
+def _stop(number: int, _: FrameType | None) -> NoReturn:
+    raise StoppedError("stopped; run the same command to go on", number)

@@ -1,0 +1,38 @@
+"""What commands say: results to stdout, the rest to stderr."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from wsikd.runs import RunFolder
+from wsikd.workspace import Workspace
+
+InWorkspace = Annotated[Workspace, Parameter(parse=False)]
+"""A command's parameter that the launcher fills in from --workspace."""
+
+Flat = Parameter(name="*")
+"""Makes the fields of a settings parameter options of the command itself."""
+
+
+def show(text: str) -> None:
+    """Print a result."""
+    print(text)
+
+
+def show_json(value: Any) -> None:
+    """Print a result for machines."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def say(text: str) -> None:
+    """Print what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def tell_runs(runs: Sequence[RunFolder]) -> None:
+    """Print where finished runs are."""
+    for run in runs:
+        show(str(run.path))

@@ -1,0 +1,35 @@
+"""Score all runs on the test patients, with confidence intervals and controls.
+
+Example: wsikd evaluate
+"""
+
+from typing import Annotated
+
+from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
+from wsikd.cli.results import open_store
+from wsikd.evaluation import EvaluateSettings, evaluate_runs, readable_table
+from wsikd.manifest import read_manifest
+
+
+def evaluate(
+    *,
+    json: bool = False,
+    settings: Annotated[EvaluateSettings, Flat] = EvaluateSettings(),
+    workspace: InWorkspace,
+) -> int:
+    """Score all runs on the test patients, with confidence intervals and controls.
+
+    Parameters
+    ----------
+    json
+        print all numbers as JSON, as they are in runs/metrics.json
+    """
+    manifest = read_manifest(workspace.manifest)
+    metrics = evaluate_runs(workspace.runs, open_store(workspace), manifest, settings)
+    if json:
+        show_json(metrics)
+    else:
+        show(readable_table(metrics))
+    for left in metrics["left_out"]:
+        say(f"left out: {left['name']}, {left['reason']}")
+    return 0

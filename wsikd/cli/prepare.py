@@ -1,0 +1,69 @@
+"""Find the tissue of slides and store it at every magnification.
+
+Example: wsikd prepare slides/
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+
+from wsikd.cli.console import Flat, InWorkspace, say, show
+from wsikd.errors import NothingUsableError, SomeSlidesFailedError
+from wsikd.manifest import write_manifest
+from wsikd.prepare import PrepareSettings, SlideStatus, prepare_slides, take_in
+
+
+def prepare(
+    slides: Path | None = None,
+    *,
+    manifest: Path | None = None,
+    settings: Annotated[PrepareSettings, Flat] = PrepareSettings(),
+    workspace: InWorkspace,
+) -> int:
+    """Find the tissue of slides and store it at every magnification.
+
+    Parameters
+    ----------
+    slides
+        folder of slides; a CSV file in it is their manifest
+    manifest
+        table of slides, patients and labels, in place of a folder
+    """
+    table = take_in(workspace.manifest, slides, manifest)
+    workspace.root.mkdir(parents=True, exist_ok=True)
+    write_manifest(table, workspace.manifest)
+    say(f"{len(table)} slides in {workspace.manifest}")
+    done = prepare_slides(table, workspace.store, settings, on_done=_Progress(len(table)))
+    return _conclude(done, table, workspace.store / "status.csv")
+
+
+class _Progress:
+    def __init__(self, total: int) -> None:
+        self.total, self.count = total, 0
+
+    def __call__(self, status: SlideStatus) -> None:
+        self.count += 1
+        told = status.error or f"{status.regions} regions, {status.seconds:.1f} s"
+        say(f"[{self.count}/{self.total}] {status.slide_id}: {status.status}, {told}")
+        for warning in filter(None, status.warnings.split("; ")):
+            say(f"    warning: {warning}")
+
+
+def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -> int:
+    counts = Counter(status.status for status in done)
+    regions = sum(status.regions for status in done)
+    show(
+        f"{counts['done']} slides prepared, {counts['skipped']} were complete, "
+        f"{counts['failed']} failed; {regions} regions; see {status_path}"
+    )
+    for column in ("patient_id", "label"):
+        empty = int(((table[column] == "") & (table["split"] != "auxiliary")).sum())
+        if empty:
+            say(f"next: fill in the column {column} of {empty} slides in slides.csv")
+    if counts["failed"] == len(done):
+        raise NothingUsableError(f"{status_path}: all {len(done)} slides failed")
+    if counts["failed"]:
+        raise SomeSlidesFailedError(f"{status_path}: {counts['failed']} slides failed; see error")
+    return 0

@@ -1,0 +1,32 @@
+"""Write one HTML page on the slides and the runs.
+
+Example: wsikd report
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from wsikd.cli.console import InWorkspace, show
+from wsikd.cli.results import open_store
+from wsikd.manifest import read_manifest
+from wsikd.report import write_report
+
+
+def report(
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    workspace: InWorkspace,
+) -> int:
+    """Write one HTML page on the slides and the runs.
+
+    Parameters
+    ----------
+    output
+        the page; report.html in the workspace if unset
+    """
+    path = output or workspace.report
+    write_report(workspace.runs, open_store(workspace), read_manifest(workspace.manifest), path)
+    show(str(path))
+    return 0

@@ -1,0 +1,93 @@
+"""Many slides at once, through dask's scheduler: one bad slide never halts the rest."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask
+import pandas as pd
+from distributed import Client, KilledWorker, LocalCluster, as_completed
+
+from wsikd.prepare.settings import PrepareSettings
+from wsikd.prepare.slide import SlideTask, prepare_slide
+from wsikd.prepare.status import SlideStatus, StatusTable
+
+
+def prepare_slides(
+    manifest: pd.DataFrame,
+    store: Path,
+    settings: PrepareSettings,
+    on_done: Callable[[SlideStatus], None] = lambda _: None,
+) -> list[SlideStatus]:
+    """Prepare every slide of a manifest that is not complete yet.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        As `wsikd.manifest.read_manifest` gives it.
+    store : Path
+        The folder `regions/`; made if absent.
+    settings : PrepareSettings
+        How.
+    on_done : callable
+        Told each outcome as it comes.
+
+    Returns
+    -------
+    list of SlideStatus
+        One per slide, in the manifest's order; also in `store/status.csv`.
+    """
+    store.mkdir(parents=True, exist_ok=True)
+    tasks = [_task(row, settings) for row in manifest.to_dict("records")]
+    table = StatusTable(store / "status.csv")
+    by_id: dict[str, SlideStatus] = {}
+    try:
+        for status in _outcomes(tasks, store, settings):
+            by_id[status.slide_id] = status
+            table.add(status)
+            on_done(status)
+    finally:
+        table.write()
+    return [by_id[task.slide_id] for task in tasks]
+
+
+def _task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:
+    mpp, power = (float(row[name]) if row[name] else None for name in ("mpp", "objective_power"))
+    return SlideTask(row["slide_id"], Path(row["path"]), mpp or settings.mpp, power)
+
+
+def _outcomes(
+    tasks: list[SlideTask], store: Path, settings: PrepareSettings
+) -> Iterator[SlideStatus]:
+    if settings.workers == 0 and settings.scheduler is None:
+        yield from (prepare_slide(task, store, settings) for task in tasks)
+        return
+    # a slide that kills its worker twice has failed; one slide at a time on each worker, so that
+    # no other slide is blamed for it
+    rules = {
+        "distributed.scheduler.allowed-failures": 1,
+        "distributed.scheduler.worker-saturation": 1.0,
+    }
+    with dask.config.set(rules):
+        cluster = settings.scheduler or LocalCluster(
+            n_workers=max(1, min(settings.workers, len(tasks))),
+            threads_per_worker=1,
+            dashboard_address=None,
+            silence_logs=logging.CRITICAL,
+        )
+        with Client(cluster) as client:
+            futures = client.map(prepare_slide, tasks, store=store, settings=settings, pure=False)
+            task_of = dict(zip(futures, tasks, strict=True))
+            for future in as_completed(futures):
+                failure = future.exception()
+                yield future.result() if failure is None else _crashed(task_of[future], failure)
+        if not isinstance(cluster, str):
+            cluster.close()
+
+
+def _crashed(task: SlideTask, failure: BaseException) -> SlideStatus:
+    killed = isinstance(failure, KilledWorker)
+    reason = "the worker died twice on it" if killed else f"a bug, {failure!r}"
+    error = f"{task.path}: {reason}; try another --reader"
+    return SlideStatus(slide_id=task.slide_id, path=str(task.path), status="failed", error=error)

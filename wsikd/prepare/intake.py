@@ -1,0 +1,61 @@
+"""Which slides a workspace holds: what it had, and what a folder or a table brings."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from wsikd.manifest import manifest_from_folder, read_manifest
+
+
+def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataFrame:
+    """Join what is brought to the workspace's manifest.
+
+    Rows are matched by slide_id. What is brought wins cell by cell where it is filled in, so labels
+    can be corrected at the source while splits and ids filled in here stay.
+
+    Parameters
+    ----------
+    existing : Path
+        The workspace's manifest; need not be there.
+    folder : Path or None
+        A folder of slides, with or without its own CSV file.
+    given : Path or None
+        A manifest; slides that are not beside it are looked for in `folder`.
+
+    Raises
+    ------
+    ManifestError
+        If neither is given and the workspace has no manifest, or one of them breaks a rule.
+    NothingUsableError
+        If the folder holds no slide.
+    """
+    if given is not None:
+        brought = _found_in(read_manifest(given), folder)
+    elif folder is not None:
+        brought = manifest_from_folder(folder)
+    else:
+        return read_manifest(existing)
+    return _joined(read_manifest(existing), brought) if existing.exists() else brought
+
+
+def _found_in(table: pd.DataFrame, folder: Path | None) -> pd.DataFrame:
+    if folder is None:
+        return table
+    paths = []
+    for text in table["path"]:
+        moved = folder.absolute() / Path(text).name
+        paths.append(str(moved) if moved.exists() and not Path(text).exists() else text)
+    return table.assign(path=paths)
+
+
+def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    columns = [*old.columns, *(name for name in new.columns if name not in old)]
+    before, brought = (table.set_index("slide_id", drop=False) for table in (old, new))
+    before = before.reindex(columns=columns).fillna("")
+    brought = brought.reindex(columns=columns).fillna("")
+    filled = brought.where(brought != "", before.reindex(brought.index).fillna(""))
+    # the workspace's order first, then what is new
+    order = [*before.index, *brought.index.difference(before.index, sort=False)]
+    joined = pd.concat([before.drop(brought.index, errors="ignore"), filled]).loc[order]
+    joined.attrs["source"] = old.attrs["source"]
+    return joined.reset_index(drop=True)

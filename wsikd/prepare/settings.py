@@ -1,0 +1,41 @@
+"""How slides are turned into regions."""
+
+import os
+from typing import Any
+
+from pydantic import Field
+
+from wsikd.config import Settings
+from wsikd.pyramid import PyramidSettings
+from wsikd.store import NgffVersion
+from wsikd.tissue import TissueSettings
+
+
+class PrepareSettings(Settings):
+    """How slides are turned into regions."""
+
+    tissue: TissueSettings = TissueSettings()
+    pyramid: PyramidSettings = PyramidSettings()
+    ngff: NgffVersion = Field("0.5", description="version of OME-Zarr that is written")
+    reader: str | None = Field(
+        None, description="force a slide reader: openslide, tiffslide, image"
+    )
+    mpp: float | None = Field(
+        None,
+        gt=0,
+        description="µm per pixel of every slide; a manifest's column mpp goes before it",
+    )
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=0,
+        description="slides prepared at once; 0 works in this process",
+    )
+    scheduler: str | None = Field(None, description="address of a dask scheduler to use instead")
+    overwrite: bool = Field(
+        False, description="redo slides that were prepared with other settings or have changed"
+    )
+
+    def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:
+        """Give what decides the content of a slide's folder."""
+        chosen = self.model_dump(mode="json", include={"tissue", "pyramid", "ngff", "reader"})
+        return {**chosen, "mpp": mpp, "objective_power": objective_power}

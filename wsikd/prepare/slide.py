@@ -1,0 +1,180 @@
+"""One slide to its folder in the store."""
+
+import fcntl
+import hashlib
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wsikd.errors import BusyError, ResumeError, WsikdError
+from wsikd.geometry import Mpp, format_magnification
+from wsikd.prepare.settings import PrepareSettings
+from wsikd.prepare.status import SlideStatus
+from wsikd.pyramid import build_pyramid, left_out, plan_levels
+from wsikd.regions import read_overview
+from wsikd.slides import SlideReader, open_slide, resolution_of
+from wsikd.store import SlideRecord, SlideWriter, Source, read_record
+from wsikd.tissue import find_tissue, to_geojson
+
+THUMBNAIL_SIDE = 1024
+_MIB = 2**20
+
+
+@dataclass(frozen=True)
+class SlideTask:
+    """One slide to prepare."""
+
+    slide_id: str
+    path: Path
+    mpp: float | None
+    objective_power: float | None
+
+
+def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlideStatus:
+    """Prepare one slide; what a user can act on becomes a failed row, not an exception."""
+    torch.set_num_threads(1)  # slides run side by side
+    start = time.perf_counter()
+    facts: dict[str, Any] = {}
+    try:
+        with _locked(store, task.slide_id):
+            wanted = settings.of_slide(task.mpp, task.objective_power)
+            source = _source_of(task.path)
+            record = _finished(store / task.slide_id, wanted, source, settings)
+            status: Literal["done", "skipped"] = "skipped" if record else "done"
+            record = record or _make(task, store, settings, wanted, source)
+            facts = {"status": status, **_facts(record)}
+    except (WsikdError, OSError) as error:
+        facts = {"status": "failed", "error": " ".join(str(error).split())}
+    return SlideStatus(
+        slide_id=task.slide_id,
+        path=str(task.path),
+        seconds=round(time.perf_counter() - start, 2),
+        peak_mib=_peak_mib(),
+        **facts,
+    )
+
+
+def _finished(
+    folder: Path, wanted: dict[str, Any], source: Source, settings: PrepareSettings
+) -> SlideRecord | None:
+    """Give the slide's record if it is complete and was made from the same slide and settings."""
+    if settings.overwrite or not (folder / "slide.json").exists():
+        return None
+    record = read_record(folder)
+    for key, value in wanted.items():
+        before = record.settings.get(key)
+        if before != value:
+            raise ResumeError(
+                f"{folder}: was prepared with {key} {before}, now asked for {value}; "
+                "redo it with --overwrite"
+            )
+    if record.source.sha256 != source.sha256:
+        raise ResumeError(
+            f"{folder}: the slide {source.name} changed since; redo it with --overwrite"
+        )
+    return record
+
+
+def _make(
+    task: SlideTask, store: Path, settings: PrepareSettings, wanted: dict[str, Any], source: Source
+) -> SlideRecord:
+    with open_slide(task.path, reader=settings.reader) as reader:
+        resolution = resolution_of(reader, mpp=task.mpp, objective_power=task.objective_power)
+        mpp, kernel = resolution.mpp, settings.pyramid.kernel
+        warnings = (*resolution.warnings, *_coarseness(reader, mpp, settings))
+        tissue = find_tissue(reader, mpp, settings.tissue)
+        writer = SlideWriter(store, task.slide_id, settings.ngff)
+        try:
+            regions = []
+            for region in tissue:
+                levels = plan_levels(region.box.size, mpp, settings.pyramid)
+                rows = build_pyramid(reader, region.box, levels, kernel)
+                regions.append(writer.write_region(region, mpp, levels, rows, kernel=kernel))
+            record = SlideRecord(
+                slide_id=task.slide_id,
+                settings=wanted,
+                source=source,
+                slide_format=reader.format,
+                reader=reader.name,
+                reader_version=reader.version,
+                width=reader.size.width,
+                height=reader.size.height,
+                mpp=mpp,
+                mpp_source=resolution.source,
+                objective_power=reader.objective_power,
+                warnings=warnings,
+                regions=tuple(regions),
+            )
+            writer.commit(record, to_geojson(tissue, mpp), _thumbnail(reader, mpp))
+        finally:
+            writer.discard()
+    return record
+
+
+def _coarseness(reader: SlideReader, mpp: Mpp, settings: PrepareSettings) -> Iterator[str]:
+    """Warn of magnifications the slide is too coarse for; raise if that is all of them."""
+    levels = plan_levels(reader.size, mpp, settings.pyramid)
+    missing = left_out(levels, settings.pyramid)
+    if missing:
+        names = ", ".join(format_magnification(value) for value in missing)
+        yield f"{names} left out, the slide's own {max(mpp):g} µm per pixel is coarser"
+
+
+def _thumbnail(reader: SlideReader, mpp: Mpp) -> NDArray[np.uint8]:
+    extent_um = max(reader.size.width * mpp.x, reader.size.height * mpp.y)
+    return read_overview(reader, mpp, max(*mpp, extent_um / THUMBNAIL_SIDE))[0]
+
+
+def _facts(record: SlideRecord) -> dict[str, Any]:
+    made = {level.magnification for region in record.regions for level in region.levels}
+    return {
+        "regions": len(record.regions),
+        "magnifications": " ".join(f"{value:g}" for value in sorted(made, reverse=True)),
+        "reader": record.reader_version,
+        "mpp": round(sum(record.mpp) / 2, 5),
+        "mpp_source": record.mpp_source,
+        "warnings": "; ".join(record.warnings),
+    }
+
+
+def _source_of(path: Path) -> Source:
+    """Fingerprint a slide without reading all of it: size, first and last MiB of every file."""
+    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    digest, total = hashlib.sha256(), 0
+    for file in files:
+        size = file.stat().st_size
+        with file.open("rb") as opened:
+            digest.update(str(size).encode() + opened.read(_MIB))
+            opened.seek(max(0, size - _MIB))
+            digest.update(opened.read(_MIB))
+        total += size
+    return Source(name=path.name, bytes=total, sha256=digest.hexdigest())
+
+
+@contextmanager
+def _locked(store: Path, slide_id: str) -> Iterator[None]:
+    """Hold a slide against other processes; the system lets go of the lock if this one dies."""
+    folder = store / ".locks"
+    folder.mkdir(exist_ok=True)
+    with (folder / slide_id).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BusyError(
+                f"{store / slide_id}: another process is preparing it; try again when it is done"
+            ) from None
+        yield
+
+
+def _peak_mib() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (_MIB if sys.platform == "darwin" else 1024)

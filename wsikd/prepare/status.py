@@ -1,0 +1,54 @@
+"""`status.csv`: what became of every slide."""
+
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import Field
+
+from wsikd.config import Settings
+from wsikd.files import replacing
+
+
+class SlideStatus(Settings):
+    """What became of one slide: a row of `status.csv`."""
+
+    slide_id: str
+    path: str
+    status: Literal["done", "skipped", "failed"]
+    regions: int = 0
+    magnifications: str = ""
+    reader: str = ""
+    mpp: float | None = None
+    mpp_source: str = ""
+    warnings: str = ""
+    seconds: float = 0.0
+    peak_mib: int = Field(0, description="largest memory of the worker so far")
+    error: str = ""
+
+
+class StatusTable:
+    """`status.csv`, written now and then, rows of slides outside this batch kept."""
+
+    _SECONDS_BETWEEN_WRITES = 5
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[str, dict[str, Any]] = {}
+        if path.exists():
+            old = pd.read_csv(path, dtype=str, keep_default_na=False)
+            self.rows = {str(row["slide_id"]): dict(row) for _, row in old.iterrows()}
+        self.written = time.monotonic()
+
+    def add(self, status: SlideStatus) -> None:
+        self.rows[status.slide_id] = status.model_dump(mode="json")
+        if time.monotonic() - self.written > self._SECONDS_BETWEEN_WRITES:
+            self.write()
+
+    def write(self) -> None:
+        columns = list(SlideStatus.model_fields)
+        rows = [self.rows[slide_id] for slide_id in sorted(self.rows)]
+        with replacing(self.path) as temporary:
+            pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
+        self.written = time.monotonic()

@@ -1,0 +1,193 @@
+"""Recipes: an ordered list of commands with their settings; what is done is skipped.
+
+A recipe is a YAML file with `name`, `about` and `steps`; each step maps one command to its
+options::
+
+    steps:
+      - prepare: {slides: slides/, pyramid.magnifications: [10, 1.25]}
+      - teach: {epochs: 20}
+
+A step is skipped if it was done before with the same options, after the same steps, and what it
+reads is as it was when it ended.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from wsikd.config import Settings, explain, load_yaml
+from wsikd.errors import ConfigError
+from wsikd.files import write_json
+from wsikd.workspace import Workspace
+
+READS: Mapping[str, tuple[str, ...]] = {
+    "draw": (),
+    "prepare": (),
+    "split": ("slides.csv",),
+    "teach": ("slides.csv", "regions/*/slide.json"),
+    "distil": ("slides.csv", "regions/*/slide.json"),
+    "finetune": ("slides.csv", "regions/*/slide.json"),
+    "evaluate": ("slides.csv", "runs/*/predictions*.csv"),
+    "report": ("slides.csv", "runs/metrics.json", "regions/status.csv"),
+}
+"""Command to what it reads in the workspace, beside the files its options name."""
+
+LEAVES: Mapping[str, str] = {
+    "draw": "{folder}/slides.csv",
+    "prepare": "regions/status.csv",
+    "evaluate": "runs/metrics.json",
+    "report": "report.html",
+}
+"""Command to a file without which it has to be done again."""
+
+_WHOLE_FILE = 2**20  # smaller files are compared byte by byte, larger ones by size and time
+
+
+class Recipe(Settings):
+    """Commands in order, for one paper and data set."""
+
+    name: str = Field(pattern=r"^[\w-]+$")
+    about: str = ""
+    steps: tuple[dict[str, dict[str, Any] | None], ...] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One command of a recipe."""
+
+    number: int
+    command: str
+    options: Mapping[str, Any]
+
+    @property
+    def arguments(self) -> list[str]:
+        """What to type after `wsikd`."""
+        return [self.command, *_arguments(self.options)]
+
+    def __str__(self) -> str:
+        return " ".join(["wsikd", *self.arguments])
+
+
+def read_recipe(path: Path) -> tuple[str, list[Step]]:
+    """Read and check a recipe.
+
+    Returns
+    -------
+    name : str
+        Of the recipe.
+    steps : list of Step
+        In order.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, no recipe, or names a command that cannot be a step.
+    """
+    try:
+        recipe = Recipe(**load_yaml(path))
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from None
+    steps = []
+    for number, entry in enumerate(recipe.steps, start=1):
+        if len(entry) != 1 or next(iter(entry)) not in READS:
+            raise ConfigError(
+                f"{path}: step {number} must map one of {', '.join(READS)} to its options, "
+                f"got {', '.join(entry) or 'nothing'}"
+            )
+        ((command, options),) = entry.items()
+        steps.append(Step(number, command, options or {}))
+    return recipe.name, steps
+
+
+def run_recipe(
+    path: Path,
+    workspace: Workspace,
+    execute: Callable[[list[str]], object],
+    tell: Callable[[Step, bool], None],
+    *,
+    dry_run: bool = False,
+) -> None:
+    """Carry out a recipe, skipping the steps that are done.
+
+    Parameters
+    ----------
+    path : Path
+        The recipe.
+    workspace : Workspace
+        Remembers what is done, in `runs/recipe-<name>.json`. Paths in the recipe are relative to
+        the current folder, so be there.
+    execute : callable
+        Carries out one command, given what to type after `wsikd`.
+    tell : callable
+        Told each step and whether it is skipped, before it is carried out.
+    dry_run : bool
+        Only tell.
+
+    Raises
+    ------
+    ConfigError
+        If the recipe breaks a rule.
+    """
+    name, steps = read_recipe(path)
+    memory = workspace.runs / f"recipe-{name}.json"
+    done: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
+    history, fresh = "", True
+    for step in steps:
+        history = _digest([history, step.command, dict(step.options)])
+        fresh = fresh and done.get(history) == _inputs(step, workspace)
+        tell(step, fresh)
+        if not (fresh or dry_run):
+            execute(step.arguments)
+            done[history] = _inputs(step, workspace)
+            write_json(memory, done)
+
+
+def _inputs(step: Step, workspace: Workspace) -> str:
+    """Fingerprint what a step reads, so as to know later whether it would read the same."""
+    named = [Path(value) for value in step.options.values() if isinstance(value, str)]
+    paths = [path for path in named if path.exists()]
+    for pattern in READS[step.command]:
+        paths += workspace.root.glob(pattern)
+    left = LEAVES.get(step.command, "").format_map(step.options)
+    present = not left or (workspace.root / left).exists()
+    files = sorted(file for path in paths for file in _files_of(path))
+    return _digest([present, *(_state(file) for file in files)])
+
+
+def _files_of(path: Path) -> Iterator[Path]:
+    return (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else iter([path])
+
+
+def _state(file: Path) -> list[object]:
+    stat = file.stat()
+    if stat.st_size > _WHOLE_FILE:
+        return [str(file), stat.st_size, stat.st_mtime_ns]
+    return [str(file), hashlib.sha256(file.read_bytes()).hexdigest()]
+
+
+def _digest(value: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+
+
+def _arguments(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in options.items():
+        option = f"{prefix}{name}".replace("_", "-")
+        if isinstance(value, Mapping):
+            yield from _arguments(value, f"{option}.")
+        elif isinstance(value, bool):
+            yield f"--{option}" if value else f"--{'.'.join(_negated(option))}"
+        elif isinstance(value, list):
+            for item in value:
+                yield from (f"--{option}", str(item))
+        else:
+            yield from (f"--{option}", str(value))
+
+
+def _negated(option: str) -> list[str]:
+    *family, name = option.split(".")
+    return [*family, f"no-{name}"]

@@ -1,0 +1,44 @@
+"""The folder a cohort lives in, and where everything in it is."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of a workspace.
+
+    Examples
+    --------
+    >>> Workspace(Path("cohort")).runs.as_posix()
+    'cohort/runs'
+    """
+
+    root: Path
+
+    @classmethod
+    def here(cls) -> Self:
+        """Give the current folder, the default."""
+        return cls(Path())
+
+    @property
+    def settings(self) -> Path:
+        """Settings of the commands, optional."""
+        return self.root / "wsikd.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        return self.root / "slides.csv"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "regions"
+
+    @property
+    def runs(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def report(self) -> Path:
+        return self.root / "report.html"

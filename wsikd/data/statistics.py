@@ -44,9 +44,9 @@ def channel_statistics(
     histograms = torch.zeros(3, 256, dtype=torch.int64)
     for item in items:
         pixels = store.read_pixels(item.slide_id, item.region_id, magnification)
-        for channel, histogram in enumerate(histograms):
+        for channel in range(3):
             values = torch.from_numpy(np.ascontiguousarray(pixels[..., channel]))
-            histogram += values.flatten().bincount(minlength=256)
+            histograms[channel] += values.flatten().bincount(minlength=256)
     red, green, blue = (_mean_and_std(histogram.tolist()) for histogram in histograms)
     return (red[0], green[0], blue[0]), (red[1], green[1], blue[1])
 

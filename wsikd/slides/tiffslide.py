@@ -38,7 +38,9 @@ class TiffSlideReader(SlideReader):
         self.level_sizes = tuple(Size(page.imagewidth, page.imagelength) for page in self._pages)
         mpp_x = properties["tiffslide.mpp-x"]
         mpp_y = properties["tiffslide.mpp-y"]
-        self.stated_mpp = None if mpp_x is None or mpp_y is None else Mpp(mpp_x, mpp_y)
+        self.stated_mpp = (
+            None if mpp_x is None or mpp_y is None else Mpp(float(mpp_x), float(mpp_y))
+        )
         power = properties["tiffslide.objective-power"]
         self.objective_power = None if power is None else float(power)
         tile_height, tile_width = self._pages[0].chunks[:2]

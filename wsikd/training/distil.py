@@ -19,7 +19,7 @@ from torch import Tensor
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
-from wsikd.models import ResNet
+from wsikd.models import ResNet, Seen
 from wsikd.models.weights import ModelDescription, load_model
 from wsikd.runs import RunFolder
 from wsikd.training.feed import Views
@@ -103,13 +103,51 @@ def distil(
     ]
 
 
+class Watcher:
+    """Sees with the frozen teacher, and remembers what cannot change.
+
+    Validation shows the same images in every epoch, and there the teacher is nearly all of the
+    cost. What it saw of them is kept, by index, up to a limit.
+
+    Parameters
+    ----------
+    teacher : ResNet
+        Put into eval mode; no gradient reaches it.
+    limit_bytes : int
+        Most memory that is kept; a map takes 1/1024 of its image's pixels, 4 bytes a channel.
+    """
+
+    def __init__(self, teacher: ResNet, *, limit_bytes: int = 2**30) -> None:
+        self._teacher = teacher.eval().requires_grad_(False)
+        self._kept: dict[tuple[int, ...], Seen] = {}
+        self._room = limit_bytes
+
+    @torch.no_grad()
+    def see(self, batch: Views, *, augmented: bool) -> Seen:
+        """Give what the teacher sees of its view."""
+        if augmented:
+            return self._look(batch)
+        key = tuple(batch["index"].tolist())
+        if key in self._kept:
+            return self._kept[key]
+        seen = self._look(batch)
+        needed = seen.feature_map.nbytes + seen.logits.nbytes
+        if needed <= self._room:
+            self._room -= needed
+            self._kept[key] = seen
+        return seen
+
+    def _look(self, batch: Views) -> Seen:
+        seen: Seen = self._teacher(batch["teacher"])
+        return seen
+
+
 def make_step(student: ResNet, teacher: ResNet, settings: DistilSettings) -> Step:
     """Give the loss of distillation, the sum of equations 2 and 3."""
-    kind = settings.feature_map_kind
+    kind, watcher = settings.feature_map_kind, Watcher(teacher)
 
     def step(batch: Views) -> dict[str, Tensor]:
-        with torch.no_grad():
-            fine = teacher(batch["teacher"])
+        fine = watcher.see(batch, augmented=student.training)
         coarse = student(batch["student"])
         terms = {"soft": soft_target_loss(coarse.logits, fine.logits, settings.temperature)}
         if kind is not None:

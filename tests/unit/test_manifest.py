@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsikd.columns import ALIASES, COLUMNS
+from wsikd.columns import COLUMNS
 from wsikd.errors import ConfigError, LeakageError, ManifestError, NothingUsableError
 from wsikd.manifest import (
     assign_folds,
@@ -74,19 +74,9 @@ class TestReading:
         assert table["path"].tolist() == [str(tmp_path / "in/a.svs"), "/far/b.svs"]
         assert table["mask_path"].tolist() == [str(tmp_path / "m.png"), ""]
 
-    @pytest.mark.parametrize(
-        ("alias", "column"), [(alias, ours) for ours, names in ALIASES.items() for alias in names]
-    )
-    def test_accepts_a_neighbours_name_in_any_case(self, tmp_path, alias, column):
-        values = {"slide_id": "a", "path": "/a.svs", "mpp": "0.5", "mask_path": "/m.png"}
-        cells = {"slide_id": "x", "path": "/x.svs"} | {column: values.get(column, "7")}
-        header = ",".join(alias.upper() if name == column else name for name in cells)
-        table = read_manifest(write(tmp_path, f"{header}\n{','.join(cells.values())}\n"))
-        assert table.at[0, column] == cells[column]
-
-    def test_leaves_an_alias_alone_where_our_own_column_is_there(self, tmp_path):
-        table = read_manifest(write(tmp_path, "slide_id,path,image\na,/a.svs,HE1\n"))
-        assert (table.at[0, "path"], table.at[0, "image"]) == ("/a.svs", "HE1")
+    def test_knows_columns_by_a_neighbours_name(self, tmp_path):
+        table = read_manifest(write(tmp_path, "SLIDE,Case_ID,wsi\na,p,/a.svs\n"))
+        assert table.loc[0, ["slide_id", "patient_id", "path"]].tolist() == ["a", "p", "/a.svs"]
 
     def test_names_slides_after_their_files_when_there_are_no_ids(self, tmp_path):
         table = read_manifest(write(tmp_path, "path\nin/a.svs\nin/b.ome.tif\n"))
@@ -164,25 +154,13 @@ class TestWriting:
 
 
 class TestFolder:
-    def test_lists_slides_by_name_and_nothing_else(self, tmp_path):
-        for name in ("b.SVS", "a.tif", "notes.txt", "a.json", ".hidden.svs", "deep/c.svs"):
-            (tmp_path / name).parent.mkdir(exist_ok=True)
+    def test_names_and_places_each_slide(self, tmp_path):
+        for name in ("b.svs", "a.tif", "notes.txt"):
             (tmp_path / name).touch()
         table = manifest_from_folder(tmp_path)
         assert table["slide_id"].tolist() == ["a", "b"]
-        assert table["path"].tolist() == [str(tmp_path / "a.tif"), str(tmp_path / "b.SVS")]
+        assert table["path"].tolist() == [str(tmp_path / "a.tif"), str(tmp_path / "b.svs")]
         assert list(table.columns) == list(COLUMNS)
-
-    def test_keeps_the_suffix_where_two_names_would_collide(self, tmp_path):
-        for name in ("a.svs", "a.tif", "b.svs"):
-            (tmp_path / name).touch()
-        assert manifest_from_folder(tmp_path)["slide_id"].tolist() == ["a.svs", "a.tif", "b"]
-
-    def test_takes_the_folder_of_a_dicom_series_as_one_slide(self, tmp_path):
-        for name in ("1.2.840/a.dcm", "1.2.840/b.dcm", "mixed/a.dcm", "mixed/readme.txt", "c.dcm"):
-            (tmp_path / name).parent.mkdir(exist_ok=True)
-            (tmp_path / name).touch()
-        assert manifest_from_folder(tmp_path)["slide_id"].tolist() == ["1.2.840", "c"]
 
     def test_prefers_the_folders_own_table(self, tmp_path):
         (tmp_path / "b.svs").touch()
@@ -216,18 +194,6 @@ class TestSplitting:
             patients = patients_by(table[table["label"] == label], "split")
             sizes = {split: len(found) for split, found in patients.items()}
             assert sizes == {"train": 70, "val": 15, "test": 15}
-
-    def test_evens_out_over_classes_what_does_not_divide(self):
-        # 10 patients a class are due 1.5 for val and test each: 2 + 1 once, 1 + 2 the other time
-        patients = patients_by(split_by_patient(cohort(a=10, b=10)), "split")
-        sizes = {split: len(found) for split, found in patients.items()}
-        assert sizes == {"train": 14, "val": 3, "test": 3}
-
-    def test_gives_the_smallest_class_one_patient_a_split(self):
-        table = split_by_patient(cohort(rare=3, common=40))
-        rare = patients_by(table[table["label"] == "rare"], "split")
-        assert {split: len(found) for split, found in rare.items()} == dict.fromkeys(rare, 1)
-        assert set(rare) == {"train", "val", "test"}
 
     def test_does_not_depend_on_the_order_of_rows(self):
         table = cohort(a=9, b=7)
@@ -275,16 +241,6 @@ class TestSplitting:
         )
         check_no_leak(split_by_patient(table, seed=seed))
         check_no_leak(assign_folds(table, 3, seed=seed))
-
-    @given(sizes=st.lists(st.integers(3, 40), min_size=1, max_size=5), seed=st.integers(0, 99))
-    def test_stays_within_one_patient_of_the_fractions_in_every_class(self, sizes, seed):
-        table = cohort(**{f"c{k}": size for k, size in enumerate(sizes)})
-        table = split_by_patient(table, (0.5, 0.25, 0.25), seed)
-        for label, rows in table.groupby("label"):
-            size = sizes[int(label[1:])]
-            for split, share in {"train": 0.5, "val": 0.25, "test": 0.25}.items():
-                count = len(patients_by(rows, "split")[split])
-                assert abs(count - share * size) < 1 or count == 1
 
     def test_refuses_a_class_with_too_few_patients(self):
         with pytest.raises(ManifestError, match=r"label 'rare' has 2 patients, needs 3; add patie"):

@@ -10,7 +10,7 @@ from wsikd.runs import probability_columns
 Unit = Literal["region", "slide", "patient"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
-_KEYS = {
+UNIT_KEYS = {
     "region": ["patient_id", "slide_id", "region_id"],
     "slide": ["patient_id", "slide_id"],
     "patient": ["patient_id"],
@@ -39,9 +39,9 @@ def aggregate(predictions: pd.DataFrame, classes: Sequence[str], unit: Unit) -> 
         ... The label is empty where the parts of a unit have different ones.
     """
     probabilities = probability_columns(classes)
-    table = predictions[[*_KEYS["region"], "label", *probabilities]]
+    table = predictions[[*UNIT_KEYS["region"], "label", *probabilities]]
     for step in UNITS[: UNITS.index(unit) + 1]:
-        groups = table.reset_index().groupby(_KEYS[step], sort=True)
+        groups = table.reset_index().groupby(UNIT_KEYS[step], sort=True)
         labels = groups["label"].first().where(groups["label"].nunique() == 1, _MIXED)
         table = groups[probabilities].mean().assign(label=labels)
     return table

@@ -4,6 +4,8 @@ Regions and slides of one patient resemble each other, so the patient is what ge
 A drawn test set is a sum of the patients' confusion matrices, and 10,000 of them one product.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -50,10 +52,7 @@ def resample_patients(matrices: NDArray[np.int64], *, draws: int, seed: int) -> 
     ndarray of float, shape (draws, ..., K, K)
     """
     count = len(matrices)
-    random = np.random.default_rng(seed)
-    times_drawn = random.multinomial(count, np.full(count, 1 / count), size=draws)
-    # float32 for speed and memory; exact, as it holds every count up to 16.7 million
-    sums = times_drawn.astype(np.float32) @ matrices.reshape(count, -1).astype(np.float32)
+    sums = _times_drawn(count, draws, seed) @ matrices.reshape(count, -1).astype(np.float32)
     return sums.astype(np.float64).reshape(draws, *matrices.shape[1:])
 
 
@@ -93,3 +92,9 @@ def interval(values: Floats) -> tuple[float, float]:
     """
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
+
+
+@lru_cache(maxsize=1)  # every run of one test set asks for the same
+def _times_drawn(count: int, draws: int, seed: int) -> NDArray[np.float32]:
+    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
+    return drawn.astype(np.float32)  # exact up to 16.7 million, also in the sums

@@ -13,6 +13,7 @@ An estimate is {value, low, high}; low and high are null where no interval exist
 says why. Rows of a confusion matrix are true classes. Cost counts multiply-accumulates (MAC).
 """
 
+import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from pydantic import Field
 
 from wsikd.config import Settings
 from wsikd.errors import NothingUsableError, StoreError
-from wsikd.evaluation.aggregate import UNITS, Unit, aggregate, decide
+from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
 from wsikd.evaluation.bootstrap import (
     interval,
     patient_matrices,
@@ -45,6 +46,8 @@ from wsikd.manifest import fold_count
 from wsikd.runs import Checkpoint, find_runs
 from wsikd.store import RegionStore
 
+FORMAT = "wsikd-metrics"
+FORMAT_VERSION = 1
 _FLOPS_PER_MAC = 2  # a multiplication and an addition
 
 Decisions = dict[Unit, pd.DataFrame]
@@ -109,8 +112,8 @@ def evaluate_runs(
         raise NothingUsableError(f"{runs}: no run to evaluate; {reason}")
     decisions = {run.name: _decide(run) for run in pooled}
     metrics = {
-        "format": "wsikd-metrics",
-        "version": 1,
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
         "settings": settings.model_dump(mode="json"),
         "runs": [_describe(run, pooled, decisions[run.name], settings) for run in pooled],
         "differences": [
@@ -125,6 +128,27 @@ def evaluate_runs(
     write_json(runs / "metrics.json", metrics)
     with replacing(runs / "metrics.csv") as temporary:
         metrics_table(metrics).to_csv(temporary, index=False)
+    return metrics
+
+
+def read_metrics(runs: Path) -> dict[str, Any]:
+    """Read the `metrics.json` below `runs/`.
+
+    Raises
+    ------
+    NothingUsableError
+        If it is missing or of another format version.
+    """
+    path = runs / "metrics.json"
+    if not path.exists():
+        raise NothingUsableError(f"{path}: no such file; run wsikd evaluate first")
+    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    found = (metrics.get("format"), metrics.get("version"))
+    if found != (FORMAT, FORMAT_VERSION):
+        raise NothingUsableError(
+            f"{path}: expected {FORMAT} version {FORMAT_VERSION}, found {found[0]} version "
+            f"{found[1]}; run wsikd evaluate again"
+        )
     return metrics
 
 
@@ -181,7 +205,7 @@ def _summarise(
     return {
         "count": len(decisions),
         "patients": len(matrices),
-        "mixed_labels": len(aggregate(run.predictions, run.classes, unit)) - len(decisions),
+        "mixed_labels": len(run.predictions.drop_duplicates(UNIT_KEYS[unit])) - len(decisions),
         "metrics": _estimates(observed, drawn),
         "confusion": confusion.tolist(),
         "reason": reason,

@@ -119,5 +119,4 @@ def _percent(value: float | None, style: str) -> str:
     if value is None:
         return ""
     text = format(100 * value, style)
-    # minus zero is what a difference of rounding error would print
-    return text.replace("-", "+") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
+    return text.lstrip("+-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")

@@ -1,0 +1,176 @@
+"""The report's charts, as SVG in data URIs.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; every method has its own
+marker as well.
+"""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from wsikd.evaluation.aggregate import Unit
+from wsikd.evaluation.tables import format_number
+from wsikd.geometry import format_magnification
+from wsikd.report.words import METHOD_NAMES, Run, run_title
+
+COLOURS = {
+    "teacher": "#0072B2",
+    "baseline": "#D55E00",
+    "student": "#009E73",
+    "finetuned": "#CC79A7",
+    "control": "#6b6f76",
+}
+MARKERS = {"teacher": "s", "baseline": "o", "student": "D", "finetuned": "^"}
+
+_STYLE: dict[Any, Any] = {
+    "font.size": 10.5,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#6b6f76",
+    "axes.labelcolor": "#22252a",
+    "xtick.color": "#4a4e55",
+    "ytick.color": "#4a4e55",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e4e6ea",
+    "svg.hashsalt": "wsikd",  # the same numbers give the same file
+}
+_DODGE = 1.09  # runs of one magnification cost the same; drawn side by side, this ratio apart
+
+
+def draw_cost_chart(metrics: dict[str, Any], unit: Unit = "slide") -> str:
+    """Draw accuracy and F1 against computation, as paper 2's figure 3.
+
+    Returns
+    -------
+    str
+        A data URI of an SVG.
+    """
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(10.4, 4.3), layout="constrained")
+        axes = figure.subplots(1, 2, sharey=False)
+        panels = zip(axes, ("accuracy", "f1"), ("accuracy, %", "F1, %"), strict=True)
+        for axis, metric, title in panels:
+            _draw_cost_panel(axis, metrics["runs"], metric, unit)
+            axis.set_title(title, loc="left", fontweight="bold", fontsize=11.5, pad=24)
+        handles, labels = axes[0].get_legend_handles_labels()
+        by_label = dict(zip(labels, handles, strict=True))
+        shown = [name for name in METHOD_NAMES.values() if name in by_label]
+        figure.legend(
+            [by_label[name] for name in shown],
+            shown,
+            loc="outside lower center",
+            ncols=6,
+            frameon=False,
+        )
+        return _data_uri(figure)
+
+
+def draw_learning_curves(runs: Sequence[tuple[Run, Sequence[Sequence[dict[str, Any]]]]]) -> str:
+    """Draw the loss of every epoch, one panel per run, one pair of lines per fold.
+
+    Parameters
+    ----------
+    runs : sequence of (dict, sequence of logs)
+        A run of `metrics.json` and `RunFolder.read_log` of each of its folds.
+
+    Returns
+    -------
+    str
+        A data URI of an SVG.
+    """
+    rows = -(-len(runs) // 4)
+    columns = -(-len(runs) // rows)  # rows of about the same length
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(10.4, 2.3 * rows + 0.3), layout="constrained")
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for axis, (run, logs) in zip(axes, runs, strict=False):
+            _draw_losses(axis, logs, COLOURS[run["method"]])
+            axis.set_title(run_title(run), loc="left", fontsize=10)
+        for axis in axes[len(runs) :]:
+            axis.remove()
+        figure.supxlabel("epoch", fontsize=10.5)
+        figure.supylabel("loss", fontsize=10.5)
+        return _data_uri(figure)
+
+
+def _draw_cost_panel(axis: Axes, runs: Sequence[Run], metric: str, unit: Unit) -> None:
+    models = [run for run in runs if run["method"] != "control"]
+    lowest = 1.0
+    for run, flops in _side_by_side(models):
+        estimate = run["units"][unit]["metrics"][metric]
+        value, low, high = estimate["value"], estimate["low"], estimate["high"]
+        axis.errorbar(
+            flops,
+            100 * value,
+            yerr=None if low is None else [[100 * (value - low)], [100 * (high - value)]],
+            fmt=MARKERS[run["method"]],
+            color=COLOURS[run["method"]],
+            label=METHOD_NAMES[run["method"]],
+            markersize=8,
+            elinewidth=1.8,
+            capsize=4,
+        )
+        lowest = min(lowest, value if low is None else low)
+    for run, dashes in zip(_controls(runs), ((6, 3), (2, 2)), strict=False):
+        value = run["units"][unit]["metrics"][metric]["value"]
+        axis.axhline(
+            100 * value, color=COLOURS["control"], linestyle=(0, dashes), label=run_title(run)
+        )
+        lowest = min(lowest, value)
+    axis.set_ylim(max(-2.0, 100 * lowest - 6), 103)
+    _label_computation(axis, models)
+
+
+def _controls(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run["method"] == "control"]
+
+
+def _side_by_side(models: Sequence[Run]) -> Iterator[tuple[Run, float]]:
+    for magnification in {run["magnification"] for run in models}:
+        group = [run for run in models if run["magnification"] == magnification]
+        for place, run in enumerate(group):
+            yield run, run["cost"]["gflops_per_slide"] * _DODGE ** (2 * place - len(group) + 1)
+
+
+def _label_computation(axis: Axes, models: Sequence[Run]) -> None:
+    flops = [run["cost"]["gflops_per_slide"] for run in models]
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.set_xlim(min(flops) / 2, max(flops) * 2)
+    axis.set_xlabel("computation per slide, GFLOPs (logarithmic)")
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
+    axis.grid(visible=False, axis="x")
+    named = {run["magnification"]: run["cost"]["gflops_per_slide"] for run in models}
+    top = axis.secondary_xaxis("top")
+    top.set_xscale("log")
+    top.set_xticks(list(named.values()), [format_magnification(name) for name in named])
+    top.xaxis.set_minor_locator(NullLocator())
+    top.tick_params(length=0)
+
+
+def _draw_losses(axis: Axes, logs: Sequence[Sequence[dict[str, Any]]], colour: str) -> None:
+    for log in logs:
+        epochs = [entry["epoch"] for entry in log]
+        axis.plot(epochs, [entry["train"]["loss"] for entry in log], color=colour, alpha=0.45)
+        checked = [entry for entry in log if entry["val"]]
+        if checked:
+            losses = [entry["val"]["loss"] for entry in checked]
+            best = min(range(len(losses)), key=losses.__getitem__)
+            axis.plot([entry["epoch"] for entry in checked], losses, color=colour, linestyle="--")
+            axis.plot(checked[best]["epoch"], losses[best], "o", color=colour, markersize=5)
+    axis.set_ylim(bottom=0)
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+
+
+def _data_uri(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,188 @@
+"""Gather what the report shows and fill the page."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+import wsikd
+from wsikd.evaluation import read_metrics
+from wsikd.evaluation.aggregate import UNITS
+from wsikd.evaluation.tables import format_estimate, format_number, format_saving
+from wsikd.files import write_text
+from wsikd.report.figures import draw_cost_chart, draw_learning_curves
+from wsikd.report.slides import failed_slides, shown_regions, shown_slides
+from wsikd.report.words import Run, headline, run_title
+from wsikd.runs import RunFolder, find_runs, pooled_name
+from wsikd.store import RegionStore
+
+_COLUMNS = {
+    "plain_accuracy": "right",
+    "accuracy": "accuracy",
+    "f1": "F1",
+    "precision": "precision",
+    "recall": "recall",
+}
+
+
+def write_report(
+    runs: Path, store: RegionStore | None, manifest: pd.DataFrame, output: Path
+) -> None:
+    """Write the report: one HTML page that needs nothing beside it.
+
+    Parameters
+    ----------
+    runs : Path
+        The folder of all runs, evaluated.
+    store : RegionStore or None
+        Where slides and regions are shown from; without it the page has no photographs.
+    manifest : DataFrame
+        Slides with labels.
+    output : Path
+        The page, replaced when it exists.
+
+    Raises
+    ------
+    NothingUsableError
+        If the runs were not evaluated yet.
+    """
+    metrics = read_metrics(runs)
+    folders = _by_pooled_name(runs)
+    models = [run for run in metrics["runs"] if run["method"] != "control"]
+    curves = [(run, [one.read_log() for one in folders[run["name"]]]) for run in models]
+    curves = [(run, logs) for run, logs in curves if any(logs)]
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            version=wsikd.__version__,
+            made=f"{datetime.now(UTC).astimezone():%-d %B %Y}",
+            cohort=_cohort(manifest),
+            metrics=metrics,
+            headline=headline(metrics),
+            cost_chart=draw_cost_chart(metrics),
+            columns=list(_COLUMNS.values()),
+            units=[
+                (unit, [_row(run, unit) for run in metrics["runs"]]) for unit in _units(metrics)
+            ],
+            differences=list(_differences(metrics)),
+            confusions=[_confusion(run) for run in metrics["runs"] if _is_informative(run)],
+            learning_curves=draw_learning_curves(curves) if curves else None,
+            slides=shown_slides(store, runs, metrics, manifest) if store else None,
+            failed=failed_slides(store) if store else [],
+            regions=shown_regions(store, manifest) if store else [],
+            provenance=[_provenance(run, folders[run["name"]]) for run in metrics["runs"]],
+            settings=_flat(metrics["settings"]),
+        )
+    )
+    write_text(output, text)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("wsikd.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["title"] = run_title
+    return environment
+
+
+def _by_pooled_name(runs: Path) -> dict[str, list[RunFolder]]:
+    folders: dict[str, list[RunFolder]] = defaultdict(list)
+    for run in find_runs(runs):
+        folders[pooled_name(run.name)].append(run)
+    return folders
+
+
+def _cohort(manifest: pd.DataFrame) -> dict[str, Any]:
+    labelled = manifest[(manifest["label"] != "") & (manifest["split"] != "auxiliary")]
+    return {
+        "slides": len(labelled),
+        "patients": labelled["patient_id"].nunique(),
+        "classes": labelled["label"].value_counts().sort_index().to_dict(),
+    }
+
+
+def _units(metrics: dict[str, Any]) -> list[str]:
+    """List the units worth a table: patients of one slide each would repeat the slides."""
+    counts = [run["units"] for run in metrics["runs"]]
+    repeated = all(one["slide"]["count"] == one["patient"]["count"] for one in counts)
+    return [unit for unit in UNITS if unit != "patient" or not repeated]
+
+
+def _row(run: Run, unit: str) -> dict[str, Any]:
+    summary = run["units"][unit]
+    return {
+        "title": run_title(run),
+        "method": run["method"],
+        "count": summary["count"],
+        "patients": summary["patients"],
+        "reason": summary["reason"],
+        "estimates": [_cell(summary["metrics"][name]) for name in _COLUMNS],
+        "gflops": format_number(
+            run["cost"]["gflops_per_region" if unit == "region" else "gflops_per_slide"]
+        ),
+        "cheaper": format_saving(run["cost"]["times_cheaper_than_teacher"]),
+    }
+
+
+def _cell(estimate: dict[str, float | None], *, signed: bool = False) -> tuple[str, str]:
+    value, _, interval = format_estimate(estimate, signed=signed).partition(" ")
+    return value, interval.strip("()")
+
+
+def _differences(metrics: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    titles = {run["name"]: run_title(run) for run in metrics["runs"]}
+    for difference in metrics["differences"]:
+        if difference["unit"] == "slide":
+            yield {
+                "run": titles[difference["run"]],
+                "reference": titles[difference["reference"]],
+                "estimates": [_cell(difference["metrics"][name], signed=True) for name in _COLUMNS],
+            }
+
+
+def _is_informative(run: Run) -> bool:
+    return bool(run["name"] != "control-majority")  # its matrix is one column
+
+
+def _confusion(run: Run) -> dict[str, Any]:
+    matrix = run["units"]["slide"]["confusion"]
+    rows = [
+        {"label": label, "cells": [(count, count / max(1, sum(row))) for count in row]}
+        for label, row in zip(run["classes"], matrix, strict=True)
+    ]
+    return {"title": run_title(run), "classes": run["classes"], "rows": rows}
+
+
+def _provenance(run: Run, folders: list[RunFolder]) -> dict[str, Any]:
+    made = [folder.read_provenance() for folder in folders]
+    first = made[0]
+    return {
+        "name": run["name"],
+        "folds": run["folds"],
+        "started": first.started,
+        "minutes": format_number(sum(one.seconds or 0 for one in made) / 60),
+        "device": first.device,
+        "versions": first.versions,
+        "inputs": first.inputs,
+        "settings": _flat(folders[0].read_settings()),
+    }
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Name nested settings as the command line does."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat

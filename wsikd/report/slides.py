@@ -1,0 +1,124 @@
+"""Which slides and regions the report shows, and what it says of them."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from wsikd.evaluation.aggregate import aggregate
+from wsikd.evaluation.pooling import pool_runs
+from wsikd.manifest import fold_count
+from wsikd.report.pictures import crop_region, draw_thumbnail
+from wsikd.report.words import find_subject, run_title
+from wsikd.runs import probability_columns
+from wsikd.store import RegionStore
+
+_SLIDE_LIMIT = 24  # keeps the page light; the rest is counted
+_REGION_LIMIT = 4
+
+
+def shown_slides(
+    store: RegionStore, runs: Path, metrics: dict[str, Any], manifest: pd.DataFrame
+) -> dict[str, Any]:
+    """Describe the slides that are shown: those the report's subject got wrong come first.
+
+    Returns
+    -------
+    dict
+        reader: title of the run whose readings are given; shown: list of slides; rest: number of
+        prepared slides that are not shown.
+    """
+    subject = find_subject(metrics)
+    readings = _readings(runs, subject["name"], metrics, manifest)
+    labels = manifest.set_index("slide_id")["label"].to_dict()
+    order = sorted(
+        store.slide_ids(),
+        key=lambda slide_id: (
+            slide_id not in readings,
+            readings.get(slide_id, {}).get("right", False),
+            labels.get(slide_id, ""),
+            slide_id,
+        ),
+    )
+    return {
+        "reader": run_title(subject),
+        "shown": [
+            _describe(store, slide_id, labels.get(slide_id, ""), readings.get(slide_id))
+            for slide_id in order[:_SLIDE_LIMIT]
+        ],
+        "rest": max(0, len(order) - _SLIDE_LIMIT),
+    }
+
+
+def failed_slides(store: RegionStore) -> list[dict[str, str]]:
+    """List the slides that could not be prepared, with the reason."""
+    path = store.path / "status.csv"
+    if not path.exists():
+        return []
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    failed = table[table["status"] == "failed"]
+    pairs = zip(failed["slide_id"], failed["error"], strict=True)
+    return [{"slide_id": slide_id, "error": error} for slide_id, error in pairs]
+
+
+def shown_regions(store: RegionStore, manifest: pd.DataFrame) -> list[dict[str, Any]]:
+    """Show the largest region of one slide per class, at every magnification."""
+    prepared = manifest[manifest["slide_id"].isin(store.slide_ids()) & (manifest["label"] != "")]
+    firsts = prepared.sort_values(["label", "slide_id"]).groupby("label")["slide_id"].first()
+    shown = []
+    for label, slide_id in list(firsts.items())[:_REGION_LIMIT]:
+        region = max(store.read_slide(slide_id).regions, key=lambda one: one.area_um2)
+        side_um, crops = crop_region(store, slide_id, region.region_id)
+        shown.append(
+            {
+                "label": label,
+                "slide_id": slide_id,
+                "region_id": region.region_id,
+                "side_um": round(side_um),
+                "crops": crops,
+            }
+        )
+    return shown
+
+
+def _readings(
+    runs: Path, name: str, metrics: dict[str, Any], manifest: pd.DataFrame
+) -> dict[str, dict[str, Any]]:
+    settings = metrics["settings"]
+    pooled, _ = pool_runs(
+        runs,
+        fold_count=fold_count(manifest),
+        checkpoint=settings["checkpoint"],
+        split=settings["split"],
+    )
+    run = next((one for one in pooled if one.name == name), None)
+    if run is None:
+        return {}
+    table = aggregate(run.predictions, run.classes, "slide").reset_index()
+    probabilities = table[probability_columns(run.classes)].to_numpy()
+    return {
+        slide_id: {
+            "reading": run.classes[index],
+            "probability": f"{100 * row[index]:.0f} %",
+            "right": run.classes[index] == label,
+        }
+        for slide_id, label, row, index in zip(
+            table["slide_id"], table["label"], probabilities, probabilities.argmax(1), strict=True
+        )
+    }
+
+
+def _describe(
+    store: RegionStore, slide_id: str, label: str, reading: dict[str, Any] | None
+) -> dict[str, Any]:
+    record = store.read_slide(slide_id)
+    pieces = len(record.regions)
+    return {
+        "slide_id": slide_id,
+        "label": label,
+        "reading": reading,
+        "picture": draw_thumbnail(store, slide_id),
+        "pieces": f"{pieces} piece{'' if pieces == 1 else 's'}",
+        "mpp": f"{sum(record.mpp) / 2:.3g}",
+        "warnings": record.warnings,
+    }

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
 from wsikd.cli.results import open_store
-from wsikd.evaluation import EvaluateSettings, evaluate_runs, readable_table
+from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, summary_table
 from wsikd.manifest import read_manifest
 
 
@@ -29,7 +29,8 @@ def evaluate(
     if json:
         show_json(metrics)
     else:
-        show(readable_table(metrics))
+        show(summary_table(metrics).to_string(index=False))
+        show("\n" + difference_table(metrics).to_string(index=False))
     for left in metrics["left_out"]:
         say(f"left out: {left['name']}, {left['reason']}")
     return 0

@@ -64,7 +64,10 @@ def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:
         return OpenSlideReader(path)
     if kind == "picture":
         return ImageReader(path)
-    raise SlideError(f"{path}: begins with {describe_head(path)}, which no slide format does")
+    raise SlideError(
+        f"{path}: begins with {describe_head(path)}, which no reader knows;"
+        " export it as SVS, TIFF or DICOM"
+    )
 
 
 def _open_tiff(path: Path, vendor: str | None) -> SlideReader:

@@ -46,12 +46,12 @@ def _load(path: Path) -> tuple[Image.Image, str]:
         with warnings.catch_warnings():
             # Pillow warns above 89 million pixels and refuses above twice that
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(path)
-        if image.mode not in _MODES:
-            raise SlideError(f"{path}: must have 8 bits a channel, got mode {image.mode}")
-        return image.convert("RGBA" if image.has_transparency_data else "RGB"), str(
-            image.format
-        ).lower()
+            opened = Image.open(path)
+        with opened:
+            if opened.mode not in _MODES:
+                raise SlideError(f"{path}: must have 8 bits a channel, got mode {opened.mode}")
+            mode = "RGBA" if opened.has_transparency_data else "RGB"
+            return opened.convert(mode), str(opened.format).lower()
     except Image.DecompressionBombError:
         raise SlideError(
             f"{path}: too large to be read as a plain picture; convert it to a tiled TIFF"

@@ -12,7 +12,7 @@ from wsikd.slides.sniff import dicom_files
 
 
 class OpenSlideReader(SlideReader):
-    """Reads a slide with OpenSlide.
+    """Reads a slide with OpenSlide; it blends pixels where a corner falls between a level's.
 
     Parameters
     ----------

@@ -1,5 +1,6 @@
 """TIFF slides through tiffslide, their tiles decoded one by one through tifffile."""
 
+import contextlib
 import logging
 import warnings
 from importlib.metadata import version
@@ -84,8 +85,11 @@ class TiffSlideReader(SlideReader):
         try:
             file = self._slide.ts_tifffile.filehandle
             file.seek(offset)
-            tile, _, shape = decode(file.read(byte_count), index, jpegtables=tables)
-            assert tile is not None  # it is for data of no bytes alone
+            data = file.read(byte_count)
+            if page.compression == tifffile.COMPRESSION.JPEG and not _is_whole_jpeg(data):
+                raise ValueError("premature end of JPEG data")
+            tile, _, shape = decode(data, index, jpegtables=tables)
+            assert tile is not None  # as there are data
         except _DAMAGE as error:
             raise SlideError(
                 f"{self.path}: tile {index} of level {level} cannot be decoded ({error});"
@@ -100,21 +104,18 @@ class TiffSlideReader(SlideReader):
 
 def _open(path: Path) -> tuple[tiffslide.TiffSlide, list[tifffile.TiffPage]]:
     try:
-        with warnings.catch_warnings():
+        with contextlib.ExitStack() as closing, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "metadata parsing only partially implemented"
-            slide = tiffslide.TiffSlide(path)
+            slide = closing.enter_context(tiffslide.TiffSlide(path))
             series = slide.ts_tifffile.series[slide.properties["tiffslide.series-index"]]
             pages = [level.pages[0].aspage() for level in series.levels]
+            _check(path, slide, pages)
+            closing.pop_all()
     except _DAMAGE as error:
         reason = " ".join(str(error).split())
         raise SlideError(
             f"{path}: the TIFF directory is missing or damaged ({reason}); copy the file again"
         ) from None
-    try:
-        _check(path, slide, pages)
-    except SlideError:
-        slide.close()
-        raise
     return slide, pages
 
 
@@ -124,10 +125,10 @@ def _check(path: Path, slide: tiffslide.TiffSlide, pages: list[tifffile.TiffPage
     if "tiffslide.series-composition" in slide.properties:
         raise SlideError(f"{path}: several scanned areas; read it with --reader openslide")
     for page in pages:
-        plain = axes in ("YXS", "YX") and page.dtype == np.uint8 and page.planarconfig == 1
-        if not (plain and page.samplesperpixel in (1, 3, 4)):
+        if not (axes in ("YXS", "YX") and _holds_colours(page)):
             raise SlideError(
-                f"{path}: must be RGB with 8 bits, got axes {axes} of {page.dtype}; convert it"
+                f"{path}: must be RGB or grey with 8 bits, got axes {axes} of {page.dtype} as"
+                f" {tifffile.PHOTOMETRIC(page.photometric).name.lower()}; convert it"
             )
         end = max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True)))
         if end > path.stat().st_size:
@@ -137,8 +138,22 @@ def _check(path: Path, slide: tiffslide.TiffSlide, pages: list[tifffile.TiffPage
             )
 
 
+def _holds_colours(page: tifffile.TiffPage) -> bool:
+    """Whether decoding a page gives RGB, RGBA or grey, 8 bits each, side by side."""
+    colours = {tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.MINISBLACK}
+    if page.compression == tifffile.COMPRESSION.JPEG:  # its decoder turns YCbCr into RGB
+        colours.add(tifffile.PHOTOMETRIC.YCBCR)
+    side_by_side = page.planarconfig == 1 and page.samplesperpixel in (1, 3, 4)
+    return side_by_side and page.dtype == np.uint8 and page.photometric in colours
+
+
 def _kind(slide: tiffslide.TiffSlide) -> str:
     return "ome-tiff" if slide.ts_tifffile.is_ome else "generic-tiff"
+
+
+def _is_whole_jpeg(data: bytes) -> bool:
+    """Whether the end mark is there: without it imagecodecs fills up with grey and says nothing."""
+    return data.rstrip(b"\0\xff").endswith(b"\xff\xd9")
 
 
 def _paste(tile: Pixels, pixels: Pixels, x: int, y: int) -> None:

@@ -1,0 +1,163 @@
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from wsikd.errors import ConfigError, SlideError
+from wsikd.geometry import Region, Size
+from wsikd.slides import READERS, open_slide
+from wsikd.slides.synthetic import DrawSettings, draw_slide
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def aperio(tmp_path_factory):
+    path = tmp_path_factory.mktemp("slides") / "slide.svs"
+    draw_slide(path, "normal", DrawSettings(mpp=4.0, pieces=1, piece_mm=(0.5, 0.5), tile=64))
+    return path
+
+
+def tiff(path, **options):
+    tifffile.imwrite(path, PIXELS, **{"photometric": "rgb", "tile": (64, 64), **options})
+    return path
+
+
+def test_takes_tiffslide_for_jpeg_tiles(aperio):
+    with open_slide(aperio) as slide:
+        assert (slide.name, slide.format) == ("tiffslide", "aperio")
+
+
+@pytest.mark.parametrize("compression", ["adobe_deflate", "lzw"])
+def test_takes_openslide_for_other_tiles_it_knows(tmp_path, compression):
+    with open_slide(tiff(tmp_path / "a.tif", compression=compression)) as slide:
+        assert (slide.name, slide.format) == ("openslide", "generic-tiff")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"compression": "webp", "compressionargs": {"lossless": True}},  # refused by OpenSlide
+        {"tile": None, "rowsperstrip": 16},  # unknown to OpenSlide
+        {"tile": None, "rowsperstrip": 128},
+    ],
+    ids=str,
+)
+def test_takes_tiffslide_for_tiff_that_openslide_refuses(tmp_path, options):
+    with open_slide(tiff(tmp_path / "a.tif", **options)) as slide:
+        assert slide.name == "tiffslide"
+        np.testing.assert_array_equal(
+            slide.read(Region(3, 5, Size(150, 100))), PIXELS[5:105, 3:153]
+        )
+
+
+def test_takes_openslide_where_tiles_are_missing(tmp_path):
+    tile = PIXELS[:64, :64]
+    path = tmp_path / "sparse.tif"
+    tifffile.imwrite(path, iter([tile, None]), shape=(64, 128, 3), dtype=np.uint8, tile=(64, 64),
+                     photometric="rgb", compression="jpeg")  # fmt: skip
+    with open_slide(path) as slide:
+        assert slide.name == "openslide"
+
+
+def test_takes_pillow_for_a_picture_whatever_its_name(tmp_path):
+    Image.fromarray(PIXELS).save(tmp_path / "slide.svs", format="PNG")
+    with open_slide(tmp_path / "slide.svs") as slide:
+        assert (slide.name, slide.format) == ("image", "png")
+
+
+@pytest.mark.parametrize("name", ["openslide", "tiffslide"])
+def test_takes_the_reader_that_is_asked_for(aperio, name):
+    with open_slide(aperio, reader=name) as slide:
+        assert slide.name == name
+
+
+def test_names_the_readers_when_an_unknown_one_is_asked_for(aperio):
+    with pytest.raises(
+        ConfigError, match="reader 'bioformats' is unknown; choose one of openslide"
+    ):
+        open_slide(aperio, reader="bioformats")
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_forced_reader_refuses_what_it_cannot_read_in_one_line(tmp_path, name):
+    (tmp_path / "noise.svs").write_bytes(bytes(range(256)) * 9)
+    with pytest.raises(SlideError, match=r"noise.svs: [^\n]*$"):
+        open_slide(tmp_path / "noise.svs", reader=name)
+
+
+def test_says_how_a_file_begins_that_no_reader_knows(tmp_path):
+    (tmp_path / "a.svs").write_bytes(b"IJrEr1vVunknown")
+    with pytest.raises(SlideError, match=r"a.svs: begins with b'IJrEr1vV', which no reader knows;"):
+        open_slide(tmp_path / "a.svs")
+
+
+def test_refuses_more_channels_than_colours(tmp_path):
+    path = tmp_path / "if.ome.tif"
+    tifffile.imwrite(path, np.zeros((5, 64, 64), np.uint8), metadata={"axes": "CYX"})
+    with pytest.raises(
+        SlideError, match=r"must be RGB or grey with 8 bits, got axes CYX of uint8 as"
+    ):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "options", "found"),
+    [
+        (PIXELS.astype(np.uint16), {"photometric": "rgb"}, "axes YXS of uint16 as rgb"),
+        (PIXELS[..., 0], {"photometric": "miniswhite"}, "axes YX of uint8 as miniswhite"),
+        (PIXELS[..., 0], {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)},
+         "axes YX of uint8 as palette"),
+    ],
+    ids=["16 bits", "inverted", "palette"],
+)  # fmt: skip
+def test_refuses_pixels_that_are_not_plain_colours(tmp_path, pixels, options, found):
+    tifffile.imwrite(tmp_path / "a.tif", pixels, **options)
+    message = f"a.tif: must be RGB or grey with 8 bits, got {found}; convert it$"
+    with pytest.raises(SlideError, match=message):
+        open_slide(tmp_path / "a.tif")
+
+
+def test_refuses_at_once_a_slide_whose_last_tiles_are_cut_off(aperio, tmp_path):
+    data = aperio.read_bytes()
+    (tmp_path / "cut.svs").write_bytes(data[: len(data) // 2])
+    with pytest.raises(SlideError, match=r"cut.svs: must have at least \d+ bytes, got \d+; it is"):
+        open_slide(tmp_path / "cut.svs")
+
+
+def test_refuses_a_slide_whose_directory_is_cut_off(tmp_path, capfd):
+    (tmp_path / "cut.svs").write_bytes(b"II*\0" + (10_000).to_bytes(4, "little") + bytes(100))
+    with pytest.raises(SlideError, match=r"cut.svs: the TIFF directory is missing or damaged"):
+        open_slide(tmp_path / "cut.svs")
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("name", ["openslide", "tiffslide"])
+class TestDamagedTile:
+    @pytest.fixture
+    def damaged(self, aperio, tmp_path):
+        """A slide whose first tile is cut short by zeros, as a hole in a copy leaves it."""
+        with tifffile.TiffFile(aperio) as file:
+            begin, count = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+        data = bytearray(aperio.read_bytes())
+        data[begin + count // 2 : begin + count] = bytes(count - count // 2)
+        (tmp_path / "hole.svs").write_bytes(data)
+        return tmp_path / "hole.svs"
+
+    def test_is_an_error_and_not_grey(self, damaged, name, capfd):
+        message = (
+            r"hole.svs: .*level 0 cannot be decoded \(.*\); the file is damaged, copy it again$"
+        )
+        with (
+            open_slide(damaged, reader=name) as slide,
+            pytest.raises(SlideError, match=message),
+        ):
+            slide.read(Region(0, 0, Size(64, 64)))
+        assert capfd.readouterr() == ("", "")
+
+    def test_leaves_the_other_tiles_readable(self, damaged, aperio, name):
+        with open_slide(damaged, reader=name) as slide, open_slide(aperio) as whole:
+            with pytest.raises(SlideError):
+                slide.read(Region(0, 0, Size(64, 64)))
+            beside = Region(64, 64, Size(64, 64))
+            np.testing.assert_array_equal(slide.read(beside), whole.read(beside))

@@ -1,7 +1,9 @@
 """Many slides at once, through dask's scheduler: one bad slide never halts the rest."""
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -70,20 +72,22 @@ def _outcomes(
         "distributed.scheduler.worker-saturation": 1.0,
     }
     with dask.config.set(rules):
-        cluster = settings.scheduler or LocalCluster(
-            n_workers=max(1, min(settings.workers, len(tasks))),
-            threads_per_worker=1,
-            dashboard_address=None,
-            silence_logs=logging.CRITICAL,
+        local = (
+            LocalCluster(
+                n_workers=min(settings.workers or os.cpu_count() or 1, len(tasks)),
+                threads_per_worker=1,
+                dashboard_address=None,
+                silence_logs=logging.CRITICAL,
+            )
+            if settings.scheduler is None
+            else nullcontext(settings.scheduler)
         )
-        with Client(cluster) as client:
+        with local as cluster, Client(cluster) as client:
             futures = client.map(prepare_slide, tasks, store=store, settings=settings, pure=False)
             task_of = dict(zip(futures, tasks, strict=True))
             for future in as_completed(futures):
                 failure = future.exception()
                 yield future.result() if failure is None else _crashed(task_of[future], failure)
-        if not isinstance(cluster, str):
-            cluster.close()
 
 
 def _crashed(task: SlideTask, failure: BaseException) -> SlideStatus:

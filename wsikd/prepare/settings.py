@@ -1,6 +1,5 @@
 """How slides are turned into regions."""
 
-import os
 from typing import Any
 
 from pydantic import Field
@@ -25,10 +24,10 @@ class PrepareSettings(Settings):
         gt=0,
         description="µm per pixel of every slide; a manifest's column mpp goes before it",
     )
-    workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1,
+    workers: int | None = Field(
+        None,
         ge=0,
-        description="slides prepared at once; 0 works in this process",
+        description="slides prepared at once; unset: one per core, 0: one in this process",
     )
     scheduler: str | None = Field(None, description="address of a dask scheduler to use instead")
     overwrite: bool = Field(

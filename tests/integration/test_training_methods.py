@@ -1,0 +1,241 @@
+"""Teach, distil and fine-tune on a small real store, and what they refuse."""
+
+import os
+import shutil
+import signal
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from shapely import box
+
+from wsikd.errors import (
+    CheckpointError,
+    ConfigError,
+    LeakageError,
+    ResumeError,
+    StoppedError,
+    StoreError,
+)
+from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.runs import PREDICTION_COLUMNS, RunFolder
+from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
+from wsikd.training import loop
+from wsikd.training.distil import DistilSettings, distil
+from wsikd.training.finetune import FinetuneSettings, finetune
+from wsikd.training.teach import TeachSettings, teach
+
+QUICK = {"epochs": 2, "accumulate": 2, "device": "cpu"}
+STUDENT_MAG = 2.5
+
+
+def write_slide(folder, slide_id, size):
+    """Write a slide with one region of noise at 10x and at 2.5x."""
+    random = np.random.default_rng(int(slide_id[1:]))
+    levels = [
+        PyramidLevel(magnification, Size(size.width // side, size.height // side), Mpp(side, side))
+        for magnification, side in ((10.0, 1), (STUDENT_MAG, 4))
+    ]
+    images = [
+        random.integers(0, 256, (level.size.height, level.size.width, 3), np.uint8)
+        for level in levels
+    ]
+    writer = SlideWriter(folder, slide_id)
+    tissue = TissueRegion(0, Region(0, 0, size), box(0, 0, *size))
+    region = writer.write_region(tissue, Mpp(1, 1), levels, enumerate(images))
+    record = SlideRecord(
+        slide_id=slide_id,
+        settings={},
+        source=Source(name=f"{slide_id}.svs", bytes=0, sha256=""),
+        slide_format="drawn",
+        reader="array",
+        reader_version="1",
+        width=size.width,
+        height=size.height,
+        mpp=(1, 1),
+        mpp_source="given",
+        objective_power=None,
+        warnings=(),
+        regions=(region,),
+    )
+    writer.commit(record, {}, np.zeros((1, 1, 3), np.uint8))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread():
+    """Keep images this small from waiting for threads to meet."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("regions")
+    for index in range(7):
+        write_slide(folder, f"s{index}", Size(32 + 8 * index, 72 - 8 * index))
+    return RegionStore(folder)
+
+
+def make_manifest():
+    """Make three folds of two classes, and an auxiliary slide without label."""
+    rows = [
+        (f"s{index}", f"p{index}", f"{index}.svs", "ab"[index % 2], "", str(index // 2))
+        for index in range(6)
+    ]
+    rows.append(("s6", "p6", "6.svs", "", "auxiliary", ""))
+    columns = ["slide_id", "patient_id", "path", "label", "split", "fold"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture(scope="module")
+def taught(store, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("taught") / "runs"
+    teach(store, make_manifest(), runs, TeachSettings(fold=0, **QUICK))
+    return runs
+
+
+@pytest.fixture
+def runs(taught, tmp_path):
+    """Give a copy of the runs in which the teacher of fold 0 is finished."""
+    return shutil.copytree(taught, tmp_path / "runs")
+
+
+def student(**options):
+    return DistilSettings(**{"student_mag": STUDENT_MAG, "fold": 0, **QUICK, **options})
+
+
+def test_all_folds_are_taught_in_turn_at_the_magnification_asked_for(store, tmp_path):
+    made = teach(store, make_manifest(), tmp_path, TeachSettings(mag=STUDENT_MAG, **QUICK))
+    assert [run.name for run in made] == [f"baseline-2.5x-fold{fold}" for fold in range(3)]
+    for fold, run in enumerate(made):
+        about, table = run.read_provenance(), run.read_predictions()
+        assert (about.status, about.method, about.fold) == ("complete", "baseline", fold)
+        assert list(table.columns) == [*PREDICTION_COLUMNS, "p_0", "p_1"]
+        tested = table.loc[table["split"] == "test", "slide_id"].tolist()
+        assert tested == [f"s{2 * fold}", f"s{2 * fold + 1}"]
+        assert table["width"].tolist() == [
+            (32 + 8 * int(slide_id[1:])) // 4 for slide_id in table["slide_id"]
+        ]
+
+
+def test_a_student_learns_from_the_teacher_of_its_fold_and_from_auxiliary_slides(store, runs):
+    (run,) = distil(store, make_manifest(), runs, student(epochs=1))
+    assert run.name == "student-2.5x-fold0"
+    (entry,) = run.read_log()
+    assert entry["steps"] == 2  # two training regions and an auxiliary one, two at a time
+    assert set(entry["train"]) == set(entry["val"]) == {"loss", "soft", "pixel"}
+    assert set(run.read_predictions("last")["split"]) == {"val", "test"}
+
+
+def test_fine_tuning_changes_the_last_layer_alone(store, runs):
+    (before,) = distil(store, make_manifest(), runs, student(epochs=1))
+    settings = FinetuneSettings(student_mag=STUDENT_MAG, fold=0, **QUICK)
+    (run,) = finetune(store, make_manifest(), runs, settings)
+    old, new = (load_file(each.model_path()) for each in (before, run))
+    assert {name for name in old if not torch.equal(old[name], new[name])} == {
+        "fc.weight",
+        "fc.bias",
+    }
+
+
+@pytest.mark.parametrize("stop_after", [1, 2, 3])
+def test_a_stopped_student_ends_with_the_weights_of_an_unbroken_one(
+    store, runs, tmp_path, monkeypatch, stop_after
+):
+    unbroken_runs = shutil.copytree(runs, tmp_path / "unbroken")
+    (unbroken,) = distil(store, make_manifest(), unbroken_runs, student())
+    take_step, taken = loop.Loop._take_step, []
+
+    def stop_then_step(self, learnt):
+        taken.append(learnt)
+        if len(taken) == stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+        take_step(self, learnt)
+
+    monkeypatch.setattr(loop.Loop, "_take_step", stop_then_step)
+    with pytest.raises(StoppedError):
+        distil(store, make_manifest(), runs, student())
+    (resumed,) = distil(store, make_manifest(), runs, student())
+    for checkpoint in ("best", "last"):
+        found, expected = (load_file(run.model_path(checkpoint)) for run in (resumed, unbroken))
+        assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+def test_a_finished_run_is_left_alone_and_says_so(store, runs, capsys):
+    path = RunFolder(runs / "teacher-10x-fold0").model_path()
+    before = path.stat().st_mtime_ns
+    teach(store, make_manifest(), runs, TeachSettings(fold=0, **QUICK))
+    assert path.stat().st_mtime_ns == before
+    assert "teacher-10x-fold0: is finished already; nothing to do" in capsys.readouterr().err
+
+
+def test_a_run_of_other_settings_is_not_taken_up(store, runs):
+    with pytest.raises(ResumeError, match=r"was started with learning_rate 0\.001, now asked for"):
+        teach(store, make_manifest(), runs, TeachSettings(fold=0, learning_rate=0.1, **QUICK))
+
+
+def test_a_run_of_another_table_is_not_taken_up(store, runs):
+    table = make_manifest()
+    table.loc[0, "patient_id"] = "somebody else"
+    with pytest.raises(ResumeError, match="splits changed since it was started"):
+        teach(store, table, runs, TeachSettings(fold=0, **QUICK))
+
+
+def test_slides_that_are_not_prepared_are_left_out_and_said(store, tmp_path, capsys):
+    table = make_manifest()
+    extra = {"slide_id": "s9", "patient_id": "p9", "path": "9.svs", "label": "a", "fold": "2"}
+    table = pd.concat([table, pd.DataFrame([{"split": "", **extra}])], ignore_index=True)
+    teach(store, table, tmp_path, TeachSettings(mag=STUDENT_MAG, fold=0, **QUICK))
+    assert "slides that are not prepared: 1, the first s9" in capsys.readouterr().err
+
+
+def test_a_magnification_that_was_not_prepared_is_refused_with_those_that_were(store, runs):
+    with pytest.raises(StoreError, match=r"s0: 1\.25x was not prepared, only 10x, 2\.5x; choose"):
+        distil(store, make_manifest(), runs, student(student_mag=1.25))
+
+
+def test_without_a_teacher_it_names_the_command_that_makes_one(store, tmp_path):
+    with pytest.raises(CheckpointError, match="no such run; make it with `wsikd teach`"):
+        distil(store, make_manifest(), tmp_path, student())
+
+
+def test_an_unfinished_teacher_is_refused(store, runs):
+    teacher = RunFolder(runs / "teacher-10x-fold0")
+    unfinished = teacher.read_provenance().model_copy(update={"status": "running"})
+    teacher.write_provenance(unfinished)
+    with pytest.raises(CheckpointError, match="is not finished; go on with `wsikd teach`"):
+        distil(store, make_manifest(), runs, student())
+
+
+def test_a_student_must_read_less_than_its_teacher(store, runs):
+    with pytest.raises(ConfigError, match=r"student_mag must be below the 10x of .*, got 10;"):
+        distil(store, make_manifest(), runs, student(student_mag=10.0))
+
+
+def test_a_teacher_of_another_fold_is_refused(store, runs):
+    with pytest.raises(LeakageError, match="is of fold 0, not 1"):
+        distil(store, make_manifest(), runs, student(fold=1, teacher="teacher-10x-fold0"))
+
+
+def test_a_teacher_of_other_splits_is_refused(store, runs):
+    table = make_manifest()
+    table["fold"] = table["fold"].replace({"0": "1", "1": "0"})
+    with pytest.raises(LeakageError, match="was made with other slides or splits"):
+        distil(store, table, runs, student())
+
+
+def test_a_student_of_another_seed_takes_the_teacher_of_seed_0(store, runs):
+    (run,) = distil(store, make_manifest(), runs, student(seed=3, epochs=1))
+    assert run.name == "student-2.5x-fold0-seed3"
+
+
+def test_a_run_can_be_given_a_name_and_be_learnt_from_by_it(store, tmp_path):
+    options = {**QUICK, "epochs": 1, "fold": 2}
+    (named,) = teach(store, make_manifest(), tmp_path, TeachSettings(name="mine", **options))
+    assert named.name == "mine-fold2"
+    (run,) = distil(store, make_manifest(), tmp_path, student(fold=2, epochs=1, teacher="mine"))
+    assert run.is_complete()

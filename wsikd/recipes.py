@@ -182,8 +182,7 @@ def _arguments(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
         elif isinstance(value, bool):
             yield f"--{option}" if value else f"--{'.'.join(_negated(option))}"
         elif isinstance(value, list):
-            for item in value:
-                yield from (f"--{option}", str(item))
+            yield from (f"--{option}", *(str(item) for item in value))
         else:
             yield from (f"--{option}", str(value))
 

@@ -88,7 +88,7 @@ def build_app() -> App:
         help_epilogue=_EPILOGUE,
         version=__version__,
         suppress_keyboard_interrupt=False,
-        default_parameter=Parameter(negative_iterable=()),
+        default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
     )
     for order, (name, line) in enumerate(COMMANDS.items()):
         app.command(f"wsikd.cli.{name}:{name}", name=name, help=line, sort_key=order)

@@ -6,8 +6,7 @@ Example: wsikd distil --student-mag 1.25
 from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, tell_runs
-from wsikd.cli.splitting import split_manifest
-from wsikd.store import RegionStore
+from wsikd.cli.training_data import training_data
 from wsikd.training.distil import DistilSettings
 from wsikd.training.distil import distil as train
 
@@ -18,6 +17,6 @@ def distil(
     workspace: InWorkspace,
 ) -> int:
     """Train a student that reads at a low magnification, from a teacher, without labels."""
-    manifest = split_manifest(workspace)
-    tell_runs(train(RegionStore(workspace.store), manifest, workspace.runs, settings))
+    store, manifest = training_data(workspace)
+    tell_runs(train(store, manifest, workspace.runs, settings))
     return 0

@@ -6,8 +6,7 @@ Example: wsikd finetune --student-mag 1.25
 from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, tell_runs
-from wsikd.cli.splitting import split_manifest
-from wsikd.store import RegionStore
+from wsikd.cli.training_data import training_data
 from wsikd.training.finetune import FinetuneSettings
 from wsikd.training.finetune import finetune as train
 
@@ -18,6 +17,6 @@ def finetune(
     workspace: InWorkspace,
 ) -> int:
     """Train the last layer of a student from labels."""
-    manifest = split_manifest(workspace)
-    tell_runs(train(RegionStore(workspace.store), manifest, workspace.runs, settings))
+    store, manifest = training_data(workspace)
+    tell_runs(train(store, manifest, workspace.runs, settings))
     return 0

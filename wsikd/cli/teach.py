@@ -6,8 +6,7 @@ Example: wsikd teach --mag 1.25
 from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, tell_runs
-from wsikd.cli.splitting import split_manifest
-from wsikd.store import RegionStore
+from wsikd.cli.training_data import training_data
 from wsikd.training.teach import TeachSettings
 from wsikd.training.teach import teach as train
 
@@ -18,6 +17,6 @@ def teach(
     workspace: InWorkspace,
 ) -> int:
     """Train a teacher at 10x, or a baseline at another magnification, from labels."""
-    manifest = split_manifest(workspace)
-    tell_runs(train(RegionStore(workspace.store), manifest, workspace.runs, settings))
+    store, manifest = training_data(workspace)
+    tell_runs(train(store, manifest, workspace.runs, settings))
     return 0

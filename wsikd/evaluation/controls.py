@@ -29,7 +29,7 @@ from wsikd.store import RegionStore
 class ControlSettings(Settings):
     """How the controls see a region."""
 
-    bins: int = Field(4, ge=2, le=16, description="bins per colour channel of the joint histogram")
+    bins: int = Field(8, ge=2, le=16, description="bins per colour channel of the joint histogram")
 
 
 class Control(Protocol):

@@ -15,6 +15,8 @@ METHOD_NAMES = {
     "control-majority": "most common class",
 }
 
+_PERCENT = "\N{NO-BREAK SPACE}%"
+
 Run = dict[str, Any]
 
 
@@ -94,10 +96,11 @@ def _about(run: Run, unit: Unit, subject: Run, difference: Estimate | None) -> s
 
 def _right(summary: dict[str, Any], of: str = "") -> str:
     share = summary["metrics"]["plain_accuracy"]
-    said = f"{100 * share['value']:.0f} %{of} right"
+    said = f"{100 * share['value']:.0f}{_PERCENT}{of} right"
     if share["low"] is None:
         return said
-    return f"{said} (95 % interval {100 * share['low']:.0f} to {100 * share['high']:.0f} %)"
+    low, high = (f"{100 * share[end]:.0f}" for end in ("low", "high"))
+    return f"{said} (95{_PERCENT} interval {low} to {high}{_PERCENT})"
 
 
 def _compared(difference: Estimate) -> str:
@@ -111,7 +114,7 @@ def _compared(difference: Estimate) -> str:
     if low is None or high is None:
         return said
     verdict = "which chance could explain" if low <= 0 <= high else "more than chance explains"
-    return f"{said} (95 % interval {_signed(low)} to {_signed(high)}), {verdict}"
+    return f"{said} (95{_PERCENT} interval {_signed(low)} to {_signed(high)}), {verdict}"
 
 
 def _subject(run: Run) -> str:

@@ -1,0 +1,150 @@
+"""Pictures of slides and made-up predictions, through prepare and evaluate, to the page."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from PIL import Image, ImageDraw
+
+from wsikd.config import Settings
+from wsikd.errors import NothingUsableError
+from wsikd.evaluation import EvaluateSettings, evaluate_runs
+from wsikd.manifest import assign_folds, read_manifest
+from wsikd.prepare import PrepareSettings, prepare_slides
+from wsikd.report import write_report
+from wsikd.runs import Provenance, RunFolder, run_name
+from wsikd.store import RegionStore
+
+CLASSES = ("normal", "tumour <b>bold</b>")
+
+
+class Page(HTMLParser):
+    """Collects what a page loads, its images' texts and its words."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.sources, self.tags, self.words = [], [], []
+        self.feed(text)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.sources += [value for name, value in attributes if name in ("src", "href", "data")]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def _draw_slide(path, index):
+    image = Image.new("RGB", (640, 480), (244, 243, 245))
+    pen = ImageDraw.Draw(image)
+    pen.ellipse((80, 60, 540, 420), fill=(205, 120 + 10 * (index % 2), 190))
+    random = np.random.default_rng(index)
+    for x, y in random.integers((150, 120), (470, 360), (300, 2)):
+        pen.ellipse((x, y, x + 6, y + 6), fill=(90, 50, 140))
+    tifffile.imwrite(path, np.asarray(image), tile=(256, 256), photometric="rgb")
+
+
+def _write_runs(runs, manifest, store):
+    for method, magnification, wrong in [("teacher", 10.0, []), ("student", 1.25, ["s3"])]:
+        for fold in ("0", "1", "2"):
+            name = run_name(method, magnification, fold=int(fold))
+            made = Provenance(
+                name=name,
+                method=method,
+                magnification=magnification,
+                fold=int(fold),
+                classes=CLASSES,
+            )
+            run = RunFolder(runs / name).start(Settings(), made)
+            table = manifest.loc[
+                manifest["fold"] == fold, ["slide_id", "patient_id", "label"]
+            ].assign(region_id="region-000", split="test", width=64, height=48)
+            table["gmacs"] = 64.0 / (10 / magnification) ** 2
+            sure = np.where(table["slide_id"].isin(wrong), 0.2, 0.8)
+            table["p_0"] = np.where(table["label"] == CLASSES[0], sure, 1 - sure)
+            table["p_1"] = 1 - table["p_0"]
+            run.write_predictions(table)
+            for epoch in (1, 2):
+                run.log({"epoch": epoch, "train": {"loss": 1 / epoch}, "val": {"loss": 1.0}})
+            run.finish(seconds=60.0)
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory):
+    """Six slides of two classes and a file that is none; two runs of three folds, evaluated."""
+    folder = tmp_path_factory.mktemp("workspace")
+    rows = []
+    for index in range(6):
+        _draw_slide(folder / f"s{index}.tif", index)
+        rows.append((f"s{index}", f"p{index}", f"s{index}.tif", CLASSES[index % 2]))
+    (folder / "page.svs").write_text("<html>not found</html>")
+    rows.append(("page", "p9", "page.svs", CLASSES[0]))
+    table = pd.DataFrame(rows, columns=["slide_id", "patient_id", "path", "label"])
+    table.to_csv(folder / "slides.csv", index=False)
+    manifest = assign_folds(read_manifest(folder / "slides.csv"), 3)
+    settings = PrepareSettings(mpp=1.0, workers=0)
+    prepare_slides(manifest, folder / "regions", settings)
+    usable = manifest[manifest["slide_id"] != "page"]
+    _write_runs(folder / "runs", usable, RegionStore(folder / "regions"))
+    store = RegionStore(folder / "regions")
+    evaluate_runs(folder / "runs", store, manifest, EvaluateSettings(draws=200))
+    return folder, manifest
+
+
+@pytest.fixture(scope="module")
+def page(workspace):
+    folder, manifest = workspace
+    output = folder / "report.html"
+    write_report(folder / "runs", RegionStore(folder / "regions"), manifest, output)
+    return Page(output.read_text(encoding="utf-8"))
+
+
+def test_the_page_needs_nothing_beside_it(page):
+    assert page.sources
+    assert all(source.startswith("data:image/") for source in page.sources)
+    assert "script" not in page.tags
+
+
+def test_the_page_opens_with_the_answer(page):
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "The distilled student at 1.25x gets 83 % of 6 slides right" in text
+    assert "64 times less computation than the teacher" in text
+
+
+def test_every_slide_is_shown_with_what_was_read_and_mistakes_come_first(page):
+    slides = page.text.partition("its mistakes come first.")[2]
+    shown = re.findall(r"\b(s\d) \S+.*?, read as ([✓✗])", slides)
+    assert sorted(name for name, _ in shown) == [f"s{index}" for index in range(6)]
+    assert shown[0] == ("s3", "✗")
+    assert [mark for _, mark in shown[1:]] == ["✓"] * 5
+
+
+def test_a_slide_that_failed_is_named_with_its_reason(page):
+    assert re.search(r"could not be used.* page .*page\.svs: ", page.text)
+
+
+def test_labels_are_text_and_not_markup(page):
+    assert "tumour <b>bold</b>" in page.text
+
+
+def test_every_magnification_is_shown_for_each_class(page):
+    for magnification in ("10x", "5x", "2.5x", "1.25x", "0.625x"):
+        assert len(re.findall(rf" {re.escape(magnification)} \d+ . \d+ px", page.text)) == 2
+
+
+def test_without_a_store_the_page_has_the_numbers_alone(workspace, tmp_path):
+    folder, manifest = workspace
+    write_report(folder / "runs", None, manifest, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "The distilled student at 1.25x" in page.text
+    assert "The slides" not in page.text
+
+
+def test_runs_that_were_not_evaluated_are_refused(workspace, tmp_path):
+    _, manifest = workspace
+    with pytest.raises(NothingUsableError, match=r"metrics.json: no such file; run wsikd evaluate"):
+        write_report(tmp_path, None, manifest, tmp_path / "report.html")

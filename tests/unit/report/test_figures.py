@@ -1,0 +1,40 @@
+import base64
+from xml.etree import ElementTree
+
+from wsikd.report.figures import draw_cost_chart, draw_learning_curves
+
+
+def svg_of(uri):
+    kind, _, data = uri.partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    return ElementTree.fromstring(base64.b64decode(data))
+
+
+def log(losses, val=True):
+    return [
+        {"epoch": epoch, "train": {"loss": loss}, "val": {"loss": loss + 0.1} if val else {}}
+        for epoch, loss in enumerate(losses, start=1)
+    ]
+
+
+def test_the_cost_chart_is_an_svg_and_the_same_for_the_same_numbers(metrics):
+    assert svg_of(draw_cost_chart(metrics)).tag.endswith("svg")
+    assert draw_cost_chart(metrics) == draw_cost_chart(metrics)
+
+
+def test_the_cost_chart_stands_missing_intervals_and_a_single_run(metrics):
+    metrics["runs"] = metrics["runs"][:1]
+    for estimate in metrics["runs"][0]["units"]["slide"]["metrics"].values():
+        estimate["low"] = estimate["high"] = None
+    svg_of(draw_cost_chart(metrics))
+
+
+def test_the_cost_chart_moves_with_the_numbers(metrics):
+    before = draw_cost_chart(metrics)
+    metrics["runs"][1]["cost"]["gflops_per_slide"] = 20.0
+    assert draw_cost_chart(metrics) != before
+
+
+def test_learning_curves_stand_folds_without_validation_or_log(metrics):
+    runs = [(metrics["runs"][0], [log([1.0, 0.5]), log([0.9], val=False), []])]
+    svg_of(draw_learning_curves(runs * 5))

@@ -1,0 +1,44 @@
+import pytest
+
+from wsikd.report.words import find_subject, headline
+
+
+@pytest.fixture
+def sentences(metrics):
+    return [sentence.replace("\N{NO-BREAK SPACE}", " ") for sentence in headline(metrics)]
+
+
+def test_the_answer_is_the_coarsest_student_and_what_it_saves(sentences):
+    assert sentences[0] == (
+        "The distilled student at 1.25x gets 80 % of 40 slides right (95 % interval 70 to 90 %). "
+        "It needs 64 times less computation than the teacher."
+    )
+
+
+def test_a_difference_whose_interval_holds_zero_is_put_down_to_chance(sentences):
+    (teacher,) = [one for one in sentences if one.startswith("The teacher")]
+    assert "is 10 percentage points below it (95 % interval \N{MINUS SIGN}20 to +2)" in teacher
+    assert teacher.endswith("which chance could explain.")
+
+
+def test_a_difference_whose_interval_leaves_zero_out_is_not(sentences):
+    (baseline,) = [one for one in sentences if one.startswith("The baseline")]
+    assert "is 20 percentage points above it (95 % interval +5 to +30)" in baseline
+    assert baseline.endswith("more than chance explains.")
+
+
+def test_a_difference_without_an_interval_is_given_bare(sentences):
+    (colour,) = [one for one in sentences if "colour alone" in one]
+    assert colour.endswith("the distilled student is 40 percentage points above it.")
+
+
+def test_differences_of_other_students_are_not_told_of_the_first(sentences):
+    assert "The distilled student at 5x gets 88 % right (95 % interval 80 to 95 %)." in sentences
+
+
+def test_without_a_student_the_first_run_is_the_subject(metrics):
+    metrics["runs"] = [run for run in metrics["runs"] if run["method"] != "student"]
+    metrics["differences"] = []
+    assert find_subject(metrics)["name"] == "teacher-10x"
+    assert headline(metrics)[0].startswith("The teacher at 10x gets 90")
+    assert "less computation" not in headline(metrics)[0]

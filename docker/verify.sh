@@ -4,12 +4,13 @@
 #
 #   docker/verify.sh [FOLDER] [COMMAND...]
 #
-# FOLDER keeps the base and the images, about 6 GB; by default a temporary one that is removed.
+# FOLDER keeps the base and the images, about 4 GB; by default a temporary one that is removed.
 # COMMAND is what wsikd is asked to do at the end, by default to plan the demo.
 set -eu
 cd "$(dirname "$0")/.."
 
 if [ $# -gt 0 ]; then
+    mkdir -p "$1"
     work=$(realpath "$1")
     shift
 else
@@ -22,13 +23,14 @@ export STORAGE_DRIVER=vfs
 image() { buildah --root "$work/storage" --runroot "$work/runroot" "$@"; }
 
 # the base image: Debian with Python 3.11, in place of python:3.11-slim
-if [ ! -e "$work/rootfs/usr/bin/python3" ]; then
+if ! image inspect --type image wsikd-base >/dev/null 2>&1; then
     mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Origin: Debian' 'Codename: bookworm' | head -n 1)
     debootstrap --variant=minbase --include=python3,python3-venv bookworm "$work/rootfs" "$mirror"
+    base=$(image from scratch)
+    image add --quiet "$base" "$work/rootfs" /
+    image commit --quiet --rm "$base" wsikd-base
+    rm -rf "$work/rootfs"
 fi
-base=$(image from scratch)
-image add --quiet "$base" "$work/rootfs" /
-image commit --quiet --rm "$base" wsikd-base
 
 # pip inside reads what pip out here reads: its settings, and the folders and files they name
 pip config list | sed -n "s/^[^=]*\.\([a-z-]*\)='\(.*\)'$/\1 = \2/p" |
@@ -39,7 +41,7 @@ volumes_of() {
     grep -o '\(file://\)\?/[^ ]*' "$1" | sed 's|^file://||; s|/simple/*$||' | sort -u |
         while read -r path; do [ ! -e "$path" ] || echo "--volume $path:$path:ro"; done
 }
-torch_index=${TORCH_INDEX_URL:-$(pip config get global.index-url || echo https://pypi.org/simple)}
+torch_index=${TORCH_INDEX_URL:-$(pip config get global.index-url 2>/dev/null || echo https://pypi.org/simple)}
 # shellcheck disable=SC2046  # one word for each part of each volume
 image bud --isolation chroot --file docker/Dockerfile --target cpu --tag wsikd \
     --build-arg BASE=localhost/wsikd-base --build-arg TORCH_INDEX_URL="$torch_index" \
@@ -55,3 +57,4 @@ run() { image run --isolation chroot --volume "$work/data:/data" "$container" --
 run "$entry" --help
 run "$entry" "$@"
 image rm "$container" >/dev/null
+image rmi --prune >/dev/null # what this build replaced

@@ -11,48 +11,67 @@ from wsikd.geometry import Region
 
 Outline = Polygon | MultiPolygon
 
-_EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 _TOLERANCE_PX = 0.5  # of the overview: steps of one pixel become straight lines
+_CRUMB = 0.1  # a crumb has at most this share of the area of the piece it belongs to
+_EMPTY = 0.05  # a box with less than this share of the fullest box's tissue is dropped
 
 
-def trace_outlines(labels: NDArray[np.int32], scale: tuple[float, float]) -> list[Outline]:
+def trace_outlines(labels: NDArray[np.int32], scale: tuple[float, float]) -> list[Polygon]:
     """Trace the border of every piece.
 
     Parameters
     ----------
     labels : ndarray of int32, shape (height, width)
-        0 outside tissue, 1 to n the pieces, each in one part or several.
+        0 outside tissue, 1 to n the pieces, each of pixels that touch at sides or corners.
     scale : tuple of float
         Level-0 pixels per overview pixel along x and y.
 
     Returns
     -------
-    list of Polygon or MultiPolygon
-        In level-0 pixels and the order of the labels; pixels are squares, so a piece that touches
+    list of Polygon
+        In level-0 pixels and the order of the labels. Pixels are squares, so a piece that touches
         the slide's edge reaches it. Holes are inner rings.
     """
-    outlines = []
-    for label, place in enumerate(ndimage.find_objects(labels), start=1):
-        parts = [
-            affinity.translate(part, place[1].start, place[0].start)
-            for part in _trace_parts(labels[place] == label)
-        ]
-        outline = parts[0] if len(parts) == 1 else MultiPolygon(parts)
-        outlines.append(affinity.scale(outline, *scale, origin=(0, 0)))
-    return outlines
+    return [
+        affinity.affine_transform(
+            _trace(labels[rows, columns] == label),
+            [scale[0], 0, 0, scale[1], columns.start * scale[0], rows.start * scale[1]],
+        )
+        for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1)
+    ]
+
+
+def gather_crumbs(pieces: list[Polygon]) -> list[Outline]:
+    """Give small pieces to the large one whose bounding box they reach into.
+
+    A region is a rectangle, so such a crumb is in the picture of the large piece anyway; as a
+    region of its own it would be seen twice.
+
+    Examples
+    --------
+    >>> ring = box(0, 0, 100, 100) - box(10, 10, 90, 90)
+    >>> crumb, alone = box(50, 50, 60, 60), box(200, 0, 210, 10)
+    >>> [outline.area for outline in gather_crumbs([ring, crumb, alone])]
+    [3700.0, 100.0]
+    """
+    hosts: list[list[Polygon]] = []
+    for piece in sorted(pieces, key=lambda piece: piece.area, reverse=True):
+        host = next((parts for parts in hosts if _is_crumb(piece, parts[0])), None)
+        if host is None:
+            hosts.append([piece])
+        else:
+            host.append(piece)
+    return [parts[0] if len(parts) == 1 else MultiPolygon(parts) for parts in hosts]
 
 
 def cut(outline: Outline, cells: list[Region]) -> list[tuple[Region, Outline]]:
-    """Share a piece out among boxes.
-
-    Boxes with hardly any tissue, under a twentieth of what the fullest has, are dropped.
-    """
+    """Share a piece out among boxes, leaving out the boxes with hardly any of it."""
     parts = [
         polygons_of(outline.intersection(box(x, y, x + size.width, y + size.height)))
         for x, y, size in ((cell.x, cell.y, cell.size) for cell in cells)
     ]
-    least = max(part.area for part in parts) / 20
-    return [(cell, part) for cell, part in zip(cells, parts, strict=True) if part.area > least]
+    least = _EMPTY * max(part.area for part in parts)
+    return [(cell, part) for cell, part in zip(cells, parts, strict=True) if part.area >= least]
 
 
 def polygons_of(geometry: BaseGeometry) -> Outline:
@@ -65,25 +84,20 @@ def polygons_of(geometry: BaseGeometry) -> Outline:
     """
     if isinstance(geometry, Polygon | MultiPolygon):
         return geometry
-    return MultiPolygon(
-        [part for part in getattr(geometry, "geoms", ()) if isinstance(part, Polygon)]
-    )
-
-
-def _trace_parts(mask: NDArray[np.bool_]) -> list[Polygon]:
-    parts, _ = ndimage.label(mask, _EIGHT_NEIGHBOURS)
-    return [
-        affinity.translate(_trace(parts[place] == part), place[1].start, place[0].start)
-        for part, place in enumerate(ndimage.find_objects(parts), start=1)
-    ]
+    parts = getattr(geometry, "geoms", ())
+    return MultiPolygon([part for part in parts if isinstance(part, Polygon)])
 
 
 def _trace(mask: NDArray[np.bool_]) -> Polygon:
     padded = np.pad(mask, 1).astype(np.float32)
-    # a contour at 0.5 runs between pixel centres; 0.5 makes (0, 0) the first pixel's corner
     contours = find_contours(padded, 0.5, fully_connected="high")  # type: ignore[no-untyped-call]
-    rings = [ring[:, ::-1] - 0.5 for ring in contours]
+    # contours run between pixel centres; less 0.5, (0, 0) is the corner of the mask's first pixel
+    rings = [contour[:, ::-1] - 0.5 for contour in contours]
     shell, *holes = sorted(rings, key=lambda ring: np.ptp(ring[:, 0]), reverse=True)
     outline = Polygon(shell, holes).simplify(_TOLERANCE_PX)
-    assert isinstance(outline, Polygon)  # topology is preserved
+    assert isinstance(outline, Polygon)  # simplify keeps the topology
     return outline
+
+
+def _is_crumb(piece: Polygon, host: Polygon) -> bool:
+    return piece.area <= _CRUMB * host.area and box(*host.bounds).intersects(piece)

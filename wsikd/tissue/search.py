@@ -1,16 +1,14 @@
 """From an open slide to numbered pieces of tissue with their boxes."""
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
-
-import numpy as np
-from numpy.typing import NDArray
 
 from wsikd.errors import NoTissueError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.regions import read_overview
 from wsikd.slides.reader import SlideReader
-from wsikd.tissue.outlines import Outline, cut, trace_outlines
+from wsikd.tissue.outlines import Outline, cut, gather_crumbs, trace_outlines
 from wsikd.tissue.settings import TissueSettings
 from wsikd.tissue.stain import label_pieces
 from wsikd.tissue.tissueloc import label_like_tissueloc
@@ -40,33 +38,32 @@ def find_tissue(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> list
     NoTissueError
         If nothing on the slide is tissue.
     """
-    labels, scale = _label(reader, mpp, settings)
-    pieces = sorted(trace_outlines(labels, scale), key=lambda piece: piece.bounds[1::-1])
+    pieces = sorted(_find_pieces(reader, mpp, settings), key=lambda piece: piece.bounds[1::-1])
     if not pieces:
         raise NoTissueError(
             f"{reader.path}: no tissue of at least {settings.min_area_mm2:g} mm² that takes "
             f"{settings.min_stain:g} of the light; lower tissue.min_area_mm2 or tissue.min_stain"
         )
-    padding = 0.0 if settings.method == "tissueloc" else settings.padding_um
-    boxes = [_box(piece, reader.size, mpp, padding) for piece in pieces]
-    if settings.max_side_um is not None:
-        cells = [_cells(box, mpp, settings.max_side_um) for box in boxes]
-        parts = [
-            part for piece, grid in zip(pieces, cells, strict=True) for part in cut(piece, grid)
-        ]
-    else:
-        parts = list(zip(boxes, pieces, strict=True))
-    return [TissueRegion(index, box, outline) for index, (box, outline) in enumerate(parts)]
+    placed = [place for piece in pieces for place in _place(piece, reader.size, mpp, settings)]
+    return [TissueRegion(index, box, outline) for index, (box, outline) in enumerate(placed)]
 
 
-def _label(
-    reader: SlideReader, mpp: Mpp, settings: TissueSettings
-) -> tuple[NDArray[np.int32], tuple[float, float]]:
+def _find_pieces(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> Sequence[Outline]:
     if settings.method == "tissueloc":
-        return label_like_tissueloc(reader, settings.tissueloc_threshold)
+        return trace_outlines(*label_like_tissueloc(reader, settings.tissueloc_threshold))
     overview, scale = read_overview(reader, mpp, settings.mpp)
     overview_mpp = Mpp(mpp.x * scale[0], mpp.y * scale[1])
-    return label_pieces(overview, overview_mpp, settings, reader.path), scale
+    labels = label_pieces(overview, overview_mpp, settings, reader.path)
+    return gather_crumbs(trace_outlines(labels, scale))
+
+
+def _place(
+    piece: Outline, limit: Size, mpp: Mpp, settings: TissueSettings
+) -> list[tuple[Region, Outline]]:
+    box = _box(piece, limit, mpp, 0.0 if settings.method == "tissueloc" else settings.padding_um)
+    if settings.max_side_um is None:
+        return [(box, piece)]
+    return cut(piece, _cells(box, mpp, settings.max_side_um))
 
 
 def _box(outline: Outline, limit: Size, mpp: Mpp, padding_um: float) -> Region:

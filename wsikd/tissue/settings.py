@@ -18,18 +18,21 @@ class TissueSettings(Settings):
         12.0, ge=0, description="sigma of the Gaussian against noise, in µm"
     )
     min_stain: float = Field(
-        0.06, gt=0, lt=1, description="share of the glass's light that tissue takes away at least"
+        0.03, gt=0, lt=1, description="share of the glass's light that tissue takes away at least"
     )
     join_um: float = Field(
-        150.0,
+        75.0,
         ge=0,
         description="widest gap inside a piece of tissue, in µm; wider gaps part pieces",
     )
     min_width_um: float = Field(
-        50.0, ge=0, description="smallest width of a piece, in µm; hairs and scratches are thinner"
+        60.0, ge=0, description="smallest width of a piece, in µm; hairs and scratches are thinner"
     )
     min_area_mm2: float = Field(
         0.1, ge=0, description="smallest piece of tissue that is kept, in mm²"
+    )
+    drop_green_ink: bool = Field(
+        True, description="whether green is pen rather than tissue; false for green stains"
     )
     padding_um: float = Field(
         50.0, ge=0, description="margin of glass around a piece in its box, in µm"

@@ -6,6 +6,7 @@ the channel that lost most light decides, so that pale pink, pale blue and grey 
 is only a hair, the shade of a coverslip or green pen is told from tissue.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ _DARK = 100  # glass is brighter than this in every channel
 _DARK_HALF = 50  # and fewer than half of the pixels are darker than this
 _TINT = 0.15  # a brightest colour more tinted than this is tissue that fills the picture
 _WHITE = 245.0
+_LEAST_TINT = 0.035  # tissue is tinted, textured or darker than any shade; shares of glass's light
+_LEAST_TEXTURE = 0.02
+_DEEPEST_SHADE = 0.12
 
 
 def label_pieces(
@@ -48,20 +52,53 @@ def label_pieces(
     NotBrightfieldError
         If the background is dark.
     """
-    spacing = (mpp.y, mpp.x)
-    sigma = (settings.smoothing_um / mpp.y, settings.smoothing_um / mpp.x)
-    tissue = light_lost(overview, glass_colour(overview, path), sigma) > settings.min_stain
-    reach = settings.join_um / 2
-    grown = _depth(~tissue, spacing) <= reach
-    depth = _depth(grown, spacing)
-    pieces, count = ndimage.label(grown, np.ones((3, 3)))
-    # eroded back by as much as it grew, what is left of a piece is half as deep as it is wide
-    width = 2 * (ndimage.maximum(depth, pieces, np.arange(count + 1)) - reach)
-    area_mm2 = np.bincount(pieces[tissue], minlength=count + 1) * mpp.x * mpp.y / 1e6
-    kept = (width >= settings.min_width_um) & (area_mm2 >= settings.min_area_mm2)
-    kept[0] = False
-    renumbered = np.where(kept, np.cumsum(kept), 0).astype(np.int32)
-    return np.where(depth > reach, renumbered[pieces], 0)
+    mask = tissue_mask(overview, glass_colour(overview, path), mpp, settings)
+    whole = _open(_close(mask, settings.join_um, mpp), settings.min_width_um, mpp)
+    pieces, count = ndimage.label(whole, np.ones((3, 3)))
+    area_mm2 = np.bincount(pieces[mask], minlength=count + 1) * mpp.x * mpp.y / 1e6
+    large = area_mm2 >= settings.min_area_mm2
+    large[0] = False
+    labels: NDArray[np.int32] = np.where(large, np.cumsum(large), 0).astype(np.int32)[pieces]
+    return labels
+
+
+def tissue_mask(
+    overview: NDArray[np.uint8], glass: NDArray[np.float32], mpp: Mpp, settings: TissueSettings
+) -> NDArray[np.bool_]:
+    """Tell tissue from glass, from the shade of a coverslip and from green ink.
+
+    Parameters
+    ----------
+    overview : ndarray of uint8, shape (height, width, 3)
+        The whole slide.
+    glass : ndarray of float32, shape (3,)
+        Colour of the empty glass.
+    mpp : Mpp
+        µm per overview pixel.
+    settings : TissueSettings
+        How tissue is found.
+
+    Returns
+    -------
+    ndarray of bool, shape (height, width)
+        True on tissue.
+    """
+    sigma = np.array([settings.smoothing_um / mpp.y, settings.smoothing_um / mpp.x])
+    # the share of the glass's light that is left, one plane a channel to save memory
+    red, green, blue = (
+        ndimage.gaussian_filter(overview[..., channel] / glass[channel], sigma, mode="nearest")
+        for channel in range(3)
+    )
+    darkest = np.minimum(np.minimum(red, green), blue)
+    tinted = np.maximum(np.maximum(red, green), blue) - darkest > _LEAST_TINT
+    grey = overview.mean(axis=2, dtype=np.float32) / glass.mean()
+    textured = _texture(grey, 2 * sigma) > _LEAST_TEXTURE
+    mask: NDArray[np.bool_] = (darkest < 1 - settings.min_stain) & (
+        tinted | textured | (darkest < 1 - _DEEPEST_SHADE)
+    )
+    if settings.drop_green_ink:
+        mask &= ~((green - red > _LEAST_TINT) & (green - blue > -_LEAST_TINT))
+    return mask
 
 
 def glass_colour(overview: NDArray[np.uint8], path: Path) -> NDArray[np.float32]:
@@ -85,7 +122,8 @@ def glass_colour(overview: NDArray[np.uint8], path: Path) -> NDArray[np.float32]
     NotBrightfieldError
         If the background is dark.
     """
-    pixels = overview.reshape(-1, 3)
+    step = math.ceil(math.sqrt(overview.size / 3e6))
+    pixels = overview[::step, ::step].reshape(-1, 3)
     brightest = np.percentile(pixels, 99, axis=0)
     if brightest.min() < _DARK:
         raise NotBrightfieldError(
@@ -105,34 +143,31 @@ def glass_colour(overview: NDArray[np.uint8], path: Path) -> NDArray[np.float32]
     return colour
 
 
-def light_lost(
-    overview: NDArray[np.uint8], glass: NDArray[np.float32], sigma: tuple[float, float]
-) -> NDArray[np.float32]:
-    """Say how much of the glass's light each pixel lacks in the channel that lost most.
-
-    Parameters
-    ----------
-    overview : ndarray of uint8, shape (height, width, 3)
-        The whole slide.
-    glass : ndarray of float32, shape (3,)
-        Colour of the empty glass.
-    sigma : tuple of float
-        Gaussian smoothing along y and x, in overview pixels.
-
-    Returns
-    -------
-    ndarray of float32, shape (height, width)
-        0 on glass, 1 on black; below 0 where it is brighter than the glass.
-    """
-    channels = (overview[..., channel] / glass[channel] for channel in range(3))
-    kept = np.minimum.reduce([channel.astype(np.float32) for channel in channels])
-    smooth: NDArray[np.float32] = ndimage.gaussian_filter(1 - kept, sigma, mode="nearest")
-    return smooth
+def _texture(grey: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Give the standard deviation around each pixel."""
+    mean = ndimage.gaussian_filter(grey, sigma, mode="nearest")
+    square = ndimage.gaussian_filter(grey * grey, sigma, mode="nearest")
+    deviation: NDArray[np.float32] = np.sqrt(np.maximum(square - mean * mean, 0))
+    return deviation
 
 
-def _depth(mask: NDArray[np.bool_], spacing: tuple[float, float]) -> NDArray[np.float64]:
+def _close(mask: NDArray[np.bool_], width_um: float, mpp: Mpp) -> NDArray[np.bool_]:
+    """Fill gaps up to a width, with a disc."""
+    grown = _depth(~mask, mpp) <= width_um / 2
+    closed: NDArray[np.bool_] = _depth(grown, mpp) > width_um / 2
+    return closed
+
+
+def _open(mask: NDArray[np.bool_], width_um: float, mpp: Mpp) -> NDArray[np.bool_]:
+    """Take away what is thinner than a width, with a disc."""
+    core = _depth(mask, mpp) >= width_um / 2
+    opened: NDArray[np.bool_] = _depth(~core, mpp) < width_um / 2
+    return opened
+
+
+def _depth(mask: NDArray[np.bool_], mpp: Mpp) -> NDArray[np.float64]:
     """Give each pixel of a mask its distance in µm to the nearest pixel outside the mask."""
     if mask.all():
-        return np.full(mask.shape, np.inf)
-    distance: NDArray[np.float64] = ndimage.distance_transform_edt(mask, spacing)
+        return np.full(mask.shape, np.inf)  # the picture's edge is no end of tissue
+    distance: NDArray[np.float64] = ndimage.distance_transform_edt(mask, (mpp.y, mpp.x))
     return distance

@@ -1,12 +1,13 @@
 """Settings: frozen pydantic models that refuse unknown names; YAML in, resolved YAML out."""
 
+import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from wsikd.errors import ConfigError
+from wsikd.errors import ConfigError, WsikdError
 
 
 class Settings(BaseModel):
@@ -55,6 +56,48 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: must hold a mapping of settings, got {type(values).__name__}")
     return values
+
+
+def load_document(
+    path: Path, kind: type[SettingsType], error: type[WsikdError], remedy: str = ""
+) -> SettingsType:
+    """Read a JSON document of wsikd's own, whose `kind` fixes its format and version.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    kind : type of Settings
+        Has the fields `format` and `version`, with the values that are understood as defaults.
+    error : type of WsikdError
+        What to raise.
+    remedy : str
+        How to get the file if it is not there.
+
+    Raises
+    ------
+    WsikdError
+        Of the given type, if the file is missing, damaged, or of another format or version.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error(f"{path}: no such file{remedy and f'; {remedy}'}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as problem:
+        raise error(f"{path}: must be JSON; {problem}") from None
+    if not isinstance(values, dict):
+        raise error(f"{path}: must hold a mapping, got {type(values).__name__}")
+    expected = tuple(kind.model_fields[name].default for name in ("format", "version"))
+    found = (values.get("format"), values.get("version"))
+    if found != expected:
+        raise error(
+            f"{path}: expected {expected[0]} version {expected[1]}, "
+            f"found {found[0]} version {found[1]}"
+        )
+    try:
+        return kind(**values)
+    except ValidationError as problem:
+        raise error(f"{path}: {explain(problem)}") from None
 
 
 def save(settings: Settings, path: Path) -> None:

@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import pandas as pd
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from wsikd.config import Settings, explain, load_yaml, save
+from wsikd.config import Settings, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
 from wsikd.geometry import format_magnification
 
-FORMAT = "wsikd-run"
-FORMAT_VERSION = 1
 METHODS = ("teacher", "baseline", "student", "finetuned", "control")
 PREDICTION_COLUMNS = (
     "slide_id",
@@ -132,18 +130,7 @@ class RunFolder:
         CheckpointError
             If it is missing, damaged or of another format version.
         """
-        path = self.path / "run.json"
-        values = _read_json(path)
-        found = (values.get("format"), values.get("version"))
-        if found != (FORMAT, FORMAT_VERSION):
-            raise CheckpointError(
-                f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
-                f"found {found[0]} version {found[1]}"
-            )
-        try:
-            return Provenance(**values)
-        except ValidationError as error:
-            raise CheckpointError(f"{path}: {explain(error)}") from None
+        return load_document(self.path / "run.json", Provenance, CheckpointError)
 
     def write_provenance(self, provenance: Provenance) -> None:
         write_json(self.path / "run.json", provenance.model_dump(mode="json"))
@@ -254,18 +241,6 @@ def probability_columns(classes: Iterable[str]) -> list[str]:
 
 def _suffix(checkpoint: Checkpoint) -> str:
     return "" if checkpoint == "best" else f"-{checkpoint}"
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: must be JSON; {error}") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: must hold a mapping, got {type(values).__name__}")
-    return values
 
 
 def _versions() -> dict[str, str]:

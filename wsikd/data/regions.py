@@ -64,8 +64,8 @@ def list_items(
 
 
 def unprepared_slides(store: RegionStore, manifest: pd.DataFrame) -> list[str]:
-    """Name the slides that have a split and are not in the store: not tried yet, or failed."""
-    wanted = manifest.loc[manifest["split"] != "", "slide_id"]
+    """Name the slides with a split or a fold that are not in the store: failed, or not tried."""
+    wanted = manifest.loc[(manifest["split"] != "") | (manifest["fold"] != ""), "slide_id"]
     return sorted(set(wanted) - set(store.slide_ids()))
 
 

@@ -1,21 +1,17 @@
 """A model on disk: its tensors in safetensors, and a description of what it reads beside them."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from wsikd.config import Settings, explain
+from wsikd.config import Settings, load_document
 from wsikd.errors import CheckpointError, ConfigError
 from wsikd.files import replacing, write_json
 from wsikd.models.resnet import ResNet, build_model
-
-FORMAT = "wsikd-model"
-FORMAT_VERSION = 1
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -60,7 +56,7 @@ def load_model(path: Path) -> tuple[ResNet, ModelDescription]:
         If a file is missing, damaged or of another format version, or if any tensor is missing,
         surplus or of another shape than the architecture asks for.
     """
-    description = _read_description(path.with_suffix(".json"))
+    description = load_document(path.with_suffix(".json"), ModelDescription, CheckpointError)
     try:
         model = build_model(description.architecture, len(description.classes))
     except ConfigError as error:
@@ -69,27 +65,6 @@ def load_model(path: Path) -> tuple[ResNet, ModelDescription]:
     _refuse_other_tensors(path, model.state_dict(), tensors)
     model.load_state_dict(tensors)
     return model.eval(), description
-
-
-def _read_description(path: Path) -> ModelDescription:
-    try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: must be JSON; {error}") from None
-    if not isinstance(values, dict):
-        raise CheckpointError(f"{path}: must hold a mapping, got {type(values).__name__}")
-    found = (values.get("format"), values.get("version"))
-    if found != (FORMAT, FORMAT_VERSION):
-        raise CheckpointError(
-            f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
-            f"found {found[0]} version {found[1]}"
-        )
-    try:
-        return ModelDescription(**values)
-    except ValidationError as error:
-        raise CheckpointError(f"{path}: {explain(error)}") from None
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -1,17 +1,13 @@
 """What `slide.json` says: a slide, its regions and their magnifications."""
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from wsikd.config import Settings, explain
+from wsikd.config import Settings, load_document
 from wsikd.errors import StoreError
 from wsikd.geometry import format_magnification
-
-FORMAT = "wsikd-regions"
-FORMAT_VERSION = 1
 
 
 class LevelRecord(Settings):
@@ -89,21 +85,5 @@ def read_record(folder: Path) -> SlideRecord:
     StoreError
         If it is missing, damaged or of another format version.
     """
-    path = folder / "slide.json"
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StoreError(f"{path}: no such file; prepare the slide with `wsikd prepare`") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise StoreError(f"{path}: must be JSON; {error}") from None
-    head = values if isinstance(values, dict) else {}
-    found = (head.get("format"), head.get("version"))
-    if found != (FORMAT, FORMAT_VERSION):
-        raise StoreError(
-            f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
-            f"found {found[0]} version {found[1]}"
-        )
-    try:
-        return SlideRecord(**values)
-    except ValidationError as error:
-        raise StoreError(f"{path}: {explain(error)}") from None
+    remedy = "prepare the slide with `wsikd prepare`"
+    return load_document(folder / "slide.json", SlideRecord, StoreError, remedy)

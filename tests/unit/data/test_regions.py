@@ -20,7 +20,8 @@ def manifest():
         ("a", "p1", "train", "colon"),
         ("aux", "p5", "auxiliary", ""),
     ]
-    return pd.DataFrame(rows, columns=["slide_id", "patient_id", "split", "label"], dtype=str)
+    columns = ["slide_id", "patient_id", "split", "label"]
+    return pd.DataFrame(rows, columns=columns, dtype=str).assign(fold="")
 
 
 def test_lists_every_region_of_the_splits_by_slide(store, manifest):
@@ -41,6 +42,7 @@ def test_lists_auxiliary_slides_without_a_label(store, manifest):
 def test_names_the_slides_that_were_not_prepared(store, manifest):
     assert unprepared_slides(store, manifest) == ["failed"]
     assert unprepared_slides(store, manifest.assign(split="")) == []
+    assert unprepared_slides(store, manifest.assign(split="", fold="0")) == ["failed"]
 
 
 def test_refuses_a_class_of_which_no_training_slide_was_prepared(store, manifest):

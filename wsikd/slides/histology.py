@@ -191,19 +191,21 @@ def _ring_nuclei(
     """Line every gland with nuclei: the larger they are, the fewer, so that the stain stays."""
     normal = STRUCTURES["normal"]
     usual_area, own_area = np.prod(normal.nucleus_um), np.prod(structure.nucleus_um)
-    counts = np.where(in_focus, _RING_NUCLEI * usual_area / own_area, _RING_NUCLEI).round()
-    gland = np.repeat(np.arange(len(counts)), counts.astype(int))
+    own_count = round(_RING_NUCLEI * usual_area / own_area)
+    counts = np.where(in_focus, own_count, _RING_NUCLEI)
+    gland = np.repeat(np.arange(len(counts)), counts)
     x, y, long, short, angle = (column[gland] for column in glands)
-    spots = np.concatenate([np.arange(count) / count for count in counts])
-    around = 2 * np.pi * (spots + random.normal(0, 0.006, len(spots)))
-    depth = random.normal(0.77, 0.04, len(spots))
+    first = np.cumsum(counts) - counts  # of each gland's nuclei
+    turns = (np.arange(len(gland)) - first[gland]) / counts[gland]
+    around = 2 * np.pi * (turns + random.normal(0, 0.006, len(gland)))
+    depth = random.normal(0.77, 0.04, len(gland))  # between lumen, 0.5, and border, 1
     along, across = depth * long * np.cos(around), depth * short * np.sin(around)
     offset_x = along * np.cos(angle) - across * np.sin(angle)
     offset_y = along * np.sin(angle) + across * np.cos(angle)
     spread = np.where(in_focus, structure.pleomorphism, normal.pleomorphism)[gland]
-    scale = (1 + spread * random.normal(size=len(spots))).clip(0.4, 1.8)
+    scale = (1 + spread * random.normal(size=len(gland))).clip(0.4, 1.8)
     axes = np.where(in_focus[gland, None], structure.nucleus_um, normal.nucleus_um) * scale[:, None]
-    direction = np.arctan2(offset_y, offset_x) + random.normal(0, 0.15, len(spots))
+    direction = np.arctan2(offset_y, offset_x) + random.normal(0, 0.15, len(gland))
     return Nuclei(x + offset_x, y + offset_y, axes[:, 0], axes[:, 1], direction)
 
 

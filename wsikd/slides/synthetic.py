@@ -15,7 +15,7 @@ import shapely
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, field_validator
 from shapely import Polygon
 
 from wsikd.config import Settings
@@ -58,11 +58,18 @@ class DrawSettings(Settings):
     tile: int = Field(256, multiple_of=16, ge=16, description="side of the file's tiles, in pixels")
     jpeg_quality: int = Field(88, ge=1, le=100, description="quality of the JPEG tiles")
 
+    @field_validator("piece_mm")
+    @classmethod
+    def _check_sides(cls, sides: tuple[float, float]) -> tuple[float, float]:
+        if not 0.1 <= sides[0] <= sides[1]:
+            raise ValueError(f"must be 0.1 or more and ascending, got {sides[0]:g}, {sides[1]:g}")
+        return sides
+
 
 def draw_slides(folder: Path, settings: DrawSettings) -> Path:
     """Draw a folder of slides with their table `slides.csv` and, under `outlines/`, the truth.
 
-    Slides that are there already, of the same settings or not, are drawn again.
+    Slides that are there already are drawn again.
 
     Returns
     -------

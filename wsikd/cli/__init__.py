@@ -8,15 +8,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Yaml
+from cyclopts.config import Dict
 from pydantic import ValidationError
 
 from wsikd import __version__
 from wsikd.cli.console import say
-from wsikd.config import explain
+from wsikd.config import explain, load_yaml
 from wsikd.errors import ConfigError, StoppedError, WsikdError
 from wsikd.workspace import Workspace
 
@@ -101,12 +101,25 @@ def build_app() -> App:
         ] = Path(),
     ) -> object:
         place = Workspace(workspace)
-        app.config = (Yaml(place.settings, must_exist=False),)
+        app.config = (Dict(_read_settings(place.settings), source=str(place.settings)),)
         command, bound, left_to_us = app.parse_args(tokens, exit_on_error=False, print_error=False)
         ours = {"workspace": place} if "workspace" in left_to_us else {}
         return command(*bound.args, **bound.kwargs, **ours)
 
     return app
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    """Read what wsikd.yaml says, by command; cyclopts checks the options of the one asked for."""
+    sections = load_yaml(path) if path.exists() else {}
+    for name, options in sections.items():
+        if name not in COMMANDS:
+            raise ConfigError(f"{path}: {name!r} is no command; it may have {', '.join(COMMANDS)}")
+        if not isinstance(options, dict | None):
+            raise ConfigError(f"{path}: {name} must map options to values, got {options!r}")
+        if "workspace" in (options or {}):  # cyclopts would pass over it
+            raise ConfigError(f"{path}: {name} cannot set the workspace; say --workspace")
+    return {name: options or {} for name, options in sections.items()}
 
 
 def _one_line(error: CycloptsError) -> str:

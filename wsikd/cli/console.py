@@ -3,12 +3,14 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from wsikd.runs import RunFolder
 from wsikd.workspace import Workspace
+
+if TYPE_CHECKING:  # it imports pandas, for which `wsikd --help` has no time
+    from wsikd.runs import RunFolder
 
 InWorkspace = Annotated[Workspace, Parameter(parse=False)]
 """A command's parameter that the launcher fills in from --workspace."""
@@ -32,7 +34,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def tell_runs(runs: Sequence[RunFolder]) -> None:
+def tell_runs(runs: Sequence["RunFolder"]) -> None:
     """Print where finished runs are."""
     for run in runs:
         show(str(run.path))

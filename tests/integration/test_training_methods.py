@@ -185,14 +185,6 @@ def test_a_run_of_another_table_is_not_taken_up(store, runs):
         teach(store, table, runs, TeachSettings(fold=0, **QUICK))
 
 
-def test_slides_that_are_not_prepared_are_left_out_and_said(store, tmp_path, capsys):
-    table = make_manifest()
-    extra = {"slide_id": "s9", "patient_id": "p9", "path": "9.svs", "label": "a", "fold": "2"}
-    table = pd.concat([table, pd.DataFrame([{"split": "", **extra}])], ignore_index=True)
-    teach(store, table, tmp_path, TeachSettings(mag=STUDENT_MAG, fold=0, **QUICK))
-    assert "slides that are not prepared: 1, the first s9" in capsys.readouterr().err
-
-
 def test_a_magnification_that_was_not_prepared_is_refused_with_those_that_were(store, runs):
     with pytest.raises(StoreError, match=r"s0: 1\.25x was not prepared, only 10x, 2\.5x; choose"):
         distil(store, make_manifest(), runs, student(student_mag=1.25))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from wsikd.data.regions import RegionItem, list_items, unprepared_slides
+from wsikd.data.regions import RegionItem, list_items
 from wsikd.errors import NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
 from wsikd.manifest import classes_of, fold_count, splits_of_fold
@@ -26,15 +26,11 @@ SPLITS = ("train", "val", "test", "auxiliary")
 
 @dataclass(frozen=True)
 class Inputs:
-    """The regions of one fold, by split, and the store that holds their pixels.
-
-    `unprepared` names the slides of the manifest that the store lacks.
-    """
+    """The regions of one fold, by split, and the store that holds their pixels."""
 
     store: "RegionStore"
     classes: tuple[str, ...]
     items: dict[str, list[RegionItem]]
-    unprepared: list[str]
 
     def fingerprints(self, *, with_auxiliary: bool = False) -> dict[str, str]:
         """Give hashes of the table and of the slides' records; equal inputs have equal ones."""
@@ -83,7 +79,7 @@ def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) 
     items = {split: list_items(store, table, (split,)) for split in SPLITS}
     if not items["train"]:
         raise NothingUsableError(f"{store.path}: no training slide; run wsikd prepare")
-    return Inputs(store, classes_of(table), items, unprepared_slides(store, table))
+    return Inputs(store, classes_of(table), items)
 
 
 def folds_of(manifest: pd.DataFrame, fold: int | None) -> tuple[int | None, ...]:
@@ -126,9 +122,6 @@ def begin(  # what a run is, from what, and how
     run = RunFolder(runs / name).start(settings, provenance)
     if run.is_complete():
         Display(name).say("is finished already; nothing to do")
-    elif inputs.unprepared:
-        first, count = inputs.unprepared[0], len(inputs.unprepared)
-        Display(name).say(f"leaves out slides that are not prepared: {count}, the first {first}")
     return run
 
 

@@ -1,6 +1,7 @@
 """Pictures of slides and made-up predictions, through prepare and evaluate, to the page."""
 
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -148,3 +149,23 @@ def test_runs_that_were_not_evaluated_are_refused(workspace, tmp_path):
     _, manifest = workspace
     with pytest.raises(NothingUsableError, match=r"metrics.json: no such file; run wsikd evaluate"):
         write_report(tmp_path, None, manifest, tmp_path / "report.html")
+
+
+def test_a_run_that_was_removed_since_asks_for_a_new_evaluation(workspace, tmp_path):
+    folder, manifest = workspace
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    for path in (tmp_path / "runs").glob("student-*"):
+        shutil.rmtree(path)
+    with pytest.raises(NothingUsableError, match=r"student-1.25x: .*; run wsikd evaluate again"):
+        write_report(tmp_path / "runs", None, manifest, tmp_path / "report.html")
+
+
+def test_scored_as_released_the_page_has_the_released_accuracy(workspace, tmp_path):
+    folder, manifest = workspace
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    settings = EvaluateSettings(draws=200, compat="release")
+    evaluate_runs(tmp_path / "runs", None, manifest, settings)
+    write_report(tmp_path / "runs", None, manifest, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert "recall accuracy as released GFLOPs" in page.text
+    assert "Differences per slide" not in page.text

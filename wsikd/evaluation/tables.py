@@ -64,7 +64,7 @@ def summary_table(metrics: dict[str, Any], unit: Unit = "slide") -> pd.DataFrame
 
 
 def difference_table(metrics: dict[str, Any], unit: Unit = "slide") -> pd.DataFrame:
-    """Give the comparisons as a printed table, in percentage points with their intervals."""
+    """Give the comparisons as a printed table, in percentage points; empty if there are none."""
     return pd.DataFrame(
         {
             "run": difference["run"],

@@ -1,7 +1,7 @@
 """Gather what the report shows and fill the page."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import wsikd
+from wsikd.errors import NothingUsableError
 from wsikd.evaluation import read_metrics
 from wsikd.evaluation.aggregate import UNITS
 from wsikd.evaluation.tables import format_estimate, format_number, format_saving
@@ -27,6 +28,7 @@ _COLUMNS = {
     "precision": "precision",
     "recall": "recall",
 }
+_RELEASED = {"accuracy_as_released": "accuracy as released"}
 
 
 def write_report(
@@ -48,36 +50,29 @@ def write_report(
     Raises
     ------
     NothingUsableError
-        If the runs were not evaluated yet.
+        If the runs were not evaluated yet, or one of them is gone.
     """
     metrics = read_metrics(runs)
     folders = _by_pooled_name(runs)
-    models = [run for run in metrics["runs"] if run["method"] != "control"]
-    curves = [(run, [one.read_log() for one in folders[run["name"]]]) for run in models]
-    curves = [(run, logs) for run, logs in curves if any(logs)]
-    text = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            version=wsikd.__version__,
-            made=f"{datetime.now(UTC).astimezone():%-d %B %Y}",
-            cohort=_cohort(manifest),
-            metrics=metrics,
-            headline=headline(metrics),
-            cost_chart=draw_cost_chart(metrics),
-            columns=list(_COLUMNS.values()),
-            units=[
-                (unit, [_row(run, unit) for run in metrics["runs"]]) for unit in _units(metrics)
-            ],
-            differences=list(_differences(metrics)),
-            confusions=[_confusion(run) for run in metrics["runs"] if _is_informative(run)],
-            learning_curves=draw_learning_curves(curves) if curves else None,
-            slides=shown_slides(store, runs, metrics, manifest) if store else None,
-            failed=failed_slides(store) if store else [],
-            regions=shown_regions(store, manifest) if store else [],
-            provenance=[_provenance(run, folders[run["name"]]) for run in metrics["runs"]],
-            settings=_flat(metrics["settings"]),
+    for gone in {run["name"] for run in metrics["runs"]} - folders.keys():
+        raise NothingUsableError(
+            f"{runs / gone}: evaluated, then removed; run wsikd evaluate again"
         )
+    page = _environment().get_template("page.html")
+    text = page.render(
+        version=wsikd.__version__,
+        made=f"{datetime.now(UTC).astimezone():%-d %B %Y}",
+        cohort=_cohort(manifest),
+        metrics=metrics,
+        headline=headline(metrics),
+        cost_chart=draw_cost_chart(metrics),
+        **_tables(metrics),
+        learning_curves=_learning_curves(metrics, folders),
+        slides=shown_slides(store, runs, metrics, manifest) if store else None,
+        failed=failed_slides(store) if store else [],
+        regions=shown_regions(store, manifest) if store else [],
+        provenance=[_provenance(run, folders[run["name"]]) for run in metrics["runs"]],
+        settings=_flat(metrics["settings"]),
     )
     write_text(output, text)
 
@@ -110,6 +105,26 @@ def _cohort(manifest: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def _learning_curves(metrics: dict[str, Any], folders: dict[str, list[RunFolder]]) -> str | None:
+    models = [run for run in metrics["runs"] if run["method"] != "control"]
+    logs = [(run, [folder.read_log() for folder in folders[run["name"]]]) for run in models]
+    logged = [(run, of_folds) for run, of_folds in logs if any(of_folds)]
+    return draw_learning_curves(logged) if logged else None
+
+
+def _tables(metrics: dict[str, Any]) -> dict[str, Any]:
+    columns = _COLUMNS | (_RELEASED if metrics["settings"]["compat"] else {})
+    return {
+        "columns": list(columns.values()),
+        "units": [
+            (unit, [_row(run, unit, columns) for run in metrics["runs"]])
+            for unit in _units(metrics)
+        ],
+        "differences": list(_differences(metrics)),
+        "confusions": [_confusion(run) for run in metrics["runs"] if _is_informative(run)],
+    }
+
+
 def _units(metrics: dict[str, Any]) -> list[str]:
     """List the units worth a table: patients of one slide each would repeat the slides."""
     counts = [run["units"] for run in metrics["runs"]]
@@ -117,7 +132,7 @@ def _units(metrics: dict[str, Any]) -> list[str]:
     return [unit for unit in UNITS if unit != "patient" or not repeated]
 
 
-def _row(run: Run, unit: str) -> dict[str, Any]:
+def _row(run: Run, unit: str, columns: Iterable[str]) -> dict[str, Any]:
     summary = run["units"][unit]
     return {
         "title": run_title(run),
@@ -125,7 +140,7 @@ def _row(run: Run, unit: str) -> dict[str, Any]:
         "count": summary["count"],
         "patients": summary["patients"],
         "reason": summary["reason"],
-        "estimates": [_cell(summary["metrics"][name]) for name in _COLUMNS],
+        "estimates": [_cell(summary["metrics"][name]) for name in columns],
         "gflops": format_number(
             run["cost"]["gflops_per_region" if unit == "region" else "gflops_per_slide"]
         ),

@@ -1,5 +1,6 @@
 """Which slides and regions the report shows, and what it says of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ from wsikd.manifest import fold_count
 from wsikd.report.pictures import crop_region, draw_thumbnail
 from wsikd.report.words import find_subject, run_title
 from wsikd.runs import probability_columns
-from wsikd.store import RegionStore
+from wsikd.store import RegionRecord, RegionStore
 
 _SLIDE_LIMIT = 24  # keeps the page light; the rest is counted
 _REGION_LIMIT = 4
+_PIXEL_LIMIT = 50_000_000  # a region is read whole to cut a small square out of it
 
 
 def shown_slides(
@@ -62,12 +64,12 @@ def failed_slides(store: RegionStore) -> list[dict[str, str]]:
 
 
 def shown_regions(store: RegionStore, manifest: pd.DataFrame) -> list[dict[str, Any]]:
-    """Show the largest region of one slide per class, at every magnification."""
+    """Show a large region of one slide per class, at every magnification."""
     prepared = manifest[manifest["slide_id"].isin(store.slide_ids()) & (manifest["label"] != "")]
     firsts = prepared.sort_values(["label", "slide_id"]).groupby("label")["slide_id"].first()
     shown = []
     for label, slide_id in list(firsts.items())[:_REGION_LIMIT]:
-        region = max(store.read_slide(slide_id).regions, key=lambda one: one.area_um2)
+        region = _choose_region(store.read_slide(slide_id).regions)
         side_um, crops = crop_region(store, slide_id, region.region_id)
         shown.append(
             {
@@ -79,6 +81,16 @@ def shown_regions(store: RegionStore, manifest: pd.DataFrame) -> list[dict[str, 
             }
         )
     return shown
+
+
+def _choose_region(regions: Sequence[RegionRecord]) -> RegionRecord:
+    by_area = sorted(regions, key=lambda region: region.area_um2)
+    light = [region for region in by_area if _finest_pixels(region) <= _PIXEL_LIMIT]
+    return light[-1] if light else by_area[0]
+
+
+def _finest_pixels(region: RegionRecord) -> int:
+    return max(level.width * level.height for level in region.levels)
 
 
 def _readings(

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from wsikd.errors import NothingUsableError
-from wsikd.evaluation import EvaluateSettings, evaluate_runs
+from wsikd.evaluation import EvaluateSettings, evaluate_runs, read_metrics
 
 SETTINGS = EvaluateSettings(draws=500)
 
@@ -101,3 +101,9 @@ def test_compat_release_is_the_mean_over_evenly_drawn_classes(tmp_path, write_ru
 def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):
     with pytest.raises(NothingUsableError, match="no run to evaluate; run wsikd teach first"):
         evaluate_runs(tmp_path, None, manifest, SETTINGS)
+
+
+def test_metrics_of_another_version_are_refused(tmp_path):
+    (tmp_path / "metrics.json").write_text('{"format": "wsikd-metrics", "version": 9}')
+    with pytest.raises(NothingUsableError, match=r"version 1, found wsikd-metrics version 9;"):
+        read_metrics(tmp_path)

@@ -1,4 +1,10 @@
+import numpy as np
 import pytest
+from shapely import box as rectangle
+
+from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.store import SlideRecord, SlideWriter, Source
+from wsikd.tissue import to_geojson
 
 
 def _estimate(value, low=None, high=None):
@@ -46,3 +52,44 @@ def metrics():
             _difference("student-1.25x", "control-colour", 0.4, None, None),
         ],
     }
+
+
+@pytest.fixture
+def write_slide():
+    """Write a slide of 1 µm per pixel into a store: its regions at 10x and 1.25x."""
+
+    def write(store, slide_id, sizes, *, pixels=None, outline=None):
+        mpp = Mpp(1.0, 1.0)
+        writer = SlideWriter(store, slide_id)
+        regions, records = [], []
+        for index, (width, height) in enumerate(sizes.values()):
+            fine = np.full((height, width, 3), 200, np.uint8) if pixels is None else pixels
+            levels = [
+                PyramidLevel(10.0, Size(width, height), mpp),
+                PyramidLevel(1.25, Size(width // 8, height // 8), Mpp(8.0, 8.0)),
+            ]
+            area = outline or rectangle(0, 0, width, height)
+            region = TissueRegion(index, Region(0, 0, Size(width, height)), area)
+            rows = [(0, fine), (1, fine[::8, ::8])]
+            records.append(writer.write_region(region, mpp, levels, rows))
+            regions.append(region)
+        width, height = max(sizes.values())
+        record = SlideRecord(
+            slide_id=slide_id,
+            settings={},
+            source=Source(name=f"{slide_id}.tif", bytes=1, sha256=""),
+            slide_format="drawn",
+            reader="array",
+            reader_version="",
+            width=width,
+            height=height,
+            mpp=mpp,
+            mpp_source="given",
+            objective_power=None,
+            warnings=(),
+            regions=tuple(records),
+        )
+        thumbnail = np.full((height // 10, width // 10, 3), 255, np.uint8)
+        writer.commit(record, to_geojson(regions, mpp), thumbnail)
+
+    return write

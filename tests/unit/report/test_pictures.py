@@ -5,46 +5,18 @@ import numpy as np
 import pytest
 from PIL import Image
 from shapely import box as rectangle
-from shapely.geometry import mapping
 
-from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.report.pictures import crop_region, draw_thumbnail
-from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
-
-MPP = Mpp(1.0, 1.0)
+from wsikd.store import RegionStore
 
 
 @pytest.fixture
-def store(tmp_path):
+def store(tmp_path, write_slide):
     """One slide of 1000 x 800 µm, white but for a dark square from (600, 300) on, 400 µm wide."""
-    fine = np.full((800, 1000, 3), 255, np.uint8)
-    fine[300:700, 600:1000] = 40
-    coarse = fine[::8, ::8]
-    levels = [
-        PyramidLevel(10.0, Size(1000, 800), MPP),
-        PyramidLevel(1.25, Size(125, 100), Mpp(8.0, 8.0)),
-    ]
-    region = TissueRegion(0, Region(0, 0, Size(1000, 800)), rectangle(600, 300, 1000, 700))
-    writer = SlideWriter(tmp_path, "s")
-    written = writer.write_region(region, MPP, levels, [(0, fine), (1, coarse)])
-    record = SlideRecord(
-        slide_id="s",
-        settings={},
-        source=Source(name="s.tif", bytes=1, sha256=""),
-        slide_format="drawn",
-        reader="array",
-        reader_version="",
-        width=1000,
-        height=800,
-        mpp=MPP,
-        mpp_source="given",
-        objective_power=None,
-        warnings=(),
-        regions=(written,),
-    )
-    feature = {"type": "Feature", "geometry": mapping(region.outline), "properties": {}}
-    outlines = {"type": "FeatureCollection", "features": [feature]}
-    writer.commit(record, outlines, np.full((80, 100, 3), 255, np.uint8))
+    pixels = np.full((800, 1000, 3), 255, np.uint8)
+    pixels[300:700, 600:1000] = 40
+    outline = rectangle(600, 300, 1000, 700)
+    write_slide(tmp_path, "s", {"region-000": (1000, 800)}, pixels=pixels, outline=outline)
     return RegionStore(tmp_path)
 
 

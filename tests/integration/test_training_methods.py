@@ -190,6 +190,16 @@ def test_a_magnification_that_was_not_prepared_is_refused_with_those_that_were(s
         distil(store, make_manifest(), runs, student(student_mag=1.25))
 
 
+def test_an_auxiliary_slide_need_not_have_what_only_teaching_reads(store, tmp_path):
+    folder = shutil.copytree(store.path, tmp_path / "regions")
+    record = folder / "s6" / "slide.json"
+    record.write_text(record.read_text().replace('"magnification": 10.0', '"magnification": 5.0'))
+    coarser, settings = RegionStore(folder), TeachSettings(fold=0, **{**QUICK, "epochs": 1})
+    teach(coarser, make_manifest(), tmp_path / "runs", settings)
+    with pytest.raises(StoreError, match=r"s6: 10x was not prepared, only 5x, 2\.5x"):
+        distil(coarser, make_manifest(), tmp_path / "runs", student())
+
+
 def test_without_a_teacher_it_names_the_command_that_makes_one(store, tmp_path):
     with pytest.raises(CheckpointError, match="no such run; make it with `wsikd teach`"):
         distil(store, make_manifest(), tmp_path, student())

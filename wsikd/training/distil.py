@@ -161,7 +161,7 @@ def _distil_fold(
     store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: DistilSettings
 ) -> RunFolder:
     inputs = read_inputs(store, manifest, settings.fold)
-    inputs.check_prepared(settings.student_mag)
+    inputs.check_prepared(settings.student_mag, with_auxiliary=True)
     source = find_source(
         runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
     )
@@ -186,7 +186,7 @@ def _distil_fold(
 def _check_magnifications(
     source: RunFolder, reads: ModelDescription, inputs: Inputs, student_mag: float
 ) -> None:
-    inputs.check_prepared(reads.magnification)
+    inputs.check_prepared(reads.magnification, with_auxiliary=True)
     if reads.magnification <= student_mag:
         raise ConfigError(
             f"student_mag must be below the {format_magnification(reads.magnification)} of "

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 MethodName = Literal["teacher", "baseline", "student", "finetuned"]
 TEACHER_MAGNIFICATION = 10.0  # 1 µm per pixel, as in the paper
-SPLITS = ("train", "val", "test", "auxiliary")
+LABELLED_SPLITS = ("train", "val", "test")
+ALL_SPLITS = (*LABELLED_SPLITS, "auxiliary")
 
 
 @dataclass(frozen=True)
@@ -34,18 +35,17 @@ class Inputs:
 
     def fingerprints(self, *, with_auxiliary: bool = False) -> dict[str, str]:
         """Give hashes of the table and of the slides' records; equal inputs have equal ones."""
-        used = [split for split in SPLITS if with_auxiliary or split != "auxiliary"]
-        items = [item for split in used for item in self.items[split]]
-        slides = sorted({item.slide_id for item in items})
+        labelled = [item for split in LABELLED_SPLITS for item in self.items[split]]
+        slides = self._slides(with_auxiliary=with_auxiliary)
         found = {
-            "splits": _digest_rows(item for item in items if item.split != "auxiliary"),
+            "splits": _digest_rows(labelled),
             "regions": _digest(self.store.read_slide(name).model_dump_json() for name in slides),
         }
         if with_auxiliary:
             found["auxiliary"] = _digest_rows(self.items["auxiliary"])
         return found
 
-    def check_prepared(self, *magnifications: float) -> None:
+    def check_prepared(self, magnification: float, *, with_auxiliary: bool = False) -> None:
         """Refuse a magnification that a region lacks.
 
         Raises
@@ -53,16 +53,19 @@ class Inputs:
         StoreError
             The message names the slide and what it has.
         """
-        for slide_id in sorted({item.slide_id for split in SPLITS for item in self.items[split]}):
+        for slide_id in self._slides(with_auxiliary=with_auxiliary):
             for region in self.store.read_slide(slide_id).regions:
                 have = [level.magnification for level in region.levels]
-                for asked in magnifications:
-                    if asked not in have:
-                        raise StoreError(
-                            f"{self.store.path / slide_id}: {format_magnification(asked)} was not "
-                            f"prepared, only {', '.join(map(format_magnification, have))}; choose "
-                            "one of those, prepare it, or take the slide out of the manifest"
-                        )
+                if magnification not in have:
+                    raise StoreError(
+                        f"{self.store.path / slide_id}: {format_magnification(magnification)} was "
+                        f"not prepared, only {', '.join(map(format_magnification, have))}; choose "
+                        "one of those, prepare it, or take the slide out of the manifest"
+                    )
+
+    def _slides(self, *, with_auxiliary: bool) -> list[str]:
+        used = ALL_SPLITS if with_auxiliary else LABELLED_SPLITS
+        return sorted({item.slide_id for split in used for item in self.items[split]})
 
 
 def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) -> Inputs:
@@ -76,7 +79,7 @@ def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) 
         If no training slide is in the store.
     """
     table = splits_of_fold(manifest, fold)
-    items = {split: list_items(store, table, (split,)) for split in SPLITS}
+    items = {split: list_items(store, table, (split,)) for split in ALL_SPLITS}
     if not items["train"]:
         raise NothingUsableError(f"{store.path}: no training slide; run wsikd prepare")
     return Inputs(store, classes_of(table), items)

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from wsikd import resample as module
+from wsikd.errors import ConfigError
+from wsikd.geometry import Size
+from wsikd.resample import StripResampler, kernel_weights, resample
+
+
+def test_box_by_a_whole_factor_is_the_mean_of_blocks_rounded_half_up():
+    image = np.array([[[1, 0, 10], [2, 0, 20]], [[3, 0, 30], [4, 2, 40]]], np.uint8)
+    # rows first: (1+2)/2 -> 2, (3+4)/2 -> 4, then 3; (0+0)/2 -> 0, (0+2)/2 -> 1, then 0.5 -> 1
+    assert resample(image, Size(1, 1), "box").tolist() == [[[3, 1, 25]]]
+
+
+def test_lanczos_weights_are_those_of_the_formula_worked_out_by_hand():
+    # 12 to 4 pixels: scale 3, centre of the second target pixel at 4.5, reach 9 source pixels
+    first, weights = kernel_weights(12, 4, "lanczos")
+    x = (np.arange(12) - 4 + 1e-9) / 3  # a hair off the centre, where the formula is 0 / 0
+    written_out = 3 * np.sin(np.pi * x) * np.sin(np.pi * x / 3) / (np.pi * x) ** 2
+    assert first[1] == 0
+    np.testing.assert_allclose(weights[1][:12], written_out / written_out.sum(), atol=1e-8)
+
+
+def test_rows_are_given_out_as_soon_as_blocks_of_them_are_complete():
+    resampler = StripResampler(Size(8, 400), Size(4, 100), "box")
+    heights = [len(resampler.push(np.zeros((100, 8, 3), np.uint8))) for _ in range(4)]
+    # 25, 50, 75, 100 rows are complete; given out in whole blocks of 16 until the end
+    assert heights == [16, 48 - 16, 64 - 48, 100 - 64]
+
+
+def test_only_rows_under_the_kernel_are_held():
+    resampler = StripResampler(Size(6, 4000), Size(3, 500), "lanczos")
+    held = []
+    for _ in range(100):
+        resampler.push(np.zeros((40, 6, 3), np.uint8))
+        held.append(len(resampler._held))
+    # reach 3 x 8 rows either side, a block of 16 target rows not yet complete, the strip itself
+    assert max(held) <= 2 * 24 + 16 * 8 + 40
+
+
+def test_without_torchs_lanczos_pillow_gives_the_same_within_one_grey_level(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 256, (40, 90, 3), np.uint8)
+    by_torch = resample(image, Size(23, 11))
+    monkeypatch.setattr(module, "_TORCH_HAS_LANCZOS", False)
+    by_pillow = resample(image, Size(23, 11))
+    assert np.abs(by_torch.astype(int) - by_pillow).max() <= 1
+    assert by_pillow.flags.c_contiguous
+
+
+def test_enlarges_too():
+    image = np.random.default_rng(0).integers(0, 256, (9, 7, 3), np.uint8)
+    expected = np.asarray(Image.fromarray(image).resize((20, 31), Image.Resampling.BICUBIC))
+    enlarged = resample(image, Size(20, 31), "bicubic")
+    assert np.abs(enlarged.astype(int) - expected).max() <= 1
+
+
+def test_an_unknown_kernel_is_refused_with_the_known_ones():
+    with pytest.raises(ConfigError) as refusal:
+        resample(np.zeros((4, 4, 3), np.uint8), Size(2, 2), "sinc")
+    assert str(refusal.value) == (
+        "kernel 'sinc' is unknown; choose one of box, bilinear, bicubic, lanczos"
+    )

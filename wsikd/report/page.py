@@ -58,10 +58,11 @@ def write_report(
         raise NothingUsableError(
             f"{runs / gone}: evaluated, then removed; run wsikd evaluate again"
         )
+    now = datetime.now(UTC).astimezone()
     page = _environment().get_template("page.html")
     text = page.render(
         version=wsikd.__version__,
-        made=f"{datetime.now(UTC).astimezone():%-d %B %Y}",
+        made=f"{now.day} {now:%B %Y}",
         cohort=_cohort(manifest),
         metrics=metrics,
         headline=headline(metrics),

@@ -33,6 +33,7 @@ PREDICTION_COLUMNS = (
     "height",
     "gmacs",
 )
+_HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 
 Checkpoint = Literal["best", "last"]
@@ -178,7 +179,7 @@ class RunFolder:
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
         remedy = "remove the folder to start anew, or name another run with --name"
         old, new = self.read_settings(), settings.model_dump(mode="json")
-        for key in sorted(old.keys() | new.keys()):
+        for key in sorted((old.keys() | new.keys()) - _HOW_NOT_WHAT):
             if old.get(key) != new.get(key):
                 raise ResumeError(
                     f"{self.path}: was started with {key} {old.get(key)!r}, "

@@ -45,7 +45,7 @@ def main(folder: Path) -> None:
 
 
 def central_square(path: Path) -> np.ndarray:
-    with open_slide(path, mpp=1.0) as slide:
+    with open_slide(path) as slide:
         x, y = ((side - SIDE) // 2 for side in slide.size)
         return np.moveaxis(slide.read(Region(x, y, Size(SIDE, SIDE))), 2, 0)
 

@@ -30,7 +30,11 @@ def evaluate(
         show_json(metrics)
     else:
         show(summary_table(metrics).to_string(index=False))
-        show("\n" + difference_table(metrics).to_string(index=False))
+        differences = difference_table(metrics)
+        if len(differences):
+            show("\n" + differences.to_string(index=False))
+    for note in metrics["notes"]:
+        say(f"note: {note}")
     for left in metrics["left_out"]:
         say(f"left out: {left['name']}, {left['reason']}")
     return 0

@@ -33,7 +33,7 @@ class ImageReader(SlideReader):
 
     def _read(self, region: Region, level: int) -> Pixels:  # noqa: ARG002
         right, bottom = region.x + region.size.width, region.y + region.size.height
-        pixels = np.asarray(self._image.crop((region.x, region.y, right, bottom)))
+        pixels = np.array(self._image.crop((region.x, region.y, right, bottom)))
         return on_white(pixels) if self._image.mode == "RGBA" else pixels
 
     def _close(self) -> None:

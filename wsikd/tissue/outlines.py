@@ -11,7 +11,7 @@ from wsikd.geometry import Region
 
 Outline = Polygon | MultiPolygon
 
-_TOLERANCE_PX = 0.5  # of the overview: steps of one pixel become straight lines
+_TOLERANCE_PX = 0.3  # of the overview: steps of one pixel become straight lines
 _CRUMB = 0.1  # a crumb has at most this share of the area of the piece it belongs to
 _EMPTY = 0.05  # a box with less than this share of the fullest box's tissue is dropped
 

@@ -10,8 +10,8 @@ from wsikd.regions import read_overview
 from wsikd.slides.reader import SlideReader
 from wsikd.tissue.outlines import Outline, cut, gather_crumbs, trace_outlines
 from wsikd.tissue.settings import TissueSettings
-from wsikd.tissue.stain import label_pieces
-from wsikd.tissue.tissueloc import label_like_tissueloc
+from wsikd.tissue.stain import glass_colour, label_pieces
+from wsikd.tissue.tissueloc import label_like_tissueloc, read_small_level
 
 
 def find_tissue(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> list[TissueRegion]:
@@ -40,21 +40,31 @@ def find_tissue(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> list
     """
     pieces = sorted(_find_pieces(reader, mpp, settings), key=lambda piece: piece.bounds[1::-1])
     if not pieces:
-        raise NoTissueError(
-            f"{reader.path}: no tissue of at least {settings.min_area_mm2:g} mm² that takes "
-            f"{settings.min_stain:g} of the light; lower tissue.min_area_mm2 or tissue.min_stain"
-        )
+        raise NoTissueError(f"{reader.path}: no tissue was found; {_remedy(settings)}")
     placed = [place for piece in pieces for place in _place(piece, reader.size, mpp, settings)]
     return [TissueRegion(index, box, outline) for index, (box, outline) in enumerate(placed)]
 
 
 def _find_pieces(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> Sequence[Outline]:
-    if settings.method == "tissueloc":
-        return trace_outlines(*label_like_tissueloc(reader, settings.tissueloc_threshold))
-    overview, scale = read_overview(reader, mpp, settings.mpp)
-    overview_mpp = Mpp(mpp.x * scale[0], mpp.y * scale[1])
-    labels = label_pieces(overview, overview_mpp, settings, reader.path)
+    published = settings.method == "tissueloc"
+    pixels, scale = (
+        read_small_level(reader) if published else read_overview(reader, mpp, settings.mpp)
+    )
+    glass = glass_colour(pixels, reader.path)
+    if published:
+        return trace_outlines(label_like_tissueloc(pixels, settings.tissueloc_threshold), scale)
+    pixel_mpp = Mpp(mpp.x * scale[0], mpp.y * scale[1])
+    labels = label_pieces(pixels, glass, pixel_mpp, settings)
     return gather_crumbs(trace_outlines(labels, scale))
+
+
+def _remedy(settings: TissueSettings) -> str:
+    if settings.method == "tissueloc":
+        return f"raise tissue.tissueloc_threshold, now {settings.tissueloc_threshold:g}"
+    return (
+        f"lower tissue.min_area_mm2, now {settings.min_area_mm2:g}, "
+        f"or tissue.min_stain, now {settings.min_stain:g}"
+    )
 
 
 def _place(

@@ -15,13 +15,13 @@ class TissueSettings(Settings):
     )
     mpp: float = Field(8.0, gt=0, description="resolution tissue is searched at, in µm per pixel")
     smoothing_um: float = Field(
-        12.0, ge=0, description="sigma of the Gaussian against noise, in µm"
+        5.0, ge=0, description="sigma of the Gaussian against noise, in µm"
     )
     min_stain: float = Field(
         0.03, gt=0, lt=1, description="share of the glass's light that tissue takes away at least"
     )
     join_um: float = Field(
-        75.0,
+        90.0,
         ge=0,
         description="widest gap inside a piece of tissue, in µm; wider gaps part pieces",
     )

@@ -17,6 +17,8 @@ from wsikd.errors import NotBrightfieldError
 from wsikd.geometry import Mpp
 from wsikd.tissue.settings import TissueSettings
 
+Mask = NDArray[np.bool_]
+
 _DARK = 100  # glass is brighter than this in every channel
 _DARK_HALF = 50  # and fewer than half of the pixels are darker than this
 _TINT = 0.15  # a brightest colour more tinted than this is tissue that fills the picture
@@ -24,81 +26,7 @@ _WHITE = 245.0
 _LEAST_TINT = 0.035  # tissue is tinted, textured or darker than any shade; shares of glass's light
 _LEAST_TEXTURE = 0.02
 _DEEPEST_SHADE = 0.12
-
-
-def label_pieces(
-    overview: NDArray[np.uint8], mpp: Mpp, settings: TissueSettings, path: Path
-) -> NDArray[np.int32]:
-    """Label the pieces of tissue on an overview of the slide.
-
-    Parameters
-    ----------
-    overview : ndarray of uint8, shape (height, width, 3)
-        The whole slide.
-    mpp : Mpp
-        µm per overview pixel.
-    settings : TissueSettings
-        How tissue is found.
-    path : Path
-        The slide, named in errors.
-
-    Returns
-    -------
-    ndarray of int32, shape (height, width)
-        0 outside tissue, 1 to n the pieces, each with the gaps narrower than `settings.join_um`.
-
-    Raises
-    ------
-    NotBrightfieldError
-        If the background is dark.
-    """
-    mask = tissue_mask(overview, glass_colour(overview, path), mpp, settings)
-    whole = _open(_close(mask, settings.join_um, mpp), settings.min_width_um, mpp)
-    pieces, count = ndimage.label(whole, np.ones((3, 3)))
-    area_mm2 = np.bincount(pieces[mask], minlength=count + 1) * mpp.x * mpp.y / 1e6
-    large = area_mm2 >= settings.min_area_mm2
-    large[0] = False
-    labels: NDArray[np.int32] = np.where(large, np.cumsum(large), 0).astype(np.int32)[pieces]
-    return labels
-
-
-def tissue_mask(
-    overview: NDArray[np.uint8], glass: NDArray[np.float32], mpp: Mpp, settings: TissueSettings
-) -> NDArray[np.bool_]:
-    """Tell tissue from glass, from the shade of a coverslip and from green ink.
-
-    Parameters
-    ----------
-    overview : ndarray of uint8, shape (height, width, 3)
-        The whole slide.
-    glass : ndarray of float32, shape (3,)
-        Colour of the empty glass.
-    mpp : Mpp
-        µm per overview pixel.
-    settings : TissueSettings
-        How tissue is found.
-
-    Returns
-    -------
-    ndarray of bool, shape (height, width)
-        True on tissue.
-    """
-    sigma = np.array([settings.smoothing_um / mpp.y, settings.smoothing_um / mpp.x])
-    # the share of the glass's light that is left, one plane a channel to save memory
-    red, green, blue = (
-        ndimage.gaussian_filter(overview[..., channel] / glass[channel], sigma, mode="nearest")
-        for channel in range(3)
-    )
-    darkest = np.minimum(np.minimum(red, green), blue)
-    tinted = np.maximum(np.maximum(red, green), blue) - darkest > _LEAST_TINT
-    grey = overview.mean(axis=2, dtype=np.float32) / glass.mean()
-    textured = _texture(grey, 2 * sigma) > _LEAST_TEXTURE
-    mask: NDArray[np.bool_] = (darkest < 1 - settings.min_stain) & (
-        tinted | textured | (darkest < 1 - _DEEPEST_SHADE)
-    )
-    if settings.drop_green_ink:
-        mask &= ~((green - red > _LEAST_TINT) & (green - blue > -_LEAST_TINT))
-    return mask
+_STRIP_ROWS = 1024
 
 
 def glass_colour(overview: NDArray[np.uint8], path: Path) -> NDArray[np.float32]:
@@ -143,6 +71,94 @@ def glass_colour(overview: NDArray[np.uint8], path: Path) -> NDArray[np.float32]
     return colour
 
 
+def label_pieces(
+    overview: NDArray[np.uint8], glass: NDArray[np.float32], mpp: Mpp, settings: TissueSettings
+) -> NDArray[np.int32]:
+    """Label the pieces of tissue on an overview of the slide.
+
+    Parameters
+    ----------
+    overview : ndarray of uint8, shape (height, width, 3)
+        The whole slide.
+    glass : ndarray of float32, shape (3,)
+        Colour of the empty glass.
+    mpp : Mpp
+        µm per overview pixel.
+    settings : TissueSettings
+        How tissue is found.
+
+    Returns
+    -------
+    ndarray of int32, shape (height, width)
+        0 outside tissue, 1 to n the pieces, each with the gaps narrower than `settings.join_um`.
+    """
+    mask = tissue_mask(overview, glass, mpp, settings)
+    whole = _open(_close(mask, settings.join_um, mpp), settings.min_width_um, mpp)
+    return label_large(whole, mask, settings.min_area_mm2 * 1e6 / (mpp.x * mpp.y))
+
+
+def label_large(pieces: Mask, tissue: Mask, least: float) -> NDArray[np.int32]:
+    """Label the pieces that hold at least so many pixels of tissue.
+
+    Parameters
+    ----------
+    pieces, tissue : ndarray of bool, shape (height, width)
+        Pieces are connected by sides and corners; only their pixels in `tissue` count.
+    least : float
+        Pixels of tissue.
+
+    Returns
+    -------
+    ndarray of int32, shape (height, width)
+        0 elsewhere, 1 to n the pieces kept.
+    """
+    labels, count = ndimage.label(pieces, np.ones((3, 3)))
+    large = np.bincount(labels[tissue], minlength=count + 1) >= least
+    large[0] = False
+    renumbered = np.where(large, np.cumsum(large), 0).astype(np.int32)
+    kept: NDArray[np.int32] = renumbered[labels]
+    return kept
+
+
+def tissue_mask(
+    overview: NDArray[np.uint8], glass: NDArray[np.float32], mpp: Mpp, settings: TissueSettings
+) -> Mask:
+    """Tell tissue from glass, from the shade of a coverslip and from green ink.
+
+    Parameters
+    ----------
+    overview : ndarray of uint8, shape (height, width, 3)
+        The whole slide.
+    glass : ndarray of float32, shape (3,)
+        Colour of the empty glass.
+    mpp : Mpp
+        µm per overview pixel.
+    settings : TissueSettings
+        How tissue is found.
+
+    Returns
+    -------
+    ndarray of bool, shape (height, width)
+        True on tissue.
+    """
+    sigma = np.array([settings.smoothing_um / mpp.y, settings.smoothing_um / mpp.x])
+    grey = overview.mean(axis=2, dtype=np.float32) / glass.mean()
+    textured = _texture(grey, 2 * sigma) > _LEAST_TEXTURE
+    # the share of the glass's light that is left, one plane a channel to save memory
+    red, green, blue = (
+        ndimage.gaussian_filter(overview[..., channel] / glass[channel], sigma, mode="nearest")
+        for channel in range(3)
+    )
+    darkest = np.minimum(np.minimum(red, green), blue)
+    tinted = np.maximum(np.maximum(red, green), blue) - darkest > _LEAST_TINT
+    mask: Mask = (darkest < 1 - settings.min_stain) & (
+        tinted | textured | (darkest < 1 - _DEEPEST_SHADE)
+    )
+    if settings.drop_green_ink:
+        mask &= ~((green - red > _LEAST_TINT) & (green - blue > -_LEAST_TINT))
+    return mask
+
+
 def _texture(grey: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArray[np.float32]:
     """Give the standard deviation around each pixel."""
     mean = ndimage.gaussian_filter(grey, sigma, mode="nearest")
@@ -151,23 +167,30 @@ def _texture(grey: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArray[n
     return deviation
 
 
-def _close(mask: NDArray[np.bool_], width_um: float, mpp: Mpp) -> NDArray[np.bool_]:
-    """Fill gaps up to a width, with a disc."""
-    grown = _depth(~mask, mpp) <= width_um / 2
-    closed: NDArray[np.bool_] = _depth(grown, mpp) > width_um / 2
-    return closed
+def _close(mask: Mask, width_um: float, mpp: Mpp) -> Mask:
+    """Fill what is narrower than a width, with a disc."""
+    return _erode(~_erode(~mask, width_um / 2, mpp), width_um / 2, mpp)
 
 
-def _open(mask: NDArray[np.bool_], width_um: float, mpp: Mpp) -> NDArray[np.bool_]:
-    """Take away what is thinner than a width, with a disc."""
-    core = _depth(mask, mpp) >= width_um / 2
-    opened: NDArray[np.bool_] = _depth(~core, mpp) < width_um / 2
-    return opened
+def _open(mask: Mask, width_um: float, mpp: Mpp) -> Mask:
+    """Take away what is narrower than a width, with a disc."""
+    return ~_erode(~_erode(mask, width_um / 2, mpp), width_um / 2, mpp)
 
 
-def _depth(mask: NDArray[np.bool_], mpp: Mpp) -> NDArray[np.float64]:
-    """Give each pixel of a mask its distance in µm to the nearest pixel outside the mask."""
-    if mask.all():
-        return np.full(mask.shape, np.inf)  # the picture's edge is no end of tissue
-    distance: NDArray[np.float64] = ndimage.distance_transform_edt(mask, (mpp.y, mpp.x))
-    return distance
+def _erode(mask: Mask, radius_um: float, mpp: Mpp) -> Mask:
+    """Keep the pixels of a mask that are further than a radius from any pixel outside it.
+
+    The picture's edge is not outside. In strips, as the distance transform takes 40 bytes a pixel.
+    """
+    halo = math.ceil(radius_um / mpp.y)
+    eroded = np.empty_like(mask)
+    for top in range(0, len(mask), _STRIP_ROWS):
+        above, below = min(halo, top), top + _STRIP_ROWS
+        strip = mask[top - above : below + halo]
+        far = (
+            strip
+            if strip.all()
+            else ndimage.distance_transform_edt(strip, (mpp.y, mpp.x)) > radius_um
+        )
+        eroded[top:below] = far[above : above + _STRIP_ROWS]
+    return eroded

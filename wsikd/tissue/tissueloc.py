@@ -17,6 +17,7 @@ from scipy import ndimage
 from wsikd.errors import SlideError
 from wsikd.geometry import Region
 from wsikd.slides.reader import SlideReader
+from wsikd.tissue.stain import label_large
 
 _MAX_SIDE = 2048
 _MAX_PIXELS = 2**25
@@ -25,48 +26,54 @@ _MIN_PIXELS = 10_000
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def label_like_tissueloc(
-    reader: SlideReader, threshold: float
-) -> tuple[NDArray[np.int32], tuple[float, float]]:
-    """Label the pieces of tissue on the first level below 2048 pixels, or on the last.
+def read_small_level(
+    reader: SlideReader,
+) -> tuple[NDArray[np.uint8], tuple[float, float]]:
+    """Read the first level with both sides below 2048 pixels, or else the last.
 
     Parameters
     ----------
     reader : SlideReader
         Open slide.
-    threshold : float
-        Tissue is darker than this share of the brightest pixel.
 
     Returns
     -------
-    labels : ndarray of int32, shape (height, width)
-        0 outside tissue, 1 to n the pieces.
+    pixels : ndarray of uint8, shape (height, width, 3)
+        The whole level.
     scale : tuple of float
-        Level-0 pixels per pixel of `labels` along x and y.
+        Level-0 pixels per level pixel along x and y.
 
     Raises
     ------
     SlideError
         If no level is small enough to be held in memory.
     """
-    small = [i for i, size in enumerate(reader.level_sizes) if max(size) < _MAX_SIDE]
+    small = [level for level, size in enumerate(reader.level_sizes) if max(size) < _MAX_SIDE]
     level = small[0] if small else len(reader.level_sizes) - 1
     size = reader.level_sizes[level]
     if size.width * size.height > _MAX_PIXELS:
         raise SlideError(
-            f"{reader.path}: tissueloc reads a level whole, and the smallest is "
-            f"{size.width}x{size.height}; use --tissue.method wsikd"
+            f"{reader.path}: the method tissueloc reads a level whole, and the smallest has "
+            f"{size.width}x{size.height} pixels; use --tissue.method wsikd"
         )
-    pixels = reader.read(Region(0, 0, size), level=level)
-    return _label(pixels, threshold), reader.level_downsamples[level]
+    return reader.read(Region(0, 0, size), level=level), reader.level_downsamples[level]
 
 
-def _label(pixels: NDArray[np.uint8], threshold: float) -> NDArray[np.int32]:
+def label_like_tissueloc(pixels: NDArray[np.uint8], threshold: float) -> NDArray[np.int32]:
+    """Label the pieces of tissue.
+
+    Parameters
+    ----------
+    pixels : ndarray of uint8, shape (height, width, 3)
+        The whole slide.
+    threshold : float
+        Tissue is darker than this share of the brightest pixel.
+
+    Returns
+    -------
+    ndarray of int32, shape (height, width)
+        0 outside tissue, 1 to n the pieces.
+    """
     grey = ndimage.gaussian_filter(pixels @ np.array(_LUMA), _SIGMA, mode="nearest")
     mask = ndimage.binary_fill_holes(grey / grey.max() < threshold)
-    labels, _ = ndimage.label(mask, np.ones((3, 3)))
-    kept = np.bincount(labels.ravel()) > _MIN_PIXELS
-    kept[0] = False
-    renumbered = np.where(kept, np.cumsum(kept), 0)
-    kept_labels: NDArray[np.int32] = renumbered[labels].astype(np.int32)
-    return kept_labels
+    return label_large(mask, mask, _MIN_PIXELS + 1)

@@ -67,17 +67,26 @@ class RegionStore:
             raise StoreError(f"{self.path / slide_id}: no {region_id} among {len(record.regions)}")
         path = self.path / slide_id / f"{region_id}.ome.zarr" / found[0].level(magnification).path
         try:
-            pixels = zarr.open_array(path, mode="r")[:]
+            array = zarr.open_array(path, mode="r")
+            _refuse_gaps(array, path)
+            pixels = array[:]
         except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise StoreError(
-                f"{path}: damaged ({error}); remove {self.path / slide_id} and prepare it again"
-            ) from None
+            raise _damaged(path, error, self.path / slide_id) from None
         return np.moveaxis(np.asarray(pixels, np.uint8), 0, 2)
 
     def read_outlines(self, slide_id: str) -> dict[str, Any]:
-        """Read the GeoJSON of a slide's tissue, in level-0 pixels."""
-        text = (self.path / slide_id / "tissue.geojson").read_text(encoding="utf-8")
-        outlines: dict[str, Any] = json.loads(text)
+        """Read the GeoJSON of a slide's tissue, in level-0 pixels.
+
+        Raises
+        ------
+        StoreError
+            If it is not there or damaged.
+        """
+        path = self.path / slide_id / "tissue.geojson"
+        try:
+            outlines: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _damaged(path, error, path.parent) from None
         return outlines
 
     def thumbnail_path(self, slide_id: str) -> Path:
@@ -95,3 +104,15 @@ class RegionStore:
             for name in self.slide_ids()
         ]
         return tuple(sorted(set.intersection(*each), reverse=True)) if each else ()
+
+
+def _refuse_gaps(array: zarr.Array[Any], path: Path) -> None:
+    """Refuse an array with missing or empty files, which zarr would read as the fill value."""
+    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
+    if array.nchunks_initialized < array.nchunks or 0 in sizes:
+        raise ValueError("a part of it is missing")
+
+
+def _damaged(path: Path, error: Exception, slide: Path) -> StoreError:
+    reason = " ".join(str(error).split())
+    return StoreError(f"{path}: damaged ({reason}); remove {slide} and prepare it again")

@@ -99,6 +99,7 @@ class _LevelWriter:
             chunk_key_encoding=None if sharded else {"name": "v2", "separator": "/"},
             dimension_names=("c", "y", "x") if sharded else None,
             fill_value=255,
+            config={"write_empty_chunks": True},  # so that what is missing is not taken for glass
         )
         self.held: list[NDArray[np.uint8]] = []
         self.top = 0

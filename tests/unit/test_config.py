@@ -1,0 +1,131 @@
+import json
+from typing import Literal
+
+import pytest
+import yaml
+from pydantic import Field, ValidationError
+
+from wsikd.config import Settings, explain, load, load_document, load_yaml, save
+from wsikd.errors import CheckpointError, ConfigError, StoreError
+
+
+class Inner(Settings):
+    min_side: float = Field(8.0, gt=0, le=100)
+
+
+class Outer(Settings):
+    epochs: int = Field(3, ge=1)
+    kind: Literal["box", "lanczos"] = "lanczos"
+    inner: Inner = Inner()
+
+
+class Document(Settings):
+    format: Literal["wsikd-note"] = "wsikd-note"
+    version: Literal[2] = 2
+    text: str
+
+
+def refusal(error, call, *arguments):
+    with pytest.raises(error) as caught:
+        call(*arguments)
+    return str(caught.value)
+
+
+def test_settings_do_not_change_once_made():
+    with pytest.raises(ValidationError, match="frozen"):
+        Outer().epochs = 5
+
+
+def test_saved_settings_hold_the_defaults_and_are_read_back_equal(tmp_path):
+    settings = Outer(epochs=7, inner=Inner(min_side=0.5))
+    save(settings, tmp_path / "settings.yaml")
+    written = yaml.safe_load((tmp_path / "settings.yaml").read_text())
+    assert written == {"epochs": 7, "kind": "lanczos", "inner": {"min_side": 0.5}}
+    assert load(tmp_path / "settings.yaml", Outer) == settings
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("epochs: 0", "Outer.epochs must be at least 1, got 0"),
+        ("epoch: 1", "Outer.epoch is unknown; leave it out or correct its name"),
+        ("inner: {min_side: 0}", "Outer.inner.min_side must be above 0, got 0"),
+        ("inner: {min_side: 101}", "Outer.inner.min_side must be at most 100, got 101"),
+        ("inner: {min_side: .nan}", "Outer.inner.min_side must be a finite number, got nan"),
+        ("kind: sinc", "Outer.kind must be 'box' or 'lanczos', got 'sinc'"),
+    ],
+)
+def test_a_setting_that_breaks_its_rule_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    assert refusal(ConfigError, load, path, Outer) == f"{path}: {message}"
+
+
+def test_an_option_is_named_as_it_is_typed():
+    with pytest.raises(ValidationError) as caught:
+        Outer(inner={"min_side": -1})
+    assert explain(caught.value, as_option=True) == "--inner.min-side must be above 0, got -1"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- 1", "must hold a mapping of settings, got list"),
+        ("a: [1", "must be YAML; "),
+        ("a: \x00", "must be YAML; "),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path, text, message):
+    path = tmp_path / "wsikd.yaml"
+    path.write_text(text)
+    told = refusal(ConfigError, load_yaml, path)
+    assert told.startswith(f"{path}: {message}")
+    assert "\n" not in told
+
+
+def test_yaml_that_is_not_utf_8_is_refused(tmp_path):
+    (tmp_path / "wsikd.yaml").write_bytes("µ: 1".encode("latin-1"))
+    assert "must be YAML" in refusal(ConfigError, load_yaml, tmp_path / "wsikd.yaml")
+
+
+def test_yaml_makes_no_python_objects(tmp_path):
+    (tmp_path / "wsikd.yaml").write_text("a: !!python/object/apply:os.getcwd []")
+    assert "must be YAML" in refusal(ConfigError, load_yaml, tmp_path / "wsikd.yaml")
+
+
+def test_an_empty_file_is_no_setting(tmp_path):
+    (tmp_path / "wsikd.yaml").write_text("# nothing yet\n")
+    assert load_yaml(tmp_path / "wsikd.yaml") == {}
+
+
+def test_a_document_is_read_if_format_and_version_are_known(tmp_path):
+    path = tmp_path / "note.json"
+    path.write_text(Document(text="µ").model_dump_json())
+    assert load_document(path, Document, StoreError).text == "µ"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"format": "wsikd-note", "version": 3, "text": ""},
+         "expected wsikd-note version 2, found wsikd-note version 3"),
+        ({"text": ""}, "expected wsikd-note version 2, found None version None"),
+        ([1], "must hold a mapping, got list"),
+        ({"format": "wsikd-note", "version": 2}, "Document.text is required"),
+        ({"format": "wsikd-note", "version": 2, "text": "", "more": 1},
+         "Document.more is unknown; leave it out or correct its name"),
+    ],
+)  # fmt: skip
+def test_a_document_of_another_kind_is_refused_with_the_error_asked_for(tmp_path, values, message):
+    path = tmp_path / "note.json"
+    path.write_text(json.dumps(values))
+    assert refusal(StoreError, load_document, path, Document, StoreError) == f"{path}: {message}"
+
+
+def test_a_document_that_is_not_there_names_the_remedy(tmp_path):
+    path = tmp_path / "note.json"
+    told = refusal(CheckpointError, load_document, path, Document, CheckpointError, "run it first")
+    assert told == f"{path}: no such file; run it first"
+    assert refusal(CheckpointError, load_document, path, Document, CheckpointError) == (
+        f"{path}: no such file"
+    )

@@ -1,0 +1,42 @@
+import pytest
+
+from wsikd.files import replacing, write_json, write_text
+
+
+def write_half(path):
+    with replacing(path) as temporary:
+        temporary.write_text("ne")
+        raise RuntimeError("half way")
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+    with pytest.raises(RuntimeError, match="half way"):
+        write_half(path)
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_until_the_end_readers_see_the_old_file(tmp_path):
+    path = tmp_path / "note.txt"
+    write_text(path, "old")
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert path.read_text() == "old"
+        assert temporary.parent == path.parent  # renaming across file systems is not atomic
+    assert path.read_text() == "new"
+
+
+def test_missing_folders_are_made(tmp_path):
+    write_text(tmp_path / "a" / "b" / "note.txt", "µm")
+    assert (tmp_path / "a" / "b" / "note.txt").read_bytes() == "µm".encode()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_json_lacks_are_refused_and_the_old_file_stays(tmp_path, value):
+    path = tmp_path / "numbers.json"
+    write_json(path, {"loss": 1.5})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"loss": value})
+    assert path.read_text() == '{\n "loss": 1.5\n}\n'

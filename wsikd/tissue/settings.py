@@ -14,9 +14,7 @@ class TissueSettings(Settings):
         "wsikd", description="wsikd, or tissueloc as it was published, whose lengths are pixels"
     )
     mpp: float = Field(8.0, gt=0, description="resolution tissue is searched at, in µm per pixel")
-    smoothing_um: float = Field(
-        5.0, ge=0, description="sigma of the Gaussian against noise, in µm"
-    )
+    smoothing_um: float = Field(5.0, ge=0, description="sigma of the Gaussian against noise, in µm")
     min_stain: float = Field(
         0.03, gt=0, lt=1, description="share of the glass's light that tissue takes away at least"
     )

@@ -92,9 +92,11 @@ def label_pieces(
     ndarray of int32, shape (height, width)
         0 outside tissue, 1 to n the pieces, each with the gaps narrower than `settings.join_um`.
     """
-    mask = tissue_mask(overview, glass, mpp, settings)
-    whole = _open(_close(mask, settings.join_um, mpp), settings.min_width_um, mpp)
-    return label_large(whole, mask, settings.min_area_mm2 * 1e6 / (mpp.x * mpp.y))
+    tissue, ink = tell_apart(overview, glass, mpp, settings)
+    # taken away before and after closing: ink neither joins pieces nor is closed over
+    whole = _close(tissue, settings.join_um, mpp) & ~ink
+    whole = _open(whole, settings.min_width_um, mpp)
+    return label_large(whole, tissue, settings.min_area_mm2 * 1e6 / (mpp.x * mpp.y))
 
 
 def label_large(pieces: Mask, tissue: Mask, least: float) -> NDArray[np.int32]:
@@ -120,10 +122,10 @@ def label_large(pieces: Mask, tissue: Mask, least: float) -> NDArray[np.int32]:
     return kept
 
 
-def tissue_mask(
+def tell_apart(
     overview: NDArray[np.uint8], glass: NDArray[np.float32], mpp: Mpp, settings: TissueSettings
-) -> Mask:
-    """Tell tissue from glass, from the shade of a coverslip and from green ink.
+) -> tuple[Mask, Mask]:
+    """Tell tissue and green ink from glass and the shade of a coverslip, pixel by pixel.
 
     Parameters
     ----------
@@ -138,8 +140,8 @@ def tissue_mask(
 
     Returns
     -------
-    ndarray of bool, shape (height, width)
-        True on tissue.
+    tissue, ink : ndarray of bool, shape (height, width)
+        No pixel is in both; there is no ink unless `settings.drop_green_ink`.
     """
     sigma = np.array([settings.smoothing_um / mpp.y, settings.smoothing_um / mpp.x])
     grey = overview.mean(axis=2, dtype=np.float32) / glass.mean()
@@ -151,12 +153,11 @@ def tissue_mask(
     )
     darkest = np.minimum(np.minimum(red, green), blue)
     tinted = np.maximum(np.maximum(red, green), blue) - darkest > _LEAST_TINT
-    mask: Mask = (darkest < 1 - settings.min_stain) & (
-        tinted | textured | (darkest < 1 - _DEEPEST_SHADE)
-    )
-    if settings.drop_green_ink:
-        mask &= ~((green - red > _LEAST_TINT) & (green - blue > -_LEAST_TINT))
-    return mask
+    tissue = darkest < 1 - settings.min_stain
+    tissue &= tinted | textured | (darkest < 1 - _DEEPEST_SHADE)
+    ink = (green - red > _LEAST_TINT) & (green - blue > -_LEAST_TINT)
+    ink &= settings.drop_green_ink
+    return tissue & ~ink, ink
 
 
 def _texture(grey: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArray[np.float32]:

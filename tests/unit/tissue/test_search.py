@@ -29,9 +29,9 @@ def test_places_pieces_in_the_level_0_frame_from_top_to_bottom():
     assert [region.index for region in found] == [0, 1]
     for region, (x, y, radius) in zip(found, reversed(discs), strict=True):
         true = Point(x, y).buffer(radius)
-        # 6 pixels are 12 µm: the overview's pixels are 8 µm
-        assert region.outline.within(true.buffer(6))
-        assert true.buffer(-6).within(region.outline)
+        # at most 20 µm too large and 4 µm too small; the overview's pixels are 8 µm
+        assert region.outline.within(true.buffer(10))
+        assert true.buffer(-2).within(region.outline)
 
 
 def test_pads_boxes_by_a_length_and_stops_at_the_slide_edge():

@@ -7,8 +7,8 @@ options::
       - prepare: {slides: slides/, pyramid.magnifications: [10, 1.25]}
       - teach: {epochs: 20}
 
-A step is skipped if it was done before with the same options, after the same steps, and what it
-reads is as it was when it ended.
+A step is skipped if it was done before with the same options, after the same steps, what it reads
+is as it was when it ended, and nothing that was there then is gone.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from wsikd.config import Settings, explain, load_yaml
-from wsikd.errors import ConfigError
+from wsikd.errors import ConfigError, SomeSlidesFailedError
 from wsikd.files import write_json
 from wsikd.workspace import Workspace
 
@@ -37,13 +37,15 @@ READS: Mapping[str, tuple[str, ...]] = {
 }
 """Command to what it reads in the workspace, beside the files its options name."""
 
-LEAVES: Mapping[str, str] = {
-    "draw": "{folder}/slides.csv",
-    "prepare": "regions/status.csv",
-    "evaluate": "runs/metrics.json",
-    "report": "report.html",
-}
-"""Command to a file without which it has to be done again."""
+MARKS = (
+    "slides/slides.csv",
+    "slides.csv",
+    "regions/*/slide.json",
+    "runs/*/run.json",
+    "runs/metrics.json",
+    "report.html",
+)
+"""What steps leave in the workspace; who removes one of these wants it made anew."""
 
 _WHOLE_FILE = 2**20  # smaller files are compared byte by byte, larger ones by size and time
 
@@ -132,31 +134,68 @@ def run_recipe(
     ------
     ConfigError
         If the recipe breaks a rule.
+    SomeSlidesFailedError
+        If a step did, once the others are done; it is not skipped next time.
     """
     name, steps = read_recipe(path)
-    memory = workspace.runs / f"recipe-{name}.json"
-    done: dict[str, str] = json.loads(memory.read_text()) if memory.exists() else {}
-    history, fresh = "", True
+    memory = _Memory(workspace, f"recipe-{name}.json")
+    history, skipped, failure = "", True, None
     for step in steps:
         history = _digest([history, step.command, dict(step.options)])
-        fresh = fresh and done.get(history) == _inputs(step, workspace)
-        tell(step, fresh)
-        if not (fresh or dry_run):
+        skipped = skipped and memory.holds(history, step)
+        tell(step, skipped)
+        if skipped or dry_run:
+            continue
+        try:
             execute(step.arguments)
-            done[history] = _inputs(step, workspace)
-            write_json(memory, done)
+            memory.keep(history, step)
+        except SomeSlidesFailedError as error:
+            failure = error
+    if failure is not None:
+        raise failure
 
 
-def _inputs(step: Step, workspace: Workspace) -> str:
-    """Fingerprint what a step reads, so as to know later whether it would read the same."""
-    named = [Path(value) for value in step.options.values() if isinstance(value, str)]
-    paths = [path for path in named if path.exists()]
-    for pattern in READS[step.command]:
-        paths += workspace.root.glob(pattern)
-    left = LEAVES.get(step.command, "").format_map(step.options)
-    present = not left or (workspace.root / left).exists()
-    files = sorted(file for path in paths for file in _files_of(path))
-    return _digest([present, *(_state(file) for file in files)])
+class _Memory:
+    """What was done: by the digest of a step and those before it, what it read and what was there.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Where the recipe is carried out.
+    name : str
+        Of the file in `runs/`.
+    """
+
+    def __init__(self, workspace: Workspace, name: str) -> None:
+        self.workspace, self.path = workspace, workspace.runs / name
+        stored = json.loads(self.path.read_text()) if self.path.exists() else {}
+        self.steps: dict[str, dict[str, Any]] = stored.get("steps", {})
+
+    def holds(self, history: str, step: Step) -> bool:
+        """Say whether the step would read the same again, and all that was there still is."""
+        kept = self.steps.get(history)
+        if kept is None or kept["inputs"] != self._inputs(step):
+            return False
+        return all((self.workspace.root / mark).exists() for mark in kept["marks"])
+
+    def keep(self, history: str, step: Step) -> None:
+        """Remember a step that has just ended."""
+        root = self.workspace.root
+        marks = sorted(
+            str(path.relative_to(root)) for pattern in MARKS for path in root.glob(pattern)
+        )
+        self.steps[history] = {"inputs": self._inputs(step), "marks": marks}
+        write_json(self.path, {"steps": self.steps})
+
+    def _inputs(self, step: Step) -> str:
+        named = [Path(value) for value in step.options.values() if isinstance(value, str)]
+        paths = [path for path in named if path.exists()]
+        for pattern in READS[step.command]:
+            paths += self.workspace.root.glob(pattern)
+        files = sorted({file for path in paths for file in _files_of(path)})
+        place = self.workspace.settings
+        settings = load_yaml(place).get(step.command) if place.exists() else None
+        return _digest([settings or {}, *(_state(file) for file in files)])
 
 
 def _files_of(path: Path) -> Iterator[Path]:
@@ -171,7 +210,7 @@ def _state(file: Path) -> list[object]:
 
 
 def _digest(value: Sequence[object]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _arguments(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
@@ -183,7 +222,7 @@ def _arguments(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"--{option}" if value else f"--{'.'.join(_negated(option))}"
         elif isinstance(value, list):
             yield from (f"--{option}", *(str(item) for item in value))
-        else:
+        elif value is not None:
             yield from (f"--{option}", str(value))
 
 

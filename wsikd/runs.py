@@ -9,6 +9,7 @@ import platform
 import re
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -142,18 +143,22 @@ class RunFolder:
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append one line to `log.jsonl`: epoch, steps, named losses of train and val, seconds."""
-        line = json.dumps(entry, ensure_ascii=False)
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
-            file.write(line + "\n")
+        path, line = self.path / "log.jsonl", json.dumps(entry, ensure_ascii=False)
+        cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
+        with path.open("a", encoding="utf-8") as file:
+            file.write("\n" * cut_short + line + "\n")
 
     def read_log(self) -> list[dict[str, Any]]:
-        """Read `log.jsonl`; of an epoch that was redone after a stop the last line counts."""
+        """Read `log.jsonl`: of an epoch that was redone the last line, and no line cut short."""
         path = self.path / "log.jsonl"
         if not path.exists():
             return []
-        lines = path.read_text(encoding="utf-8").splitlines()
-        entries = [json.loads(line) for line in lines if line.endswith("}")]
-        return list({entry["epoch"]: entry for entry in entries}.values())
+        entries: dict[int, dict[str, Any]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines():
+            with suppress(json.JSONDecodeError):
+                entry = json.loads(line)
+                entries[entry["epoch"]] = entry
+        return list(entries.values())
 
     def write_predictions(self, table: pd.DataFrame, checkpoint: Checkpoint = "best") -> None:
         """Write one row per region: `PREDICTION_COLUMNS`, then p_0, p_1, ... in class order."""

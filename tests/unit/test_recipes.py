@@ -1,0 +1,181 @@
+import pytest
+import yaml
+
+from wsikd.errors import ConfigError, SomeSlidesFailedError, StoppedError
+from wsikd.recipes import read_recipe, run_recipe
+from wsikd.workspace import Workspace
+
+STEPS = [
+    {"prepare": {"slides": "slides/", "pyramid": {"magnifications": [10, 1.25]}}},
+    {"teach": {"epochs": 20}},
+    {"evaluate": None},
+]
+
+
+class Commands:
+    """Stands in for the command line: notes what it is asked and leaves what commands leave."""
+
+    def __init__(self, root):
+        self.root, self.failing, self.stopping = root, "", ""
+        self.left = {
+            "prepare": "slides.csv",
+            "teach": "runs/teacher-10x/run.json",
+            "evaluate": "runs/metrics.json",
+        }
+        self.executed, self.told = [], []
+
+    def execute(self, arguments):
+        self.executed.append(arguments[0])
+        if arguments[0] == self.stopping:
+            raise StoppedError("stopped", 15)
+        if arguments[0] == self.failing:
+            raise SomeSlidesFailedError("1 slides failed")
+        path = self.root / self.left[arguments[0]]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("made")
+
+    def carry_out(self, steps=STEPS, **options):
+        """Run a recipe of these steps and list the commands that were not skipped."""
+        recipe = self.root / "recipe.yaml"
+        recipe.write_text(yaml.safe_dump({"name": "trial", "steps": steps}))
+        self.executed, self.told = [], []
+        run_recipe(
+            recipe,
+            Workspace(self.root),
+            self.execute,
+            lambda step, skipped: self.told.append((step.command, skipped)),
+            **options,
+        )
+        return self.executed
+
+
+@pytest.fixture
+def commands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "slides").mkdir()
+    (tmp_path / "slides" / "a.svs").write_bytes(b"a slide")
+    return Commands(tmp_path)
+
+
+def test_steps_are_carried_out_in_order_and_then_skipped(commands):
+    assert commands.carry_out() == ["prepare", "teach", "evaluate"]
+    assert commands.told == [("prepare", False), ("teach", False), ("evaluate", False)]
+    assert commands.carry_out() == []
+    assert commands.told == [("prepare", True), ("teach", True), ("evaluate", True)]
+
+
+def test_a_step_with_other_options_is_redone_and_all_after_it(commands):
+    commands.carry_out()
+    changed = [STEPS[0], {"teach": {"epochs": 21}}, STEPS[2]]
+    assert commands.carry_out(changed) == ["teach", "evaluate"]
+    assert commands.carry_out(changed) == []
+
+
+def test_a_step_put_in_between_redoes_all_after_it(commands):
+    commands.carry_out()
+    assert commands.carry_out([STEPS[0], {"teach": {"mag": 5}}, *STEPS[1:]]) == [
+        "teach", "teach", "evaluate"
+    ]  # fmt: skip
+
+
+def test_a_step_whose_named_input_changed_is_redone_and_all_after_it(commands):
+    commands.carry_out()
+    (commands.root / "slides" / "b.svs").write_bytes(b"another slide")
+    assert commands.carry_out() == ["prepare", "teach", "evaluate"]
+
+
+def test_a_step_is_redone_if_the_table_of_slides_changed(commands):
+    commands.carry_out()
+    (commands.root / "slides.csv").write_text("labels corrected")
+    assert commands.carry_out() == ["teach", "evaluate"]
+
+
+def test_a_step_is_redone_if_its_settings_in_wsikd_yaml_changed(commands):
+    commands.carry_out()
+    (commands.root / "wsikd.yaml").write_text("teach: {seed: 3}\ninfo: {mpp: 1}")
+    assert commands.carry_out() == ["teach", "evaluate"]
+    (commands.root / "wsikd.yaml").write_text("teach: {seed: 3}")
+    assert commands.carry_out() == []
+
+
+@pytest.mark.parametrize(
+    ("gone", "redone"),
+    [("runs/teacher-10x/run.json", ["teach", "evaluate"]), ("runs/metrics.json", ["evaluate"])],
+)
+def test_a_step_is_redone_if_what_it_left_is_gone(commands, gone, redone):
+    commands.carry_out()
+    (commands.root / gone).unlink()
+    assert commands.carry_out() == redone
+
+
+def test_a_step_that_was_stopped_is_done_next_time_and_not_those_before(commands):
+    commands.stopping = "teach"
+    with pytest.raises(StoppedError):
+        commands.carry_out()
+    assert commands.executed == ["prepare", "teach"]
+    commands.stopping = ""
+    assert commands.carry_out() == ["teach", "evaluate"]
+
+
+def test_failed_slides_do_not_keep_the_rest_from_being_done_and_are_tried_again(commands):
+    commands.failing = "prepare"
+    with pytest.raises(SomeSlidesFailedError, match="1 slides failed"):
+        commands.carry_out()
+    assert commands.executed == ["prepare", "teach", "evaluate"]
+    commands.failing = ""
+    assert commands.carry_out() == ["prepare", "teach", "evaluate"]
+    assert commands.carry_out() == []
+
+
+def test_a_dry_run_tells_the_steps_and_does_nothing(commands):
+    assert commands.carry_out(dry_run=True) == []
+    assert commands.told == [("prepare", False), ("teach", False), ("evaluate", False)]
+    assert not (commands.root / "runs").exists()
+
+
+def test_options_become_what_is_typed_on_the_command_line(tmp_path):
+    options = {
+        "student_mag": 1.25,
+        "fractions": [0.6, 0.2, 0.2],
+        "tissue": {"max_side_um": 1000, "drop_green_ink": False},
+        "pyramid.kernel": "box",
+        "overwrite": True,
+        "name": None,
+    }
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump({"name": "n", "steps": [{"distil": options}]}, sort_keys=False))
+    (step,) = read_recipe(path)[1]
+    assert str(step) == (
+        "wsikd distil --student-mag 1.25 --fractions 0.6 0.2 0.2 "
+        "--tissue.max-side-um 1000 --tissue.no-drop-green-ink --pyramid.kernel box --overwrite"
+    )
+
+
+@pytest.mark.parametrize(
+    ("recipe", "rule"),
+    [
+        ({"name": "n", "steps": []}, "Recipe.steps must"),
+        ({"steps": [{"teach": {}}]}, "Recipe.name is required"),
+        ({"name": "a/b", "steps": [{"teach": {}}]}, "Recipe.name"),
+        ({"name": "n", "steps": ["teach"]}, "Recipe.steps.0"),
+        ({"name": "n", "steps": [{"teach": 3}]}, "Recipe.steps.0.teach"),
+        ({"name": "n", "step": [], "steps": [{"teach": {}}]}, "Recipe.step is unknown"),
+        ({"name": "n", "steps": [{"teach": {}}, {"tech": {}}]}, "step 2 must map one of draw, "),
+        ({"name": "n", "steps": [{"demo": {}}]}, "got demo"),
+        ({"name": "n", "steps": [{"teach": {}, "evaluate": {}}]}, "got evaluate, teach"),
+        ({"name": "n", "steps": [{}]}, "got nothing"),
+    ],
+)
+def test_a_recipe_that_breaks_a_rule_is_refused_by_its_file(tmp_path, recipe, rule):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    with pytest.raises(ConfigError) as refusal:
+        read_recipe(path)
+    assert str(refusal.value).startswith(f"{path}: ")
+    assert rule in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_recipe_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="no such file"):
+        read_recipe(tmp_path / "recipe.yaml")

@@ -1,0 +1,158 @@
+import json
+
+import pandas as pd
+import pytest
+
+from wsikd.config import Settings
+from wsikd.errors import CheckpointError, ResumeError
+from wsikd.runs import (
+    PREDICTION_COLUMNS,
+    Provenance,
+    RunFolder,
+    find_runs,
+    pooled_name,
+    probability_columns,
+    run_name,
+)
+
+
+class Training(Settings):
+    epochs: int = 3
+    classes: tuple[str, ...] = ("a", "b")
+
+
+def provenance(**changes):
+    values = {"name": "teacher-10x", "method": "teacher", "classes": ("a", "b"),
+              "inputs": {"slides": "1", "regions": "2"}}  # fmt: skip
+    return Provenance(**{**values, **changes})
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder(tmp_path / "runs" / "teacher-10x").start(Training(), provenance())
+
+
+def test_a_run_is_complete_only_once_it_is_finished(tmp_path):
+    run = RunFolder(tmp_path / "teacher-10x")
+    assert not run.exists()
+    run.start(Training(), provenance())
+    assert run.exists()
+    assert not run.is_complete()
+    run.finish(seconds=12.5)
+    assert run.is_complete()
+    told = run.read_provenance()
+    assert told.seconds == 12.5
+    assert told.started <= told.finished
+    assert told.versions["torch"].startswith("2.")
+
+
+def test_the_settings_are_kept_with_their_defaults(run):
+    assert run.read_settings() == {"epochs": 3, "classes": ["a", "b"]}
+
+
+def test_a_run_started_again_with_the_same_settings_goes_on(run):
+    before = run.read_provenance()
+    assert run.start(Training(), provenance()).read_provenance() == before
+
+
+def test_a_run_started_again_with_other_settings_is_refused_by_the_difference(run):
+    with pytest.raises(ResumeError) as refusal:
+        run.start(Training(epochs=4), provenance())
+    assert str(refusal.value) == (
+        f"{run.path}: was started with epochs 3, now asked for 4; "
+        "remove the folder to start anew, or name another run with --name"
+    )
+
+
+@pytest.mark.parametrize("inputs", [{"slides": "1", "regions": "3"}, {"slides": "1"}])
+def test_a_run_started_again_on_other_inputs_is_refused_by_their_name(run, inputs):
+    with pytest.raises(ResumeError, match="regions changed since it was started"):
+        run.start(Training(), provenance(inputs=inputs))
+
+
+def test_a_folder_that_a_crash_left_without_run_json_is_started_anew(run):
+    (run.path / "run.json").unlink()
+    run.start(Training(epochs=9), provenance())
+    assert run.read_settings()["epochs"] == 9
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("{", "must be JSON"),
+        ('{"format": "wsikd-run", "version": 2}',
+         "expected wsikd-run version 1, found wsikd-run version 2"),
+        ('{"format": "wsikd-run", "version": 1}', "Provenance.name is required"),
+    ],
+)  # fmt: skip
+def test_a_damaged_run_json_is_refused_by_its_file(run, text, rule):
+    path = run.path / "run.json"
+    path.write_text(text)
+    with pytest.raises(CheckpointError) as refusal:
+        run.read_provenance()
+    assert str(refusal.value).startswith(f"{path}: {rule}")
+
+
+def test_of_an_epoch_done_twice_the_last_line_of_the_log_counts(run):
+    for epoch, loss in ((1, 0.9), (2, 0.8), (2, 0.7), (3, 0.6)):
+        run.log({"epoch": epoch, "train": {"loss": loss}})
+    assert [entry["train"]["loss"] for entry in run.read_log()] == [0.9, 0.7, 0.6]
+
+
+@pytest.mark.parametrize("cut", ['{"epoch": 2, "train": {"loss": 0.5}', '{"epo', ""])
+def test_a_line_cut_short_by_a_crash_costs_the_log_that_line_only(run, cut):
+    run.log({"epoch": 1})
+    with (run.path / "log.jsonl").open("a") as file:
+        file.write(cut)
+    assert run.read_log() == [{"epoch": 1}]
+    run.log({"epoch": 2})
+    assert run.read_log() == [{"epoch": 1}, {"epoch": 2}]
+
+
+def test_a_run_without_log_has_no_entries(tmp_path):
+    assert RunFolder(tmp_path / "none").read_log() == []
+
+
+@pytest.mark.parametrize("checkpoint", ["best", "last"])
+def test_predictions_come_back_with_ids_and_labels_as_text(run, checkpoint):
+    row = dict.fromkeys(PREDICTION_COLUMNS, 0) | {
+        "slide_id": "007", "patient_id": "1e5", "region_id": "region-000", "split": "test",
+        "label": "NA", "gmacs": 0.25, "p_0": 0.75, "p_1": 0.25,
+    }  # fmt: skip
+    run.write_predictions(pd.DataFrame([row]), checkpoint)
+    assert run.read_predictions(checkpoint).to_dict("records") == [row]
+
+
+def test_missing_predictions_name_the_run_to_finish(run):
+    with pytest.raises(CheckpointError, match="no predictions; finish the run teacher-10x first"):
+        run.read_predictions()
+
+
+def test_the_best_and_the_last_checkpoint_lie_side_by_side(run):
+    names = [run.model_path(which).name for which in ("best", "last")]
+    assert names == ["model.safetensors", "model-last.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "pooled"),
+    [
+        (("teacher", 10.0), "teacher-10x", "teacher-10x"),
+        (("student", 0.625, 12, 3), "student-0.625x-fold12-seed3", "student-0.625x-seed3"),
+        (("control", None, 1), "control-fold1", "control"),
+    ],
+)
+def test_runs_are_named_by_method_magnification_fold_and_seed(arguments, name, pooled):
+    assert run_name(*arguments) == name
+    assert pooled_name(name) == pooled
+
+
+def test_runs_are_found_by_their_run_json_in_order_of_name(tmp_path):
+    for name in ("b", "a"):
+        RunFolder(tmp_path / name).start(Training(), provenance(name=name))
+    (tmp_path / "c").mkdir()
+    (tmp_path / "metrics.json").write_text(json.dumps({}))
+    assert [run.name for run in find_runs(tmp_path)] == ["a", "b"]
+
+
+def test_probabilities_have_a_column_per_class():
+    assert probability_columns("abc") == ["p_0", "p_1", "p_2"]

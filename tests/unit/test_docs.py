@@ -1,3 +1,4 @@
+import pkgutil
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,8 @@ from wsikd.store import LevelRecord, RegionRecord, SlideRecord, Source
 from wsikd.store.ome import region_attributes
 from wsikd.tissue import to_geojson
 
-FORMATS = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+FORMATS = (DOCS / "formats.md").read_text(encoding="utf-8")
 PIECE = TissueRegion(0, Region(0, 0, Size(8, 8)), box(0, 0, 8, 8))
 MPP = Mpp(1.0, 1.0)
 
@@ -101,3 +103,11 @@ def test_formats_names_every_number_of_the_metrics(tmp_path):
     columns = {re.sub("_(low|high)$", "", name) for name in metrics_table(metrics).columns}
     names = {*keys_of({**metrics, "settings": {}}), *columns}
     assert undocumented("runs/metrics.json and runs/metrics.csv", names) == set()
+
+
+def test_decisions_point_at_code_that_exists():
+    decisions = (DOCS / "decisions.md").read_text(encoding="utf-8")
+    names = re.findall(r"`(wsikd(?:\.\w+)+)`", decisions.replace("`wsikd.yaml`", ""))
+    assert len(names) > 20
+    for name in names:
+        pkgutil.resolve_name(name)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from wsikd.errors import BusyError, ResumeError, WsikdError
+from wsikd.errors import BusyError, ResumeError, SlideError, WsikdError
 from wsikd.geometry import Mpp, format_magnification
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.status import SlideStatus
@@ -122,7 +122,10 @@ def _make(
 
 def _coarseness(reader: SlideReader, mpp: Mpp, settings: PrepareSettings) -> Iterator[str]:
     """Warn of magnifications the slide is too coarse for; raise if that is all of them."""
-    levels = plan_levels(reader.size, mpp, settings.pyramid)
+    try:
+        levels = plan_levels(reader.size, mpp, settings.pyramid)
+    except SlideError as error:
+        raise SlideError(f"{reader.path}: {error}") from None
     missing = left_out(levels, settings.pyramid)
     if missing:
         names = ", ".join(format_magnification(value) for value in missing)
@@ -148,6 +151,8 @@ def _facts(record: SlideRecord) -> dict[str, Any]:
 
 def _source_of(path: Path) -> Source:
     """Fingerprint a slide without reading all of it: size, first and last MiB of every file."""
+    if not path.exists():
+        raise SlideError(f"{path}: no such file; correct its path in the manifest")
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     digest, total = hashlib.sha256(), 0
     for file in files:

@@ -1,0 +1,152 @@
+"""`wsikd prepare` on folders of drawn slides, good and bad, alone and in parallel."""
+
+import shutil
+import signal
+import subprocess
+import sys
+
+import dask
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from wsikd.cli import main
+from wsikd.geometry import Region, Size
+from wsikd.slides import open_slide
+from wsikd.store import RegionStore
+
+# what is wrong: what its row says, beginning after the file's path
+FAILURES = {
+    "coarse": "the slide's 20 µm per pixel is too coarse for every magnification asked for",
+    "dark": "must be brightfield",
+    "empty": "the file is empty; copy or download it again",
+    "no_mpp": "state it with --mpp or in the manifest's column mpp",
+    "no_tissue": "no tissue of at least",
+    "truncated": "copy it again",
+    "unreadable": "cannot be decoded",
+    "webpage": "a web page or XML text and no slide; download the slide again",
+}
+
+
+def status_of(workspace):
+    table = pd.read_csv(workspace / "regions" / "status.csv", keep_default_na=False)
+    return table.set_index("slide_id")
+
+
+@pytest.fixture
+def mixed(tmp_path, good_slide, bad_slides):
+    """Give a folder of bad slides with good ones among them."""
+    folder = tmp_path / "slides"
+    shutil.copytree(bad_slides, folder)
+    for name in ("a_first.svs", "zz_last.svs"):
+        shutil.copy(good_slide, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_bad_slides_fail_by_name_in_one_line_each_and_the_rest_goes_on(
+    tmp_path, mixed, capsys, workers
+):
+    arguments = ["prepare", str(mixed), "--workers", workers, "--workspace", str(tmp_path)]
+    assert main(arguments) == 3
+    rows = status_of(tmp_path)
+    assert rows["status"].to_dict() == {
+        "a_first": "done", "zz_last": "done", **dict.fromkeys(FAILURES, "failed")
+    }  # fmt: skip
+    for name, told in FAILURES.items():
+        (path,) = mixed.glob(f"{name}.*")
+        error = rows.loc[name, "error"]
+        assert error.startswith(f"{path}: "), error
+        assert told in error
+        assert "\n" not in error
+    assert RegionStore(tmp_path / "regions").slide_ids() == ["a_first", "zz_last"]
+    assert not list((tmp_path / "regions").glob(".*.partial"))
+    said = capsys.readouterr().err
+    assert "Traceback" not in said
+    assert said.splitlines()[-1].endswith("8 slides failed; see error")
+
+
+def test_what_is_stored_is_what_the_slide_holds_where_its_tissue_is(tmp_path, good_slide):
+    assert main(["prepare", str(good_slide.parent), "--workers", "0",
+                 "--workspace", str(tmp_path)]) == 0  # fmt: skip
+    store = RegionStore(tmp_path / "regions")
+    record = store.read_slide("good")
+    assert len(record.regions) == 2
+    assert store.magnifications() == (10, 5, 2.5, 1.25, 0.625)
+    for region in record.regions:
+        box = Region(region.x, region.y, Size(region.width, region.height))
+        with open_slide(good_slide) as slide:
+            piece = Image.fromarray(slide.read(box))
+        for level in region.levels:
+            stored = store.read_pixels("good", region.region_id, level.magnification)
+            expected = piece.resize((level.width, level.height), Image.Resampling.LANCZOS)
+            apart = np.abs(stored.astype(int) - np.asarray(expected))
+            assert apart.max() <= 2
+            assert (apart > 1).mean() < 1e-5
+    row = status_of(tmp_path).loc["good"]
+    assert (row["regions"], row["magnifications"]) == (2, "10 5 2.5 1.25 0.625")
+    assert (row["mpp"], row["mpp_source"], row["error"]) == (1.0, "file", "")
+
+
+DYING = """
+import os, signal, sys
+from wsikd import slides
+from wsikd.cli import main
+
+class Dying(slides.TiffSlideReader):
+    def _read(self, region, level):
+        if level == 0 and self.path.name == "b.svs" and region.y > 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._read(region, level)
+
+slides.READERS["tiffslide"] = Dying
+main(sys.argv[1:])
+"""
+
+
+def test_a_batch_killed_midway_is_completed_by_the_same_command(tmp_path, good_slide):
+    (tmp_path / "slides").mkdir()
+    for name in "abc":
+        shutil.copy(good_slide, tmp_path / "slides" / f"{name}.svs")
+    arguments = ["prepare", str(tmp_path / "slides"), "--workers", "0", "--reader", "tiffslide",
+                 "--workspace", str(tmp_path)]  # fmt: skip
+    killed = subprocess.run([sys.executable, "-c", DYING, *arguments], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert (tmp_path / "regions" / ".b.partial").is_dir()
+    assert RegionStore(tmp_path / "regions").slide_ids() == ["a"]
+
+    before = (tmp_path / "regions" / "a" / "slide.json").stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert status_of(tmp_path)["status"].to_dict() == {"a": "skipped", "b": "done", "c": "done"}
+    assert (tmp_path / "regions" / "a" / "slide.json").stat().st_mtime_ns == before
+    assert not (tmp_path / "regions" / ".b.partial").exists()
+
+
+CRASHING = """
+import os
+from wsikd import slides
+
+def crashing(path):
+    if path.name == "crash.svs":
+        os._exit(11)
+    return slides.TiffSlideReader(path)
+
+slides.READERS["tiffslide"] = crashing
+"""
+
+
+def test_a_slide_that_crashes_its_decoder_fails_alone(tmp_path, good_slide):
+    (tmp_path / "slides").mkdir()
+    for name in ("a", "crash", "z"):
+        shutil.copy(good_slide, tmp_path / "slides" / f"{name}.svs")
+    (tmp_path / "crashing.py").write_text(CRASHING)
+    with dask.config.set({"distributed.worker.preload": [str(tmp_path / "crashing.py")]}):
+        status = main(["prepare", str(tmp_path / "slides"), "--workers", "2",
+                       "--reader", "tiffslide", "--workspace", str(tmp_path)])  # fmt: skip
+    assert status == 3
+    rows = status_of(tmp_path)
+    assert rows["status"].to_dict() == {"a": "done", "crash": "failed", "z": "done"}
+    assert rows.loc["crash", "error"] == (
+        f"{tmp_path / 'slides' / 'crash.svs'}: the worker died twice on it; try another --reader"
+    )

@@ -22,7 +22,7 @@ FAILURES = {
     "dark": "must be brightfield",
     "empty": "the file is empty; copy or download it again",
     "no_mpp": "state it with --mpp or in the manifest's column mpp",
-    "no_tissue": "no tissue of at least",
+    "no_tissue": "no tissue was found; lower",
     "truncated": "copy it again",
     "unreadable": "cannot be decoded",
     "webpage": "a web page or XML text and no slide; download the slide again",

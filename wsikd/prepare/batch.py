@@ -15,6 +15,8 @@ from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, prepare_slide
 from wsikd.prepare.status import SlideStatus, StatusTable
 
+_NOWHERE = "127.0.0.1:0"  # any free port of this machine alone
+
 
 def prepare_slides(
     manifest: pd.DataFrame,
@@ -76,7 +78,7 @@ def _outcomes(
             LocalCluster(
                 n_workers=min(settings.workers or os.cpu_count() or 1, len(tasks)),
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=logging.CRITICAL,
             )
             if settings.scheduler is None

@@ -51,9 +51,9 @@ def _found_in(table: pd.DataFrame, folder: Path | None) -> pd.DataFrame:
 def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
     columns = [*old.columns, *(name for name in new.columns if name not in old)]
     before, brought = (table.set_index("slide_id", drop=False) for table in (old, new))
-    before = before.reindex(columns=columns).fillna("")
-    brought = brought.reindex(columns=columns).fillna("")
-    filled = brought.where(brought != "", before.reindex(brought.index).fillna(""))
+    before = before.reindex(columns=columns, fill_value="")
+    brought = brought.reindex(columns=columns, fill_value="")
+    filled = brought.where(brought != "", before.reindex(brought.index, fill_value=""))
     # the workspace's order first, then what is new
     order = [*before.index, *brought.index.difference(before.index, sort=False)]
     joined = pd.concat([before.drop(brought.index, errors="ignore"), filled]).loc[order]

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wsikd.config import first_difference
 from wsikd.errors import BusyError, ResumeError, SlideError, WsikdError
 from wsikd.geometry import Mpp, format_magnification
 from wsikd.prepare.settings import PrepareSettings
@@ -70,13 +71,13 @@ def _finished(
     if settings.overwrite or not (folder / "slide.json").exists():
         return None
     record = read_record(folder)
-    for key, value in wanted.items():
-        before = record.settings.get(key)
-        if before != value:
-            raise ResumeError(
-                f"{folder}: was prepared with {key} {before}, now asked for {value}; "
-                "redo it with --overwrite"
-            )
+    difference = first_difference(record.settings, wanted)
+    if difference is not None:
+        key, before, now = difference
+        raise ResumeError(
+            f"{folder}: was prepared with {key} {before}, now asked for {now}; "
+            "redo it with --overwrite"
+        )
     if record.source.sha256 != source.sha256:
         raise ResumeError(
             f"{folder}: the slide {source.name} changed since; redo it with --overwrite"

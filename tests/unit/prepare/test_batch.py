@@ -1,0 +1,52 @@
+import pandas as pd
+import pytest
+
+from wsikd.manifest import manifest_from_folder
+from wsikd.prepare import prepare_slides
+from wsikd.store import RegionStore
+
+
+@pytest.fixture
+def manifest(tmp_path, slide):
+    """Give a manifest of a good slide, then a missing one."""
+    table = manifest_from_folder(slide.parent)
+    missing = table.assign(slide_id="s0", path=str(tmp_path / "gone.svs"))
+    return pd.concat([table, missing], ignore_index=True)
+
+
+def rows(store):
+    return pd.read_csv(store / "status.csv", keep_default_na=False).set_index("slide_id")
+
+
+def test_every_slide_has_a_row_and_outcomes_keep_the_manifests_order(tmp_path, manifest, settings):
+    told = []
+    done = prepare_slides(manifest, tmp_path / "regions", settings, told.append)
+    assert [status.slide_id for status in done] == ["s1", "s0"]
+    assert told == done
+    assert rows(tmp_path / "regions")["status"].to_dict() == {"s0": "failed", "s1": "done"}
+
+
+def test_rows_of_other_slides_are_kept(tmp_path, manifest, settings):
+    prepare_slides(manifest, tmp_path / "regions", settings)
+    prepare_slides(manifest[:1], tmp_path / "regions", settings)
+    assert rows(tmp_path / "regions")["status"].to_dict() == {"s0": "failed", "s1": "skipped"}
+
+
+@pytest.mark.parametrize(
+    ("column", "option", "mpp"), [("1.5", 2.0, 1.5), ("", 2.0, 2.0), ("", None, 1.0)]
+)
+def test_the_manifests_mpp_goes_before_the_option_and_that_before_the_file(
+    tmp_path, manifest, settings, column, option, mpp
+):
+    table = manifest[:1].assign(mpp=column)
+    prepare_slides(table, tmp_path / "regions", settings.model_copy(update={"mpp": option}))
+    assert RegionStore(tmp_path / "regions").read_slide("s1").mpp == (mpp, mpp)
+
+
+def test_what_was_done_is_written_down_when_the_batch_is_interrupted(tmp_path, manifest, settings):
+    def interrupt(status):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare_slides(manifest, tmp_path / "regions", settings, interrupt)
+    assert rows(tmp_path / "regions")["status"].to_dict() == {"s1": "done"}

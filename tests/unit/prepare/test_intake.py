@@ -1,0 +1,83 @@
+import pytest
+
+from wsikd.errors import ManifestError
+from wsikd.manifest import write_manifest
+from wsikd.prepare import take_in
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """Give the path of a workspace's manifest, and a folder of slides a and b with labels."""
+    folder = tmp_path / "slides"
+    folder.mkdir()
+    for name in ("a.svs", "b.svs"):
+        (folder / name).write_bytes(b"slide")
+    (folder / "table.csv").write_text(
+        "slide_id,patient_id,path,label,scanner\na,p1,a.svs,tumour,x\nb,,b.svs,,y\n"
+    )
+    return tmp_path / "slides.csv", folder
+
+
+def cells(table, *columns):
+    return table[["slide_id", *columns]].values.tolist()
+
+
+def test_a_folders_own_table_is_its_manifest(workspace):
+    existing, folder = workspace
+    table = take_in(existing, folder, None)
+    assert cells(table, "label", "scanner") == [["a", "tumour", "x"], ["b", "", "y"]]
+    assert table["path"].tolist() == [str(folder / "a.svs"), str(folder / "b.svs")]
+
+
+def test_filled_cells_win_and_what_was_filled_in_here_stays(workspace):
+    existing, folder = workspace
+    table = take_in(existing, folder, None)
+    here = table.assign(patient_id=["q1", "q2"], split=["train", "test"], label=["old", "ours"])
+    write_manifest(here, existing)
+    joined = take_in(existing, folder, None)
+    assert cells(joined, "patient_id", "label", "split") == [
+        ["a", "p1", "tumour", "train"],
+        ["b", "q2", "ours", "test"],
+    ]
+
+
+def test_new_slides_come_after_those_that_were_there(workspace):
+    existing, folder = workspace
+    (folder / "table.csv").unlink()
+    write_manifest(take_in(existing, folder, None).iloc[[1]], existing)
+    (folder / "0.svs").write_bytes(b"slide")
+    assert take_in(existing, folder, None)["slide_id"].tolist() == ["b", "0", "a"]
+
+
+def test_slides_no_longer_in_the_folder_stay(workspace):
+    existing, folder = workspace
+    write_manifest(take_in(existing, folder, None), existing)
+    (folder / "table.csv").write_text("slide_id,path\na,a.svs\n")
+    assert take_in(existing, folder, None)["slide_id"].tolist() == ["a", "b"]
+
+
+def test_unknown_columns_of_both_are_kept(workspace):
+    existing, folder = workspace
+    write_manifest(take_in(existing, folder, None).assign(note=["n1", ""]), existing)
+    joined = take_in(existing, folder, None)
+    assert cells(joined, "note", "scanner") == [["a", "n1", "x"], ["b", "", "y"]]
+
+
+def test_without_folder_or_table_the_workspaces_manifest_is_taken(workspace):
+    existing, folder = workspace
+    write_manifest(take_in(existing, folder, None), existing)
+    assert take_in(existing, None, None)["slide_id"].tolist() == ["a", "b"]
+
+
+def test_slides_of_a_table_elsewhere_are_looked_for_in_the_folder(workspace, tmp_path):
+    existing, folder = workspace
+    table = tmp_path / "elsewhere" / "cohort.csv"
+    table.parent.mkdir()
+    table.write_text("slide_id,path\na,old/a.svs\nc,old/c.svs\n")
+    taken = take_in(existing, folder, table)
+    assert taken["path"].tolist() == [str(folder / "a.svs"), str(table.parent / "old" / "c.svs")]
+
+
+def test_nothing_to_take_in_is_refused(tmp_path):
+    with pytest.raises(ManifestError, match=r"slides\.csv: no such file"):
+        take_in(tmp_path / "slides.csv", None, None)

@@ -1,6 +1,7 @@
 """Settings: frozen pydantic models that refuse unknown names; YAML in, resolved YAML out."""
 
 import json
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -104,6 +105,32 @@ def save(settings: Settings, path: Path) -> None:
     """Write the resolved settings, defaults included, as YAML."""
     text = yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     path.write_text(text, encoding="utf-8")
+
+
+def first_difference(
+    before: Mapping[str, Any], now: Mapping[str, Any], ignored: Collection[str] = ()
+) -> tuple[str, Any, Any] | None:
+    """Find the first setting, by name, that differs between two sets of settings.
+
+    Returns
+    -------
+    tuple of (str, value, value), or None
+        Dotted name, value before and value now; a value is None where it is not set.
+
+    Examples
+    --------
+    >>> first_difference({"tissue": {"mpp": 8}}, {"tissue": {"mpp": 4}})
+    ('tissue.mpp', 8, 4)
+    """
+    for key in sorted((before.keys() | now.keys()) - set(ignored)):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            inner = first_difference(old, new)
+            if inner is not None:
+                return (f"{key}.{inner[0]}", *inner[1:])
+        elif old != new:
+            return key, old, new
+    return None
 
 
 def explain(error: ValidationError, *, as_option: bool = False) -> str:

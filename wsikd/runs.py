@@ -18,7 +18,7 @@ from typing import Any, Literal, Self
 import pandas as pd
 from pydantic import Field
 
-from wsikd.config import Settings, load_document, load_yaml, save
+from wsikd.config import Settings, first_difference, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
 from wsikd.geometry import format_magnification
@@ -183,13 +183,13 @@ class RunFolder:
 
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
         remedy = "remove the folder to start anew, or name another run with --name"
-        old, new = self.read_settings(), settings.model_dump(mode="json")
-        for key in sorted((old.keys() | new.keys()) - _HOW_NOT_WHAT):
-            if old.get(key) != new.get(key):
-                raise ResumeError(
-                    f"{self.path}: was started with {key} {old.get(key)!r}, "
-                    f"now asked for {new.get(key)!r}; {remedy}"
-                )
+        now = settings.model_dump(mode="json")
+        difference = first_difference(self.read_settings(), now, ignored=_HOW_NOT_WHAT)
+        if difference is not None:
+            key, old, new = difference
+            raise ResumeError(
+                f"{self.path}: was started with {key} {old!r}, now asked for {new!r}; {remedy}"
+            )
         before = self.read_provenance()
         for key in sorted(before.inputs.keys() | provenance.inputs.keys()):
             if before.inputs.get(key) != provenance.inputs.get(key):

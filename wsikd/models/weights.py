@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from wsikd.config import Settings, load_document
@@ -43,7 +44,7 @@ def save_model(model: ResNet, description: ModelDescription, path: Path) -> None
     """
     tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pt"})
+        temporary.write_bytes(serialise(tensors, metadata={"format": "pt"}))
     write_json(path.with_suffix(".json"), description.model_dump(mode="json"))
 
 

@@ -77,7 +77,7 @@ def _outcomes(
         local = (
             LocalCluster(
                 n_workers=min(settings.workers or os.cpu_count() or 1, len(tasks)),
-                threads_per_worker=1,
+                threads_per_worker=1,  # and dask holds the libraries in it to one thread, too
                 dashboard_address=":0",
                 silence_logs=logging.CRITICAL,
             )

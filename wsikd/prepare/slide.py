@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from wsikd.config import first_difference
@@ -42,7 +41,6 @@ class SlideTask:
 
 def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlideStatus:
     """Prepare one slide; what a user can act on becomes a failed row, not an exception."""
-    torch.set_num_threads(1)  # slides run side by side
     start = time.perf_counter()
     facts: dict[str, Any] = {}
     try:

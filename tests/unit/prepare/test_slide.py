@@ -64,8 +64,10 @@ def test_other_settings_are_refused_by_the_difference(task, store, settings):
     before = (store / "s1" / "slide.json").read_text()
     status = prepare_slide(task, store, with_coarser_tissue(settings))
     assert status.status == "failed"
-    assert status.error.startswith(f"{store / 's1'}: was prepared with tissue ")
-    assert status.error.endswith("redo it with --overwrite")
+    assert status.error == (
+        f"{store / 's1'}: was prepared with tissue.mpp 8.0, now asked for 4.0; "
+        "redo it with --overwrite"
+    )
     assert (store / "s1" / "slide.json").read_text() == before
 
 

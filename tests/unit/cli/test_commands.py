@@ -1,0 +1,72 @@
+"""What every command owes its user, also one that is added tomorrow."""
+
+import importlib
+import inspect
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from wsikd.cli import COMMANDS, build_app, main
+
+
+def example_of(command):
+    text = importlib.import_module(f"wsikd.cli.{command}").__doc__
+    (line,) = [line for line in text.splitlines() if line.startswith("Example: wsikd ")]
+    return shlex.split(line.removeprefix("Example: wsikd "))
+
+
+def test_help_is_shown_without_importing_what_it_does_not_need():
+    heavy = ("torch", "zarr", "pandas", "scipy", "skimage", "distributed", "matplotlib")
+    code = (
+        "import sys; from wsikd.cli import main; status = main(['--help']);"
+        f"print([name for name in {heavy} if name in sys.modules], status)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.splitlines()[-1] == "[] 0"
+    assert all(f" {name} " in shown.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+class TestEveryCommand:
+    def test_shows_its_help(self, command, capsys):
+        assert main([command, "--help"]) == 0
+        shown = " ".join(capsys.readouterr().out.split())
+        assert shown.startswith(f"Usage: wsikd {command}")
+        assert COMMANDS[command] in shown
+        assert "--workspace" in shown
+
+    def test_is_listed_with_the_first_line_of_its_own_description(self, command):
+        module = importlib.import_module(f"wsikd.cli.{command}")
+        first_lines = [
+            inspect.getdoc(part).splitlines()[0] for part in (module, getattr(module, command))
+        ]
+        assert first_lines == [COMMANDS[command]] * 2
+
+    def test_has_an_example_that_its_options_understand(self, command):
+        name, *options = example_of(command)
+        assert name == command
+        parsed, _, _ = build_app().parse_args(
+            [name, *_without_workspace(options)], exit_on_error=False, print_error=False
+        )
+        assert parsed.__name__ == command
+
+    def test_describes_every_option(self, command, capsys):
+        main([command, "--help"])
+        lines = capsys.readouterr().out.splitlines()
+        rows = [line.strip("│ ") for line in lines if line.startswith("│ --")]
+        assert [row for row in rows if len(row.split()) < 3] == []
+
+    def test_refuses_an_option_it_does_not_have_by_name(self, command, capsys):
+        assert main([*example_of(command), "--colour", "x"]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("wsikd: Unknown option: --colour.")
+        assert said.count("\n") == 1
+
+
+def _without_workspace(options):
+    if "--workspace" not in options:
+        return options
+    at = options.index("--workspace")
+    return options[:at] + options[at + 2 :]

@@ -1,0 +1,173 @@
+import os
+import signal
+
+import pytest
+
+import wsikd.cli
+from wsikd.cli import main
+from wsikd.errors import ConfigError
+
+MANIFEST = "slide_id,patient_id,path,label,split\n"
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = [f"s{n},p{n},s{n}.svs,{'ab'[n % 2]},\n" for n in range(12)]
+    (tmp_path / "slides.csv").write_text(MANIFEST + "".join(rows))
+    return tmp_path
+
+
+def told(capsys, *arguments):
+    """Run a command that fails; give its exit status and the one line it says."""
+    status = main(arguments)
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("wsikd: ")
+    assert said.err.count("\n") == 1
+    return status, said.err.removeprefix("wsikd: ").rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["prepar"], 'Unknown command "prepar". Did you mean "prepare"?'),
+        (["prepare", "--tissue.mp", "4"], "Did you mean --tissue.mpp?"),
+        (["prepare", "--tissue.mpp", "-1"], "--tissue.mpp must be above 0, got '-1'"),
+        (["prepare", "--tissue.mpp", "fine"], "--tissue.mpp must be a valid number"),
+        (["prepare", "--ngff", "0.6"], "--ngff must be '0.5' or '0.4', got '0.6'"),
+        (["prepare", "--pyramid.magnifications", "0"],
+         "--pyramid.magnifications: must be one or more numbers above 0 and at most 400"),
+        (["prepare", "--workers", "-1"], "--workers must be at least 0, got '-1'"),
+        (["split", "--folds", "two"], "folds"),
+        (["split", "--folds", "2"], "folds must be at least 3 (test, val, train), got 2"),
+        (["distil"], "student-mag"),
+        (["info"], "SLIDE"),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_said_in_one_line_and_exits_2(workspace, capsys, arguments, message):
+    status, said = told(capsys, *arguments)
+    assert status == 2
+    assert message in said
+
+
+def split_count(workspace):
+    """Count the folds that `wsikd split` dealt, 0 if it dealt splits."""
+    lines = (workspace / "slides.csv").read_text().splitlines()
+    at = lines[0].split(",").index("fold")
+    return len({line.split(",")[at] for line in lines[1:]} - {""})
+
+
+def test_wsikd_yaml_goes_before_defaults_and_flags_go_before_it(workspace):
+    assert main(["split"]) == 0
+    assert split_count(workspace) == 0
+    (workspace / "wsikd.yaml").write_text("split: {folds: 4}")
+    assert main(["split"]) == 0
+    assert split_count(workspace) == 4
+    assert main(["split", "--folds", "3"]) == 0
+    assert split_count(workspace) == 3
+
+
+def test_nested_settings_are_read_from_wsikd_yaml(workspace, capsys):
+    (workspace / "wsikd.yaml").write_text("prepare:\n  tissue:\n    mpp: -4\n")
+    assert told(capsys, "prepare") == (2, "--tissue.mpp must be above 0, got '-4'")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("split: {fold: 3}", "fold"),
+        ("split: {folds: 3, more: {x: 1}}", "more"),
+        ("splitt: {folds: 3}", "wsikd.yaml: 'splitt' is no command; it may have prepare, split"),
+        ("folds: 3", "wsikd.yaml: 'folds' is no command"),
+        ("split: 3", "wsikd.yaml: split must map options to values, got 3"),
+        ("split: {workspace: x}", "wsikd.yaml: split cannot set the workspace; say --workspace"),
+        ("split: [", "wsikd.yaml: must be YAML"),
+        ("- split", "wsikd.yaml: must hold a mapping of settings, got list"),
+    ],
+)
+def test_what_wsikd_yaml_may_not_say_is_refused_by_name(workspace, capsys, text, message):
+    (workspace / "wsikd.yaml").write_text(text)
+    before = (workspace / "slides.csv").read_text()
+    status, said = told(capsys, "split")
+    assert status == 2
+    assert message in said
+    assert "wsikd.yaml" in said
+    assert (workspace / "slides.csv").read_text() == before
+
+
+@pytest.mark.parametrize("text", ["", "split:", "# split: {folds: 3}"])
+def test_an_empty_wsikd_yaml_sets_nothing(workspace, text):
+    (workspace / "wsikd.yaml").write_text(text)
+    assert main(["split"]) == 0
+
+
+@pytest.mark.parametrize("place", ["before", "after"])
+def test_the_workspace_is_where_everything_is_looked_for(workspace, monkeypatch, tmp_path, place):
+    (workspace / "wsikd.yaml").write_text("split: {folds: 5}")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    named = ["--workspace", str(workspace)]
+    assert main([*named, "split"] if place == "before" else ["split", *named]) == 0
+    assert split_count(workspace) == 5
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_nothing_to_work_on_exits_4(workspace, capsys):
+    (workspace / "slides").mkdir()
+    assert told(capsys, "prepare", "slides") == (4, "slides: holds no slide")
+
+
+def test_every_slide_failing_exits_4_after_each_was_tried(tmp_path, capsys):
+    (tmp_path / "slides").mkdir()
+    for name in "ab":
+        (tmp_path / "slides" / f"{name}.svs").write_bytes(b"")
+    arguments = ["prepare", str(tmp_path / "slides"), "--workers", "0"]
+    assert main([*arguments, "--workspace", str(tmp_path)]) == 4
+    assert capsys.readouterr().err.splitlines()[-1].endswith("status.csv: all 2 slides failed")
+
+
+def test_a_leak_exits_5(workspace, capsys):
+    with (workspace / "slides.csv").open("a") as file:
+        file.write("aux,p0,aux.svs,,auxiliary\n")
+    status, said = told(capsys, "split")
+    assert status == 5
+    assert "patient_id 'p0' is in split auxiliary and " in said
+
+
+def test_a_missing_store_exits_4_and_names_prepare(workspace, capsys):
+    assert main(["split"]) == 0
+    capsys.readouterr()
+    status, said = told(capsys, "teach")
+    assert status == 4
+    assert said == "regions: no such folder; make it with `wsikd prepare`"
+
+
+def stopped_by(number, monkeypatch, capsys):
+    def stopping(arguments):
+        os.kill(os.getpid(), number)
+        raise ConfigError("the signal was not heeded")
+
+    monkeypatch.setattr(wsikd.cli, "execute", stopping)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return told(capsys, "split")
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_exits_as_shells_do_and_says_how_to_go_on(monkeypatch, capsys, number, status):
+    exited, said = stopped_by(number, monkeypatch, capsys)
+    assert exited == status
+    assert said.endswith("run the same command to go on")
+
+
+def test_a_bug_keeps_its_traceback(monkeypatch):
+    def buggy(arguments):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(wsikd.cli, "execute", buggy)
+    with pytest.raises(ZeroDivisionError):
+        main(["split"])

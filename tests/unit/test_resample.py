@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from wsikd import resample as module
@@ -47,6 +48,16 @@ def test_without_torchs_lanczos_pillow_gives_the_same_within_one_grey_level(monk
     by_pillow = resample(image, Size(23, 11))
     assert np.abs(by_torch.astype(int) - by_pillow).max() <= 1
     assert by_pillow.flags.c_contiguous
+
+
+def test_the_callers_torch_keeps_its_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        resample(np.zeros((8, 8, 3), np.uint8), Size(4, 4))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_enlarges_too():

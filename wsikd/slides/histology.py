@@ -49,8 +49,8 @@ class Structure(NamedTuple):
 
 STRUCTURES = {
     "normal": Structure(0.06, 1.15, (4.6, 1.9), 0.08),
-    "reactive": Structure(0.08, 1.80, (4.2, 3.6), 0.08),
-    "tumour": Structure(0.30, 1.30, (4.8, 4.2), 0.35),
+    "reactive": Structure(0.08, 1.80, (2.5, 2.1), 0.08),
+    "tumour": Structure(0.30, 1.30, (6.2, 5.2), 0.35),
 }
 
 

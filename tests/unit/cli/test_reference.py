@@ -14,12 +14,13 @@ def test_the_readme_describes_the_commands_as_they_are():
     assert with_reference(page, "README.md") == page, "run `make docs`"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_a_section_with_its_line(name):
-    assert f"### wsikd {name}\n" in command_reference()
-    assert COMMANDS[name] in command_reference()
+def test_every_command_has_a_section_with_its_line():
+    reference = command_reference()
+    for name, line in COMMANDS.items():
+        _, section = reference.split(f"### wsikd {name}\n")
+        assert line in section.split("###")[0]
 
 
 def test_a_page_without_marks_is_refused():
-    with pytest.raises(ConfigError, match="page.md: needs the lines '<!-- command reference"):
+    with pytest.raises(ConfigError, match=r"page.md: needs the lines '<!-- command reference"):
         with_reference("# A page\n", "page.md")

@@ -190,8 +190,7 @@ def _ring_nuclei(
 ) -> Nuclei:
     """Line every gland with nuclei: the larger they are, the fewer, so that the stain stays."""
     normal = STRUCTURES["normal"]
-    usual_area, own_area = np.prod(normal.nucleus_um), np.prod(structure.nucleus_um)
-    own_count = round(_RING_NUCLEI * usual_area / own_area)
+    own_count = round(_RING_NUCLEI * _mean_area(normal) / _mean_area(structure))
     counts = np.where(in_focus, own_count, _RING_NUCLEI)
     gland = np.repeat(np.arange(len(counts)), counts)
     x, y, long, short, angle = (column[gland] for column in glands)
@@ -207,6 +206,12 @@ def _ring_nuclei(
     axes = np.where(in_focus[gland, None], structure.nucleus_um, normal.nucleus_um) * scale[:, None]
     direction = np.arctan2(offset_y, offset_x) + random.normal(0, 0.15, len(gland))
     return Nuclei(x + offset_x, y + offset_y, axes[:, 0], axes[:, 1], direction)
+
+
+def _mean_area(structure: Structure) -> float:
+    """Give the mean of the product of a nucleus's half axes, whose spread adds to it."""
+    along, across = structure.nucleus_um
+    return along * across * (1 + structure.pleomorphism**2)
 
 
 def _stroma_nuclei(stroma: Mask, random: np.random.Generator) -> Nuclei:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file
 from shapely import box
 
@@ -15,6 +16,7 @@ from wsikd.errors import (
     CheckpointError,
     ConfigError,
     LeakageError,
+    ManifestError,
     ResumeError,
     StoppedError,
     StoreError,
@@ -106,6 +108,10 @@ def runs(taught, tmp_path):
 
 def student(**options):
     return DistilSettings(**{"student_mag": STUDENT_MAG, "fold": 0, **QUICK, **options})
+
+
+def disguise(runs, provenance):
+    RunFolder(runs / "teacher-10x-fold0").write_provenance(provenance)
 
 
 def test_all_folds_are_taught_in_turn_at_the_magnification_asked_for(store, tmp_path):
@@ -214,8 +220,54 @@ def test_an_unfinished_teacher_is_refused(store, runs):
 
 
 def test_a_student_must_read_less_than_its_teacher(store, runs):
-    with pytest.raises(ConfigError, match=r"student_mag must be below the 10x of .*, got 10;"):
+    said = r"is a teacher at 10x; a student at --student-mag 10 needs a teacher or baseline above"
+    with pytest.raises(ConfigError, match=said):
         distil(store, make_manifest(), runs, student(student_mag=10.0))
+
+
+def test_a_student_is_not_learnt_from(store, runs):
+    provenance = RunFolder(runs / "teacher-10x-fold0").read_provenance()
+    disguise(runs, provenance.model_copy(update={"method": "student"}))
+    with pytest.raises(ConfigError, match=r"is a student at 10x; .* above 2\.5x"):
+        distil(store, make_manifest(), runs, student())
+
+
+@pytest.mark.parametrize(
+    ("method", "magnification", "kind"),
+    [("teacher", STUDENT_MAG, r"a teacher at 2\.5x"), ("student", 10.0, "a student at 10x")],
+)
+def test_only_a_student_of_the_magnification_asked_for_is_fine_tuned(
+    store, runs, method, magnification, kind
+):
+    provenance = RunFolder(runs / "teacher-10x-fold0").read_provenance()
+    changed = {"method": method, "magnification": magnification}
+    disguise(runs, provenance.model_copy(update=changed))
+    settings = FinetuneSettings(
+        student_mag=STUDENT_MAG, student="teacher-10x-fold0", fold=0, **QUICK
+    )
+    with pytest.raises(ConfigError, match=rf"fold0: is {kind}; .* needs a student at 2\.5x"):
+        finetune(store, make_manifest(), runs, settings)
+    assert [path.name for path in runs.iterdir()] == ["teacher-10x-fold0"]
+
+
+def test_a_single_class_is_nothing_to_learn(store, tmp_path):
+    table = make_manifest()
+    table["label"] = table["label"].replace("b", "a")
+    with pytest.raises(ManifestError, match="label must have at least 2 classes, has a;"):
+        teach(store, table, tmp_path / "runs", TeachSettings(fold=0, **QUICK))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_device_leaves_no_run_behind(store, tmp_path):
+    settings = TeachSettings(fold=0, **{**QUICK, "device": "abacus"})
+    with pytest.raises(ConfigError, match="device 'abacus' is unknown"):
+        teach(store, make_manifest(), tmp_path / "runs", settings)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_unknown_model_is_refused_with_those_there_are():
+    with pytest.raises(ValidationError, match=r"must be one of .*resnet10w32.*, got 'resnet99'"):
+        TeachSettings(model="resnet99")
 
 
 def test_a_teacher_of_another_fold_is_refused(store, runs):

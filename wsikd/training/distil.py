@@ -20,14 +20,14 @@ from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
 from wsikd.models import ResNet, Seen
-from wsikd.models.weights import ModelDescription, load_model
+from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.feed import Views
-from wsikd.training.inputs import TEACHER_MAGNIFICATION, Inputs, begin, folds_of, read_inputs
+from wsikd.training.inputs import TEACHER_MAGNIFICATION, begin, folds_of, read_inputs
 from wsikd.training.loop import Step
 from wsikd.training.method import Method, build_seeded, carry_out, describe, place
 from wsikd.training.settings import TrainingSettings, choose_device
-from wsikd.training.sources import check_source, file_digest, find_source
+from wsikd.training.sources import check_source, file_digest, find_source, kind_of
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -87,7 +87,7 @@ def distil(
     CheckpointError
         If there is no finished teacher, or it knows other classes.
     ConfigError
-        If the teacher does not read a higher magnification than the student.
+        If the run named was not taught from labels, or does not read more than the student.
     LeakageError
         If the teacher was taught on another fold or on other splits.
     StoreError
@@ -165,9 +165,10 @@ def _distil_fold(
     source = find_source(
         runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
     )
+    _check_kind(source, settings.student_mag)
     check_source(source, inputs, settings.fold)
     teacher, teacher_reads = load_model(source.model_path())
-    _check_magnifications(source, teacher_reads, inputs, settings.student_mag)
+    inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
     fingerprints["teacher"] = file_digest(source.model_path())
     run = begin(runs, "student", settings.student_mag, inputs, settings, fingerprints)
@@ -183,12 +184,11 @@ def _distil_fold(
     return run
 
 
-def _check_magnifications(
-    source: RunFolder, reads: ModelDescription, inputs: Inputs, student_mag: float
-) -> None:
-    inputs.check_prepared(reads.magnification, with_auxiliary=True)
-    if reads.magnification <= student_mag:
+def _check_kind(source: RunFolder, student_mag: float) -> None:
+    made = source.read_provenance()
+    is_taught = made.method in ("teacher", "baseline")
+    if not is_taught or (made.magnification or 0.0) <= student_mag:
         raise ConfigError(
-            f"student_mag must be below the {format_magnification(reads.magnification)} of "
-            f"{source.path}, got {student_mag:g}; choose a lower one"
+            f"{source.path}: is {kind_of(source)}; a student at --student-mag {student_mag:g} "
+            f"needs a teacher or baseline above {format_magnification(student_mag)}"
         )

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from pydantic import Field
 
+from wsikd.errors import ConfigError
+from wsikd.geometry import format_magnification
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.inputs import begin, folds_of, read_inputs
 from wsikd.training.method import Method, carry_out, place
 from wsikd.training.settings import TrainingSettings, choose_device
-from wsikd.training.sources import check_source, file_digest, find_source
+from wsikd.training.sources import check_source, file_digest, find_source, kind_of
 from wsikd.training.teach import make_step
 
 if TYPE_CHECKING:
@@ -61,6 +63,8 @@ def finetune(
     ------
     CheckpointError
         If there is no finished student, or it knows other classes.
+    ConfigError
+        If the run named is no student, or reads another magnification.
     LeakageError
         If the student is of another fold or was made with other splits.
     StoreError
@@ -84,6 +88,7 @@ def _finetune_fold(
     source = find_source(
         runs, settings.student, "student", magnification=settings.student_mag, settings=settings
     )
+    _check_kind(source, settings.student_mag)
     check_source(source, inputs, settings.fold)
     fingerprints = inputs.fingerprints() | {"student": file_digest(source.model_path())}
     model, reads = load_model(source.model_path())
@@ -95,3 +100,12 @@ def _finetune_fold(
     method = Method(model, reads, make_step(model), {"image": reads})
     carry_out(run, method, inputs, settings, device)
     return run
+
+
+def _check_kind(source: RunFolder, student_mag: float) -> None:
+    made = source.read_provenance()
+    if (made.method, made.magnification) != ("student", student_mag):
+        raise ConfigError(
+            f"{source.path}: is {kind_of(source)}; fine-tuning at --student-mag {student_mag:g} "
+            f"needs a student at {format_magnification(student_mag)}"
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import pandas as pd
 
 from wsikd.data.regions import RegionItem, list_items
-from wsikd.errors import NothingUsableError, StoreError
+from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
 from wsikd.manifest import classes_of, fold_count, splits_of_fold
 from wsikd.runs import Provenance, RunFolder, run_name
@@ -82,7 +82,12 @@ def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) 
     items = {split: list_items(store, table, (split,)) for split in ALL_SPLITS}
     if not items["train"]:
         raise NothingUsableError(f"{store.path}: no training slide; run wsikd prepare")
-    return Inputs(store, classes_of(table), items)
+    classes = classes_of(table)
+    if len(classes) < 2:
+        raise ManifestError(
+            f"label must have at least 2 classes, has {', '.join(classes) or 'none'}; label more slides"
+        )
+    return Inputs(store, classes, items)
 
 
 def folds_of(manifest: pd.DataFrame, fold: int | None) -> tuple[int | None, ...]:

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from wsikd.errors import CheckpointError, LeakageError
+from wsikd.geometry import format_magnification
 from wsikd.runs import RunFolder, find_runs, pooled_name, run_name
 from wsikd.training.inputs import Inputs, MethodName
 from wsikd.training.settings import TrainingSettings
@@ -79,6 +80,13 @@ def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
             f"{source.path}: was made with other slides or splits than the manifest has; "
             "remove it and make it again"
         )
+
+
+def kind_of(source: RunFolder) -> str:
+    """Say what kind of run it is, such as "a student at 2.5x"."""
+    made = source.read_provenance()
+    reads = "" if made.magnification is None else f" at {format_magnification(made.magnification)}"
+    return f"a {made.method}{reads}"
 
 
 def file_digest(path: Path) -> str:

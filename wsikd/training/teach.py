@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
-from wsikd.models import ResNet
+from wsikd.models import MODELS, ResNet
 from wsikd.runs import RunFolder
 from wsikd.training.feed import Views
 from wsikd.training.inputs import TEACHER_MAGNIFICATION, MethodName, begin, folds_of, read_inputs
@@ -33,6 +33,13 @@ class TeachSettings(TrainingSettings):
 
     mag: float = Field(10.0, gt=0, description="magnification it reads; not 10: a baseline")
     model: str = Field("resnet10w32", description="architecture, a key of MODELS")
+
+    @field_validator("model")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name not in MODELS:
+            raise ValueError(f"must be one of {', '.join(MODELS)}, got {name!r}")
+        return name
 
 
 def teach(

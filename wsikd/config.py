@@ -1,6 +1,7 @@
 """Settings: frozen pydantic models that refuse unknown names; YAML in, resolved YAML out."""
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,6 +28,18 @@ class Settings(BaseModel):
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
+_WORDS = (
+    (r"^\w+ should ", ""),
+    (r"^be a valid dictionary.*", "be a mapping of names to values"),
+    (r"^be a valid (?:tuple|list)", "be a list"),
+    (r", unable to parse .*| after validation, not \d+$", ""),
+    (r"greater than or equal to", "at least"),
+    (r"greater than", "above"),
+    (r"less than or equal to", "at most"),
+    (r"less than", "below"),
+)
+"""Pydantic's words to ours, in order: what follows "must"."""
+
 
 def load(path: Path, kind: type[SettingsType]) -> SettingsType:
     """Read settings from a YAML file.
@@ -49,6 +62,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: must be a file, is a folder") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: must be YAML; {reason}") from None
@@ -146,7 +161,7 @@ def explain(error: ValidationError, *, as_option: bool = False) -> str:
     ...     Example(epochs="many")
     ... except ValidationError as problem:
     ...     explain(problem)
-    "Example.epochs must be a valid integer, unable to parse string as an integer, got 'many'"
+    "Example.epochs must be a valid integer, got 'many'"
     """
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
@@ -157,7 +172,7 @@ def explain(error: ValidationError, *, as_option: bool = False) -> str:
         return f"{subject} is required"
     if first["type"] == "value_error":
         return f"{subject}: {first['ctx']['error']}"
-    rule = first["msg"].removeprefix("Input should be ")
-    rule = rule.replace("greater than or equal to", "at least").replace("greater than", "above")
-    rule = rule.replace("less than or equal to", "at most").replace("less than", "below")
-    return f"{subject} must be {rule}, got {first['input']!r}"
+    rule = first["msg"]
+    for pattern, words in _WORDS:
+        rule = re.sub(pattern, words, rule)
+    return f"{subject} must {rule}, got {first['input']!r}"

@@ -17,6 +17,8 @@ class Outer(Settings):
     epochs: int = Field(3, ge=1)
     kind: Literal["box", "lanczos"] = "lanczos"
     inner: Inner = Inner()
+    name: str = Field("outer", pattern=r"^\w+$")
+    folds: tuple[int, ...] = Field((0,), min_length=1)
 
 
 class Document(Settings):
@@ -40,7 +42,13 @@ def test_saved_settings_hold_the_defaults_and_are_read_back_equal(tmp_path):
     settings = Outer(epochs=7, inner=Inner(min_side=0.5))
     save(settings, tmp_path / "settings.yaml")
     written = yaml.safe_load((tmp_path / "settings.yaml").read_text())
-    assert written == {"epochs": 7, "kind": "lanczos", "inner": {"min_side": 0.5}}
+    assert written == {
+        "epochs": 7,
+        "kind": "lanczos",
+        "inner": {"min_side": 0.5},
+        "name": "outer",
+        "folds": [0],
+    }
     assert load(tmp_path / "settings.yaml", Outer) == settings
 
 
@@ -53,6 +61,12 @@ def test_saved_settings_hold_the_defaults_and_are_read_back_equal(tmp_path):
         ("inner: {min_side: 101}", "Outer.inner.min_side must be at most 100, got 101"),
         ("inner: {min_side: .nan}", "Outer.inner.min_side must be a finite number, got nan"),
         ("kind: sinc", "Outer.kind must be 'box' or 'lanczos', got 'sinc'"),
+        ("epochs: many", "Outer.epochs must be a valid integer, got 'many'"),
+        ("name: a/b", "Outer.name must match pattern '^\\w+$', got 'a/b'"),
+        ("name: 3", "Outer.name must be a valid string, got 3"),
+        ("inner: 3", "Outer.inner must be a mapping of names to values, got 3"),
+        ("folds: []", "Outer.folds must have at least 1 item, got []"),
+        ("folds: 3", "Outer.folds must be a list, got 3"),
     ],
 )
 def test_a_setting_that_breaks_its_rule_is_refused_in_one_line(tmp_path, text, message):
@@ -81,6 +95,10 @@ def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path, text, messag
     told = refusal(ConfigError, load_yaml, path)
     assert told.startswith(f"{path}: {message}")
     assert "\n" not in told
+
+
+def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
+    assert refusal(ConfigError, load_yaml, tmp_path) == f"{tmp_path}: must be a file, is a folder"
 
 
 def test_yaml_that_is_not_utf_8_is_refused(tmp_path):

@@ -84,9 +84,8 @@ def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) 
         raise NothingUsableError(f"{store.path}: no training slide; run wsikd prepare")
     classes = classes_of(table)
     if len(classes) < 2:
-        raise ManifestError(
-            f"label must have at least 2 classes, has {', '.join(classes) or 'none'}; label more slides"
-        )
+        found = ", ".join(classes) or "none"
+        raise ManifestError(f"label must have at least 2 classes, has {found}; label more slides")
     return Inputs(store, classes, items)
 
 

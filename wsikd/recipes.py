@@ -110,6 +110,7 @@ def run_recipe(
     path: Path,
     workspace: Workspace,
     execute: Callable[[list[str]], object],
+    check: Callable[[list[str]], object],
     tell: Callable[[Step, bool], None],
     *,
     dry_run: bool = False,
@@ -125,6 +126,8 @@ def run_recipe(
         the current folder, so be there.
     execute : callable
         Carries out one command, given what to type after `wsikd`.
+    check : callable
+        Raises `ConfigError` if it cannot be typed; asked of every step before the first begins.
     tell : callable
         Told each step and whether it is skipped, before it is carried out.
     dry_run : bool
@@ -138,6 +141,11 @@ def run_recipe(
         If a step did, once the others are done; it is not skipped next time.
     """
     name, steps = read_recipe(path)
+    for step in steps:
+        try:
+            check(step.arguments)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: step {step.number}, {step.command}: {error}") from None
     memory = _Memory(workspace, f"recipe-{name}.json")
     history, skipped, failure = "", True, None
     for step in steps:

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from wsikd.files import replacing, write_json, write_text
@@ -16,6 +18,18 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         write_half(path)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["note.txt"]
+
+
+def fail_to_write(path, number, *, named):
+    with replacing(path) as temporary:
+        raise OSError(number, "refused", *([str(temporary)] if named else []))
+
+
+@pytest.mark.parametrize(("number", "named"), [(errno.ENOSPC, False), (errno.EACCES, True)])
+def test_what_the_system_refuses_is_blamed_on_the_file_asked_for(tmp_path, number, named):
+    with pytest.raises(OSError, match="refused") as caught:
+        fail_to_write(tmp_path / "note.txt", number, named=named)
+    assert caught.value.filename == str(tmp_path / "note.txt")
 
 
 def test_until_the_end_readers_see_the_old_file(tmp_path):

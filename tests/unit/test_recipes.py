@@ -22,7 +22,7 @@ class Commands:
             "teach": "runs/teacher-10x/run.json",
             "evaluate": "runs/metrics.json",
         }
-        self.executed, self.told = [], []
+        self.executed, self.told, self.checked, self.mistyped = [], [], [], None
 
     def execute(self, arguments):
         self.executed.append(arguments[0])
@@ -34,6 +34,11 @@ class Commands:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("made")
 
+    def check(self, arguments):
+        self.checked.append(arguments)
+        if arguments == self.mistyped:
+            raise ConfigError("Unknown option: --epoch.")
+
     def carry_out(self, steps=STEPS, **options):
         """Run a recipe of these steps and list the commands that were not skipped."""
         recipe = self.root / "recipe.yaml"
@@ -43,6 +48,7 @@ class Commands:
             recipe,
             Workspace(self.root),
             self.execute,
+            self.check,
             lambda step, skipped: self.told.append((step.command, skipped)),
             **options,
         )
@@ -131,6 +137,17 @@ def test_a_dry_run_tells_the_steps_and_does_nothing(commands):
     assert commands.carry_out(dry_run=True) == []
     assert commands.told == [("prepare", False), ("teach", False), ("evaluate", False)]
     assert not (commands.root / "runs").exists()
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_options_are_checked_before_the_first_step(commands, dry_run):
+    commands.mistyped = ["teach", "--epoch", "2"]
+    with pytest.raises(ConfigError) as refusal:
+        commands.carry_out([STEPS[0], {"teach": {"epoch": 2}}], dry_run=dry_run)
+    assert str(refusal.value) == (
+        f"{commands.root / 'recipe.yaml'}: step 2, teach: Unknown option: --epoch."
+    )
+    assert (commands.executed, commands.told) == ([], [])
 
 
 def test_options_become_what_is_typed_on_the_command_line(tmp_path):

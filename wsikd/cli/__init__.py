@@ -3,9 +3,10 @@
 A command's module is imported only when that command is asked for, so `wsikd --help` is instant.
 """
 
+import errno
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -18,6 +19,7 @@ from wsikd import __version__
 from wsikd.cli.console import say
 from wsikd.config import explain, load_yaml
 from wsikd.errors import ConfigError, StoppedError, WsikdError
+from wsikd.recipes import Step
 from wsikd.workspace import Workspace
 
 COMMANDS = {
@@ -34,6 +36,14 @@ COMMANDS = {
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
 }
 """Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`."""
+
+_FILE_REMEDIES = {
+    errno.EACCES: "allow it with chmod, or choose another folder",
+    errno.EPERM: "allow it with chmod, or choose another folder",
+    errno.EROFS: "choose a folder that can be written",
+    errno.ENOSPC: "make room and run the same command to go on",
+    errno.EDQUOT: "make room and run the same command to go on",
+}
 
 _EPILOGUE = (
     "Exit status: 0 done, 1 a bug, 2 usage or settings, 3 some slides failed, 4 nothing usable, "
@@ -55,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except WsikdError as error:
         say(f"wsikd: {error}")
         return error.exit_status
+    except OSError as error:
+        if error.filename is None:  # no file's fault, so a bug
+            raise
+        say(f"wsikd: {_explain_file(error)}")
+        return WsikdError.exit_status
     except KeyboardInterrupt:
         say("wsikd: interrupted; run the same command to go on")
         return 130
@@ -62,23 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command; what it raises on purpose comes through as `WsikdError`."""
-    launcher = build_app().meta
-    try:
-        status = launcher(
-            list(arguments),
-            exit_on_error=False,
-            print_error=False,
-            result_action="return_value",
-        )
-    except CycloptsError as error:
-        raise ConfigError(_one_line(error)) from None
-    except ValidationError as error:
-        raise ConfigError(explain(error, as_option=True)) from None
-    return status if isinstance(status, int) else 0
+    return _launch(build_app(), arguments)
 
 
-def build_app() -> App:
-    """Declare the commands, without importing any."""
+def check(arguments: Sequence[str]) -> None:
+    """Refuse what `execute` would refuse before it begins: a command or options it cannot parse."""
+    _launch(build_app(parse_only=True), arguments)
+
+
+def build_app(*, parse_only: bool = False) -> App:
+    """Declare the commands, without importing any; `parse_only` keeps them from being run."""
     app = App(
         name="wsikd",
         help=(
@@ -101,8 +109,18 @@ def build_app() -> App:
         ] = Path(),
     ) -> object:
         place = Workspace(workspace)
-        app.config = (Dict(_read_settings(place.settings), source=str(place.settings)),)
-        command, bound, left_to_us = app.parse_args(tokens, exit_on_error=False, print_error=False)
+        sections = _read_settings(place.settings)
+        app.config = (Dict(sections, source=str(place.settings)),)
+        try:
+            command, bound, left_to_us = app.parse_args(
+                tokens, exit_on_error=False, print_error=False
+            )
+        except CycloptsError as error:
+            said = _one_line(error)
+            from_file = _is_from_file(said, tokens, sections)
+            raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
+        if parse_only:
+            return 0
         ours = {"workspace": place} if "workspace" in left_to_us else {}
         return command(*bound.args, **bound.kwargs, **ours)
 
@@ -120,6 +138,36 @@ def _read_settings(path: Path) -> dict[str, Any]:
         if "workspace" in (options or {}):  # cyclopts would pass over it
             raise ConfigError(f"{path}: {name} cannot set the workspace; say --workspace")
     return {name: options or {} for name, options in sections.items()}
+
+
+def _launch(app: App, arguments: Sequence[str]) -> int:
+    try:
+        status = app.meta(
+            list(arguments),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        raise ConfigError(_one_line(error)) from None
+    except ValidationError as error:
+        raise ConfigError(explain(error, as_option=True)) from None
+    return status if isinstance(status, int) else 0
+
+
+def _is_from_file(said: str, tokens: Sequence[str], sections: Mapping[str, Any]) -> bool:
+    """Say whether a complaint is of an option that wsikd.yaml sets and nobody typed."""
+    option = said.split(maxsplit=1)[0].rstrip(":")
+    typed = [token.partition("=")[0].replace("_", "-") for token in tokens]
+    name = next((token for token in tokens if token in sections), "")
+    in_file = Step(0, name, sections.get(name, {})).arguments
+    return option in in_file and option not in typed
+
+
+def _explain_file(error: OSError) -> str:
+    reason = (error.strerror or type(error).__name__).lower()
+    remedy = _FILE_REMEDIES.get(error.errno or 0, "see that it is there and can be used")
+    return f"{error.filename}: {reason}; {remedy}"
 
 
 def _one_line(error: CycloptsError) -> str:

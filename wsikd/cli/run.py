@@ -6,7 +6,7 @@ Example: wsikd run pipelines/demo.yaml
 from contextlib import chdir
 from pathlib import Path
 
-from wsikd.cli import execute
+from wsikd.cli import check, execute
 from wsikd.cli.console import InWorkspace, say, show
 from wsikd.cli.recipe_files import find_recipe
 from wsikd.recipes import Step, run_recipe
@@ -31,5 +31,5 @@ def run(recipe: Path, /, *, dry_run: bool = False, workspace: InWorkspace) -> in
     path = find_recipe(recipe).absolute()
     workspace.root.mkdir(parents=True, exist_ok=True)
     with chdir(workspace.root):  # a recipe's paths are the workspace's
-        run_recipe(path, Workspace.here(), execute, tell, dry_run=dry_run)
+        run_recipe(path, Workspace.here(), execute, check, tell, dry_run=dry_run)
     return 0

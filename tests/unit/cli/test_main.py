@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 
@@ -70,7 +71,67 @@ def test_wsikd_yaml_goes_before_defaults_and_flags_go_before_it(workspace):
 
 def test_nested_settings_are_read_from_wsikd_yaml(workspace, capsys):
     (workspace / "wsikd.yaml").write_text("prepare:\n  tissue:\n    mpp: -4\n")
-    assert told(capsys, "prepare") == (2, "--tissue.mpp must be above 0, got '-4'")
+    assert told(capsys, "prepare") == (2, "wsikd.yaml: --tissue.mpp must be above 0, got '-4'")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["teach"], "wsikd.yaml: --epochs must be at least 1, got '0'"),
+        (["teach", "--epochs", "-1"], "--epochs must be at least 1, got '-1'"),
+        (["teach", "--epochs", "1", "--seed=-2"], "--seed must be at least 0, got '-2'"),
+        (["distil", "--student-mag", "-1"], "--student-mag must be above 0, got '-1'"),
+    ],
+)
+def test_what_breaks_a_rule_is_blamed_on_the_file_only_if_it_is_there(
+    workspace, capsys, arguments, message
+):
+    (workspace / "wsikd.yaml").write_text("teach: {epochs: 0}")
+    assert told(capsys, *arguments) == (2, message)
+
+
+def test_a_folder_in_place_of_wsikd_yaml_is_refused(workspace, capsys):
+    (workspace / "wsikd.yaml").mkdir()
+    assert told(capsys, "split") == (2, "wsikd.yaml: must be a file, is a folder")
+
+
+@pytest.mark.parametrize("how", [[], ["--dry-run"]])
+def test_a_recipe_is_checked_before_its_first_step(workspace, capsys, how):
+    recipe = workspace / "trial.yaml"
+    recipe.write_text("name: trial\nsteps: [split: {folds: 3}, teach: {epochs: 0}]")
+    before = (workspace / "slides.csv").read_text()
+    status, said = told(capsys, "run", "trial.yaml", *how)
+    assert status == 2
+    assert said == f"{recipe}: step 2, teach: --epochs must be at least 1, got '0'"
+    assert (workspace / "slides.csv").read_text() == before
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.EACCES, "runs: permission denied; allow it with chmod, or choose another folder"),
+        (errno.ENOSPC, "runs: no space left on device; make room and run the same command to"),
+        (errno.EROFS, "runs: read-only file system; choose a folder that can be written"),
+        (errno.ENOTDIR, "runs: not a directory; see that it is there and can be used"),
+    ],
+)
+def test_what_the_file_system_refuses_is_said_by_file(monkeypatch, capsys, number, message):
+    def refused(arguments):
+        raise OSError(number, os.strerror(number), "runs")
+
+    monkeypatch.setattr(wsikd.cli, "execute", refused)
+    status, said = told(capsys, "split")
+    assert status == 4
+    assert said.startswith(message)
+
+
+def test_an_error_of_the_system_that_names_no_file_keeps_its_traceback(monkeypatch):
+    def refused(arguments):
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    monkeypatch.setattr(wsikd.cli, "execute", refused)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        main(["split"])
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Errors that wsikd raises on purpose: one line the user can act on, and an exit status each.
 
 Messages read *subject + rule + value; remedy*, in lower case and without a full stop. Anything that
-is not a `WsikdError` is a bug and keeps its traceback.
+is not a `WsikdError`, nor an `OSError` that names its file, is a bug and keeps its traceback.
 """
 
 

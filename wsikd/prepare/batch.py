@@ -11,6 +11,7 @@ import dask
 import pandas as pd
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
+from wsikd.errors import ConfigError
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, prepare_slide
 from wsikd.prepare.status import SlideStatus, StatusTable
@@ -84,12 +85,24 @@ def _outcomes(
             if settings.scheduler is None
             else nullcontext(settings.scheduler)
         )
-        with local as cluster, Client(cluster) as client:
+        with local as cluster, _connect(cluster) as client:
             futures = client.map(prepare_slide, tasks, store=store, settings=settings, pure=False)
             task_of = dict(zip(futures, tasks, strict=True))
             for future in as_completed(futures):
                 failure = future.exception()
                 yield future.result() if failure is None else _crashed(task_of[future], failure)
+
+
+def _connect(cluster: LocalCluster | str) -> Client:
+    try:
+        return Client(cluster)
+    except (ValueError, OSError) as error:
+        if not isinstance(cluster, str):
+            raise
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"--scheduler must be the address of a dask scheduler, got {cluster!r}; {reason}"
+        ) from None
 
 
 def _crashed(task: SlideTask, failure: BaseException) -> SlideStatus:

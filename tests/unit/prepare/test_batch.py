@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from wsikd.errors import ConfigError
 from wsikd.manifest import manifest_from_folder
 from wsikd.prepare import prepare_slides
 from wsikd.store import RegionStore
@@ -41,6 +42,12 @@ def test_the_manifests_mpp_goes_before_the_option_and_that_before_the_file(
     table = manifest[:1].assign(mpp=column)
     prepare_slides(table, tmp_path / "regions", settings.model_copy(update={"mpp": option}))
     assert RegionStore(tmp_path / "regions").read_slide("s1").mpp == (mpp, mpp)
+
+
+def test_an_address_without_a_scheduler_is_refused(tmp_path, manifest, settings):
+    elsewhere = settings.model_copy(update={"scheduler": "nowhere"})
+    with pytest.raises(ConfigError, match=r"--scheduler must be the address .*, got 'nowhere'; "):
+        prepare_slides(manifest, tmp_path / "regions", elsewhere)
 
 
 def test_what_was_done_is_written_down_when_the_batch_is_interrupted(tmp_path, manifest, settings):

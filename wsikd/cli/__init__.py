@@ -40,6 +40,8 @@ COMMANDS = {
 _FILE_REMEDIES = {
     errno.EACCES: "allow it with chmod, or choose another folder",
     errno.EPERM: "allow it with chmod, or choose another folder",
+    errno.EEXIST: "a folder is needed there; choose another",
+    errno.ENOTDIR: "a folder is needed there; choose another",
     errno.EROFS: "choose a folder that can be written",
     errno.ENOSPC: "make room and run the same command to go on",
     errno.EDQUOT: "make room and run the same command to go on",

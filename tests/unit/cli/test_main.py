@@ -112,7 +112,8 @@ def test_a_recipe_is_checked_before_its_first_step(workspace, capsys, how):
         (errno.EACCES, "runs: permission denied; allow it with chmod, or choose another folder"),
         (errno.ENOSPC, "runs: no space left on device; make room and run the same command to"),
         (errno.EROFS, "runs: read-only file system; choose a folder that can be written"),
-        (errno.ENOTDIR, "runs: not a directory; see that it is there and can be used"),
+        (errno.ENOTDIR, "runs: not a directory; a folder is needed there; choose another"),
+        (errno.EIO, "runs: input/output error; see that it is there and can be used"),
     ],
 )
 def test_what_the_file_system_refuses_is_said_by_file(monkeypatch, capsys, number, message):

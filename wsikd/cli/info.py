@@ -42,7 +42,8 @@ def info(
         show_json(facts)
     else:
         for name, value in facts.items():
-            show(f"{name:<10} {_readable(value)}")
+            unknown = "not searched" if name == "tissue" else "not stated"
+            show(f"{name:<10} {unknown if value is None else _readable(value)}")
     if problem is not None:
         raise problem
     return 0
@@ -65,7 +66,7 @@ def _describe(
         "mpp": None,
         "mpp from": None,
         "warnings": [],
-        "tissue": [],
+        "tissue": None,  # not searched yet
     }
     try:
         resolution = resolution_of(opened, mpp=mpp)
@@ -90,8 +91,6 @@ def _describe(
 
 
 def _readable(value: Any) -> str:
-    if value is None:
-        return "not stated"
     if isinstance(value, list):
         lines = [_readable(item) for item in value]
         flat = all(not isinstance(item, dict | str) for item in value)

@@ -3,6 +3,7 @@ import os
 import signal
 
 import pytest
+from PIL import Image
 
 import wsikd.cli
 from wsikd.cli import main
@@ -233,3 +234,11 @@ def test_a_bug_keeps_its_traceback(monkeypatch):
     monkeypatch.setattr(wsikd.cli, "execute", buggy)
     with pytest.raises(ZeroDivisionError):
         main(["split"])
+
+
+def test_info_says_that_tissue_was_not_searched_where_the_resolution_is_unknown(tmp_path, capsys):
+    Image.new("RGB", (64, 48), "white").save(tmp_path / "plain.png")
+    assert main(["info", str(tmp_path / "plain.png")]) == 4
+    shown = capsys.readouterr()
+    assert "tissue     not searched" in shown.out
+    assert "state it with --mpp" in shown.err

@@ -96,7 +96,9 @@ def test_formats_names_every_number_of_the_metrics(tmp_path):
     write_run(tmp_path, "teacher")
     write_run(tmp_path, "student")
     write_run(tmp_path, "finetuned", finished=False)
-    manifest = pd.DataFrame(columns=COLUMNS, dtype=str)
+    rows = [["1", "1", "a", "test"], ["2", "2", "b", "test"]]
+    manifest = pd.DataFrame(rows, columns=["slide_id", "patient_id", "label", "split"])
+    manifest = manifest.reindex(columns=COLUMNS, fill_value="")
     metrics = evaluate_runs(tmp_path, None, manifest, EvaluateSettings(draws=100))
     assert metrics["differences"]
     assert metrics["left_out"]

@@ -102,10 +102,7 @@ def evaluate_runs(
     """
     notes = _make_controls(runs, store, manifest, settings.control)
     pooled, left_out = pool_runs(
-        runs,
-        fold_count=fold_count(manifest),
-        checkpoint=settings.checkpoint,
-        split=settings.split,
+        runs, manifest, checkpoint=settings.checkpoint, split=settings.split
     )
     if all(run.is_control for run in pooled):
         reason = next(iter(left_out.values()), "run wsikd teach first")

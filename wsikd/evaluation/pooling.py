@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from wsikd.errors import CheckpointError
+from wsikd.manifest import fold_count, splits_of_fold
 from wsikd.runs import (
     METHODS,
     Checkpoint,
@@ -19,6 +20,8 @@ from wsikd.runs import (
 )
 
 EvaluatedSplit = Literal["test", "val"]
+
+_PLACE = ["slide_id", "patient_id", "split", "label"]  # what a prediction has from the manifest
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,12 @@ class PooledRun:
 
 
 def pool_runs(
-    folder: Path, *, fold_count: int | None, checkpoint: Checkpoint, split: EvaluatedSplit
+    folder: Path, manifest: pd.DataFrame, *, checkpoint: Checkpoint, split: EvaluatedSplit
 ) -> tuple[list[PooledRun], dict[str, str]]:
     """Read the predictions of every run below `runs/` that can be evaluated.
+
+    A run whose slides have another split, patient or label in the manifest now is left out: it may
+    have been trained on what others are tested on.
 
     Returns
     -------
@@ -69,7 +75,7 @@ def pool_runs(
     pooled, left_out = [], {}
     for name, members in groups.items():
         try:
-            pooled.append(_pool(name, members, fold_count, checkpoint, split))
+            pooled.append(_pool(name, members, manifest, checkpoint, split))
         except CheckpointError as error:
             left_out[name] = str(error)
     return sorted(pooled, key=_reading_order), left_out
@@ -120,14 +126,16 @@ def find_reference(
 def _pool(
     name: str,
     members: list[RunFolder],
-    fold_count: int | None,
+    manifest: pd.DataFrame,
     checkpoint: Checkpoint,
     split: EvaluatedSplit,
 ) -> PooledRun:
     made = [member.read_provenance() for member in members]
-    _check_members(name, made, fold_count)
+    _check_members(name, made, fold_count(manifest))
     kept: Checkpoint = "best" if made[0].method == "control" else checkpoint
     tables = [member.read_predictions(kept) for member in members]
+    for one, predicted in zip(made, tables, strict=True):
+        _check_splits(one, predicted, manifest)
     table = pd.concat(tables, ignore_index=True)
     table = table[(table["split"] == split) & (table["label"] != "")]
     _check_predictions(name, table, made[0].classes, split)
@@ -135,7 +143,7 @@ def _pool(
     return PooledRun(name, made[0], tuple(folds), table)
 
 
-def _check_members(name: str, made: list[Provenance], fold_count: int | None) -> None:
+def _check_members(name: str, made: list[Provenance], count: int | None) -> None:
     unfinished = [one.name for one in made if one.status != "complete"]
     if unfinished:
         raise CheckpointError(f"{unfinished[0]} is not complete; start its command again")
@@ -143,12 +151,23 @@ def _check_members(name: str, made: list[Provenance], fold_count: int | None) ->
     if None in folds and len(folds) > 1:
         raise CheckpointError(f"{name} exists with and without folds; remove one of the two")
     if None not in folds:
-        missing = [fold for fold in range(fold_count or 0) if fold not in folds]
-        if missing or len(folds) != fold_count:
+        missing = [fold for fold in range(count or 0) if fold not in folds]
+        if missing or len(folds) != count:
             which = ", ".join(map(str, missing)) or "unknown, as the manifest has other folds now"
             raise CheckpointError(f"{name} lacks folds: {which}; train them to pool all folds")
     if len({one.classes for one in made}) > 1:
         raise CheckpointError(f"{name} has folds with different classes; train them again")
+
+
+def _check_splits(made: Provenance, predicted: pd.DataFrame, manifest: pd.DataFrame) -> None:
+    now = manifest if made.fold is None else splits_of_fold(manifest, made.fold)
+    places = set(now[_PLACE].itertuples(index=False, name=None))
+    for place in predicted[_PLACE].itertuples(index=False, name=None):
+        if place not in places:
+            raise CheckpointError(
+                f"{made.name} was trained on other splits, patients or labels than the manifest's, "
+                f"as of slide {place[0]}; remove its folder and train it again"
+            )
 
 
 def _check_predictions(
@@ -160,12 +179,6 @@ def _check_predictions(
     if unknown:
         raise CheckpointError(
             f"{name} predicts for a region labelled {unknown[0]!r}, which is none of its classes"
-        )
-    twice = table[table.duplicated(["slide_id", "region_id"])]
-    if len(twice):
-        raise CheckpointError(
-            f"{name} predicts for slide {twice['slide_id'].iloc[0]} in more than one fold; "
-            "train the folds again with the manifest's"
         )
 
 

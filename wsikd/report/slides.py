@@ -8,7 +8,6 @@ import pandas as pd
 
 from wsikd.evaluation.aggregate import aggregate
 from wsikd.evaluation.pooling import pool_runs
-from wsikd.manifest import fold_count
 from wsikd.report.pictures import crop_region, draw_thumbnail
 from wsikd.report.words import find_subject, run_title
 from wsikd.runs import probability_columns
@@ -98,10 +97,7 @@ def _readings(
 ) -> dict[str, dict[str, Any]]:
     settings = metrics["settings"]
     pooled, _ = pool_runs(
-        runs,
-        fold_count=fold_count(manifest),
-        checkpoint=settings["checkpoint"],
-        split=settings["split"],
+        runs, manifest, checkpoint=settings["checkpoint"], split=settings["split"]
     )
     run = next((one for one in pooled if one.name == name), None)
     if run is None:

@@ -13,14 +13,14 @@ CLASSES = ("blue", "red")
 
 @pytest.fixture
 def manifest():
-    """Twelve patients of one slide each, classes in turn, in three folds."""
+    """Twelve patients of one slide each, classes in turn, in three folds or all to be tested."""
     return pd.DataFrame(
         {
             "slide_id": [f"s{index:02d}" for index in range(12)],
             "patient_id": [f"p{index:02d}" for index in range(12)],
             "path": [f"s{index:02d}.svs" for index in range(12)],
             "label": [CLASSES[index % 2] for index in range(12)],
-            "split": "",
+            "split": "test",  # of the runs without folds
             "fold": [str(index // 2 % 3) for index in range(12)],
         }
     )

@@ -1,12 +1,14 @@
+import re
+
 import pytest
 
 from wsikd.evaluation.pooling import find_pairs, pool_runs
 
 
 @pytest.fixture
-def pool(tmp_path):
-    def pool(fold_count=3):
-        return pool_runs(tmp_path / "runs", fold_count=fold_count, checkpoint="best", split="test")
+def pool(tmp_path, manifest):
+    def pool():
+        return pool_runs(tmp_path / "runs", manifest, checkpoint="best", split="test")
 
     return pool
 
@@ -37,12 +39,23 @@ def test_an_unfinished_run_is_left_out(write_run, pool):
     assert "student-1.25x is not complete" in left_out["student-1.25x"]
 
 
-def test_a_slide_tested_in_two_folds_leaves_the_run_out(write_run, pool, manifest):
-    write_run("teacher", 10.0, 0)
-    manifest["fold"] = "1"
-    write_run("teacher", 10.0, 1)
-    _, left_out = pool(fold_count=2)
-    assert "predicts for slide s00 in more than one fold" in left_out["teacher-10x"]
+@pytest.mark.parametrize("folds", [(None,), (0, 1, 2)])
+@pytest.mark.parametrize("column", ["split", "fold", "patient_id", "label"])
+def test_a_run_trained_before_the_manifest_changed_is_left_out(
+    write_run, pool, manifest, folds, column
+):
+    for fold in folds:
+        write_run("teacher", 10.0, fold)
+    changed = {"split": "train", "fold": "1", "patient_id": "p99", "label": "red"}
+    manifest.loc[0, column] = changed[column]
+    _, left_out = pool()
+    if column == ("split" if folds != (None,) else "fold"):  # the other way to split: not used
+        assert left_out == {}
+    else:
+        assert re.search(
+            "^teacher-10x.* was trained on other splits.* as of slide s00; .* train it again$",
+            left_out["teacher-10x"],
+        )
 
 
 def test_a_label_that_is_no_class_of_the_run_leaves_it_out(write_run, pool, manifest):

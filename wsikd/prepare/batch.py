@@ -47,8 +47,13 @@ def prepare_slides(
     tasks = [_task(row, settings) for row in manifest.to_dict("records")]
     table = StatusTable(store / "status.csv")
     by_id: dict[str, SlideStatus] = {}
+    before = {task.slide_id for task in tasks if (store / task.slide_id / "slide.json").exists()}
     try:
-        for status in _outcomes(tasks, store, settings):
+        for outcome in _outcomes(tasks, store, settings):
+            status = outcome
+            if outcome.status == "skipped" and outcome.slide_id not in before:
+                # dask asks again when a worker dies with the answer that it had done the slide
+                status = outcome.model_copy(update={"status": "done"})
             by_id[status.slide_id] = status
             table.add(status)
             on_done(status)

@@ -3,7 +3,7 @@ import pytest
 
 from wsikd.errors import ConfigError
 from wsikd.manifest import manifest_from_folder
-from wsikd.prepare import prepare_slides
+from wsikd.prepare import batch, prepare_slide, prepare_slides
 from wsikd.store import RegionStore
 
 
@@ -57,3 +57,16 @@ def test_what_was_done_is_written_down_when_the_batch_is_interrupted(tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         prepare_slides(manifest, tmp_path / "regions", settings, interrupt)
     assert rows(tmp_path / "regions")["status"].to_dict() == {"s1": "done"}
+
+
+def test_a_slide_whose_answer_was_lost_and_asked_for_again_is_done_not_skipped(
+    tmp_path, manifest, settings, monkeypatch
+):
+    def ask_twice(*arguments):
+        prepare_slide(*arguments)
+        return prepare_slide(*arguments)
+
+    monkeypatch.setattr(batch, "prepare_slide", ask_twice)
+    (done,) = prepare_slides(manifest[:1], tmp_path / "regions", settings)
+    (again,) = prepare_slides(manifest[:1], tmp_path / "regions", settings)
+    assert (done.status, again.status) == ("done", "skipped")

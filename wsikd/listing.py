@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from wsikd.errors import ManifestError
+
 SLIDE_SUFFIXES = (
     *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".svslide", ".bif", ".vms", ".vmu"),
     *(".czi", ".qptiff", ".isyntax", ".dcm", ".png", ".jpg", ".jpeg"),
@@ -30,6 +32,25 @@ def name_slides(paths: Sequence[Path]) -> list[str]:
     stems = [_stem(path) for path in paths]
     uses = Counter(stems)
     return [stem if uses[stem] == 1 else path.name for stem, path in zip(stems, paths, strict=True)]
+
+
+def find_slides(slide_ids: Sequence[str], folder: Path) -> list[str]:
+    """Find the slides of a folder that go by these names, see `name_slides`; absolute paths.
+
+    Raises
+    ------
+    ManifestError
+        If the folder holds no slide of one of the names.
+    """
+    slides = list_slides(folder.absolute())
+    named = dict(zip(name_slides(slides), slides, strict=True))
+    for slide_id in slide_ids:
+        if slide_id and slide_id not in named:
+            raise ManifestError(
+                f"{folder}: holds no slide named {slide_id!r}; correct its slide_id, or add the "
+                "column path"
+            )
+    return [str(named.get(slide_id, "")) for slide_id in slide_ids]
 
 
 def _stem(path: Path) -> str:

@@ -14,11 +14,11 @@ import pandas as pd
 from wsikd.columns import COLUMNS, PATH_COLUMNS, SPLITS, read_cells, rule_broken
 from wsikd.errors import ConfigError, LeakageError, ManifestError, NothingUsableError
 from wsikd.files import write_text
-from wsikd.listing import list_slides, name_slides
+from wsikd.listing import find_slides, list_slides, name_slides
 from wsikd.stratify import deal_folds, deal_splits
 
 
-def read_manifest(path: Path) -> pd.DataFrame:
+def read_manifest(path: Path, slides: Path | None = None) -> pd.DataFrame:
     """Read a manifest: UTF-8 CSV with a header, columns under their own or a neighbour's name.
 
     Parameters
@@ -26,6 +26,8 @@ def read_manifest(path: Path) -> pd.DataFrame:
     path : Path
         Paths inside the file are relative to its folder. Without a column `slide_id`, a slide is
         named after its file.
+    slides : Path or None
+        Folder in which a table without a column `path` finds its slides by `slide_id`.
 
     Raises
     ------
@@ -35,8 +37,10 @@ def read_manifest(path: Path) -> pd.DataFrame:
     table = read_cells(path)
     table.attrs["source"] = str(path)
     if "path" not in table:
-        found = ", ".join(table.columns)
-        raise ManifestError(f"{path}: needs a column path, has {found}")
+        if slides is None or "slide_id" not in table:
+            found = ", ".join(table.columns)
+            raise ManifestError(f"{path}: needs a column path, has {found}; add the column path")
+        table["path"] = find_slides(list(table["slide_id"]), slides)
     if "slide_id" not in table:
         table["slide_id"] = name_slides([Path(text) for text in table["path"]])
     return _completed(table, path.parent)
@@ -71,7 +75,7 @@ def manifest_from_folder(folder: Path) -> pd.DataFrame:
         names = ", ".join(table.name for table in tables)
         raise ManifestError(f"{folder}: one CSV file can be its manifest, has {names}; choose one")
     if tables:
-        return read_manifest(tables[0])
+        return read_manifest(tables[0], folder)
     slides = list_slides(folder)
     if not slides:
         raise NothingUsableError(f"{folder}: holds no slide")

@@ -167,6 +167,21 @@ class TestFolder:
         write(tmp_path, "slide_id,path\nmine,b.svs\n")
         assert manifest_from_folder(tmp_path)["slide_id"].tolist() == ["mine"]
 
+    def test_finds_the_slides_of_a_table_without_paths_by_their_names(self, tmp_path):
+        for name in ("b.svs", "a.b.tif", "c.svs", "c.tif"):
+            (tmp_path / name).touch()
+        write(tmp_path, "slide_id,label\nc.tif,x\nb,y\na.b,x\n")
+        table = manifest_from_folder(tmp_path)
+        found = [str(tmp_path / name) for name in ("c.tif", "b.svs", "a.b.tif")]
+        assert table["path"].tolist() == found
+
+    def test_names_the_slide_that_a_table_without_paths_does_not_find(self, tmp_path):
+        (tmp_path / "b.svs").touch()
+        write(tmp_path, "slide_id,label\nb,x\nz,y\n")
+        with pytest.raises(ManifestError) as refused:
+            manifest_from_folder(tmp_path)
+        assert str(refused.value).startswith(f"{tmp_path}: holds no slide named 'z'; ")
+
     def test_refuses_to_choose_between_two_tables(self, tmp_path):
         for name in ("x.csv", "y.csv"):
             (tmp_path / name).touch()

@@ -20,7 +20,7 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     folder : Path or None
         A folder of slides, with or without its own CSV file.
     given : Path or None
-        A manifest; slides that are not beside it are looked for in `folder`.
+        A manifest; slides that are not beside it, or without a path, are looked for in `folder`.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
         If the folder holds no slide.
     """
     if given is not None:
-        brought = _found_in(read_manifest(given), folder)
+        brought = _found_in(read_manifest(given, folder), folder)
     elif folder is not None:
         brought = manifest_from_folder(folder)
     else:

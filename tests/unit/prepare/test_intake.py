@@ -78,6 +78,15 @@ def test_slides_of_a_table_elsewhere_are_looked_for_in_the_folder(workspace, tmp
     assert taken["path"].tolist() == [str(folder / "a.svs"), str(table.parent / "old" / "c.svs")]
 
 
+def test_a_table_without_paths_needs_a_folder_to_find_its_slides_in(workspace, tmp_path):
+    existing, folder = workspace
+    table = tmp_path / "cohort.csv"
+    table.write_text("slide_id,label\nb,x\n")
+    assert take_in(existing, folder, table)["path"].tolist() == [str(folder / "b.svs")]
+    with pytest.raises(ManifestError, match=r"needs a column path, has .*; add the column path"):
+        take_in(existing, None, table)
+
+
 def test_nothing_to_take_in_is_refused(tmp_path):
     with pytest.raises(ManifestError, match=r"slides\.csv: no such file"):
         take_in(tmp_path / "slides.csv", None, None)

@@ -9,8 +9,9 @@
 * left_out: list of {name, reason}: runs that are not evaluated
 * notes: list of sentences a reader of the numbers should know
 
-An estimate is {value, low, high}; low and high are null where no interval exists, and reason then
-says why. Rows of a confusion matrix are true classes. Cost counts multiply-accumulates (MAC).
+An estimate is {value, low, high}; low and high are null where no interval exists, value as well
+where two runs have nothing in common, and reason then says why.
+Rows of a confusion matrix are true classes. Cost counts multiply-accumulates (MAC).
 """
 
 import json
@@ -32,7 +33,7 @@ from wsikd.evaluation.bootstrap import (
     resample_patients,
 )
 from wsikd.evaluation.controls import ControlSettings, write_controls
-from wsikd.evaluation.metrics import Floats, score
+from wsikd.evaluation.metrics import METRICS, Floats, score
 from wsikd.evaluation.pooling import (
     EvaluatedSplit,
     PooledRun,
@@ -213,6 +214,10 @@ def _compare(
     decisions: pd.DataFrame, reference: pd.DataFrame, run: PooledRun, settings: EvaluateSettings
 ) -> dict[str, Any]:
     common = decisions.index.intersection(reference.index)
+    if common.empty:
+        unknown = {name: {"value": None, "low": None, "high": None} for name in METRICS}
+        reason = "the two runs predict for nothing in common"
+        return {"count": 0, "patients": 0, "metrics": unknown, "reason": reason}
     sides = [patient_matrices(one.loc[common], len(run.classes)) for one in (decisions, reference)]
     matrices = np.stack(sides, axis=1)  # (patients, 2, K, K): drawn together, hence paired
     drawn, reason = _draw(matrices, settings)

@@ -63,6 +63,7 @@ def headline(metrics: dict[str, Any], unit: Unit = "slide") -> list[str]:
         difference["reference"]: difference["metrics"]["plain_accuracy"]
         for difference in metrics["differences"]
         if (difference["run"], difference["unit"]) == (subject["name"], unit)
+        and difference["metrics"]["plain_accuracy"]["value"] is not None
     }
     others = [
         run

@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 
 from wsikd.errors import NothingUsableError
-from wsikd.evaluation import EvaluateSettings, evaluate_runs, read_metrics
+from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, read_metrics
+from wsikd.report.words import headline
 
 SETTINGS = EvaluateSettings(draws=500)
 
@@ -56,6 +57,17 @@ def test_a_difference_is_over_what_both_runs_predicted(tmp_path, write_run, mani
     difference = next(one for one in metrics["differences"] if one["unit"] == "region")
     assert difference["count"] == 4
     assert difference["metrics"]["plain_accuracy"]["value"] == -0.25
+
+
+def test_a_difference_over_nothing_in_common_is_unknown(tmp_path, write_run, manifest):
+    write_run("teacher", 10.0, without=manifest["slide_id"][:6])
+    write_run("student", 1.25, without=manifest["slide_id"][6:])
+    metrics = evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)
+    difference = next(one for one in metrics["differences"] if one["unit"] == "slide")
+    assert difference["metrics"]["accuracy"] == {"value": None, "low": None, "high": None}
+    assert difference["reason"] == "the two runs predict for nothing in common"
+    assert difference_table(metrics)["accuracy"].tolist() == [""]
+    assert not any("level" in sentence for sentence in headline(metrics))
 
 
 def test_one_patient_has_a_value_but_no_interval(tmp_path, write_run, manifest):

@@ -19,6 +19,7 @@ from pydantic import Field, field_validator
 from shapely import Polygon
 
 from wsikd.config import Settings
+from wsikd.errors import ResumeError
 from wsikd.files import replacing, write_json, write_text
 from wsikd.geometry import Size, mpp_to_magnification
 from wsikd.slides.histology import STRUCTURES, blend, draw_plan
@@ -69,14 +70,21 @@ class DrawSettings(Settings):
 def draw_slides(folder: Path, settings: DrawSettings) -> Path:
     """Draw a folder of slides with their table `slides.csv` and, under `outlines/`, the truth.
 
-    Slides that are there already are drawn again.
+    Slides that were drawn there before are drawn again; `drawing.json` tells that they were, and
+    how.
 
     Returns
     -------
     Path
         The table: slide_id, patient_id, path, label, split; auxiliary slides have no label and
         the split "auxiliary".
+
+    Raises
+    ------
+    ResumeError
+        If the folder holds files and was not drawn.
     """
+    _claim(folder, settings)
     rows = []
     for index in range(settings.slides + settings.auxiliary):
         patient = index // settings.slides_per_patient
@@ -97,6 +105,18 @@ def draw_slides(folder: Path, settings: DrawSettings) -> Path:
     table = folder / "slides.csv"
     write_text(table, pd.DataFrame(rows).to_csv(index=False))
     return table
+
+
+def _claim(folder: Path, settings: DrawSettings) -> None:
+    """Mark a folder as drawn before anything is drawn in it, unless it is someone's own."""
+    marker = folder / "drawing.json"
+    if folder.exists() and not marker.exists():
+        held = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+        if held:
+            raise ResumeError(
+                f"{folder}: must be empty or drawn by wsikd, holds {held[0]}; choose another folder"
+            )
+    write_json(marker, settings.model_dump(mode="json"))
 
 
 def draw_slide(path: Path, label: str, settings: DrawSettings, *, index: int = 0) -> list[Polygon]:

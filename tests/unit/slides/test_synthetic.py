@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 from shapely.geometry import Polygon, box, shape
 
+from wsikd.errors import ResumeError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.slides import READERS, open_slide
 from wsikd.slides.histology import STRUCTURES, Structure, draw_plan
@@ -120,6 +121,23 @@ def test_the_table_lists_every_slide_by_patient_and_class(tmp_path):
         with open_slide(tmp_path / name) as slide:
             ground = box(0, 0, *slide.size)
         assert [ground.contains(shape(f["geometry"])) for f in truth["features"]] == [True]
+
+
+def test_a_folder_of_someones_own_is_not_drawn_over(tmp_path):
+    settings = DrawSettings(slides=1, mpp=4.0, pieces=1, piece_mm=(0.4, 0.5))
+    (tmp_path / "slides.csv").write_text("mine")
+    with pytest.raises(ResumeError, match=r"must be empty or drawn by wsikd, holds slides\.csv; "):
+        draw_slides(tmp_path, settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["slides.csv"]
+    assert (tmp_path / "slides.csv").read_text() == "mine"
+
+
+def test_a_drawn_folder_is_drawn_again_with_other_settings(tmp_path):
+    settings = DrawSettings(slides=1, mpp=4.0, pieces=1, piece_mm=(0.4, 0.5))
+    draw_slides(tmp_path, settings)
+    draw_slides(tmp_path, settings.model_copy(update={"mpp": 2.0}))
+    with open_slide(tmp_path / "slide-000.svs") as slide:
+        assert slide.stated_mpp == Mpp(2.0, 2.0)
 
 
 def test_pieces_too_small_for_a_gland_are_drawn_without(tmp_path):

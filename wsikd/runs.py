@@ -34,6 +34,7 @@ PREDICTION_COLUMNS = (
     "height",
     "gmacs",
 )
+_TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 
@@ -173,13 +174,20 @@ class RunFolder:
         Raises
         ------
         CheckpointError
-            If there are none yet.
+            If there are none yet, or the file is damaged.
         """
         path = self.predictions_path(checkpoint)
         if not path.exists():
             raise CheckpointError(f"{path}: no predictions; finish the run {self.name} first")
-        text = dict.fromkeys(("slide_id", "patient_id", "region_id", "split", "label"), str)
-        return pd.read_csv(path, dtype=text, keep_default_na=False)
+        probabilities = probability_columns(self.read_provenance().classes)
+        try:
+            return _read_table(path, [*PREDICTION_COLUMNS, *probabilities])
+        except ValueError as error:  # pandas' own, and text that is no number or no UTF-8
+            reason = " ".join(str(error).split())
+            raise CheckpointError(
+                f"{path}: must be a table of predictions; {reason}; remove {self.path} and train "
+                "it again"
+            ) from None
 
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
         remedy = "remove the folder to start anew, or name another run with --name"
@@ -243,6 +251,20 @@ def probability_columns(classes: Iterable[str]) -> list[str]:
     ['p_0', 'p_1']
     """
     return [f"p_{index}" for index, _ in enumerate(classes)]
+
+
+def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
+    if not path.read_bytes().endswith(b"\n"):
+        raise ValueError("its last line is cut short")
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    missing = [name for name in columns if name not in table]
+    if missing:
+        raise ValueError(f"it has no column {missing[0]}")
+    numbers = [name for name in columns if name not in _TEXT_COLUMNS]
+    table = table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
+    if table[columns].isna().any(axis=None):
+        raise ValueError("it has an empty cell")
+    return table
 
 
 def _suffix(checkpoint: Checkpoint) -> str:

@@ -128,6 +128,30 @@ def test_missing_predictions_name_the_run_to_finish(run):
         run.read_predictions()
 
 
+HEADER = b"slide_id,patient_id,region_id,split,label,width,height,gmacs,p_0,p_1\n"
+
+
+@pytest.mark.parametrize(
+    ("damaged", "reason"),
+    [
+        (b"", "last line is cut short"),
+        (b"\n", "No columns to parse"),
+        (b"\xff\xfe\x00\n", "can't decode"),
+        (b"a,b\n1,2,3\n4\n5,6,7,8,9\n", "Error tokenizing data|no column"),
+        (HEADER[:-5] + b"\n", "no column p_1"),
+        (HEADER + b"s,p,r,test,a,8,8,1.0,0.5,0.", "last line is cut short"),
+        (HEADER + b"s,p,r,test,a,8,8,1.0,0.5,half\n", "half"),
+        (HEADER + b"s,p,r,test,a,8,8,1.0,0.5\n", "an empty cell"),
+    ],
+)
+def test_damaged_predictions_are_refused_by_the_name_of_their_file(run, damaged, reason):
+    run.predictions_path().write_bytes(damaged)
+    with pytest.raises(
+        CheckpointError, match=f"^.*predictions.csv: must be a table.*({reason}).*$"
+    ):
+        run.read_predictions()
+
+
 def test_the_best_and_the_last_checkpoint_lie_side_by_side(run):
     names = [run.model_path(which).name for which in ("best", "last")]
     assert names == ["model.safetensors", "model-last.safetensors"]

@@ -15,6 +15,7 @@ Rows of a confusion matrix are true classes. Cost counts multiply-accumulates (M
 """
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from wsikd.config import Settings
-from wsikd.errors import NothingUsableError, StoreError
+from wsikd.errors import CheckpointError, NothingUsableError, StoreError
 from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
 from wsikd.evaluation.bootstrap import (
     interval,
@@ -156,8 +157,12 @@ def _make_controls(
     if store is None:
         return ["the controls were not made: there is no region store"]
     count = fold_count(manifest)
-    made = [run.read_provenance() for run in find_runs(runs)]
-    folds = {one.fold for one in made if one.method != "control" and one.status == "complete"}
+    folds = set()
+    for run in find_runs(runs):
+        with suppress(CheckpointError):  # said when the runs are read
+            made = run.read_provenance()
+            if made.method != "control" and made.status == "complete":
+                folds.add(made.fold)
     folds &= {None} if count is None else set(range(count))
     try:
         write_controls(runs, store, manifest, sorted(folds, key=str), settings)

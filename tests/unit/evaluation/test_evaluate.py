@@ -110,6 +110,19 @@ def test_compat_release_is_the_mean_over_evenly_drawn_classes(tmp_path, write_ru
     assert metrics["differences"] == []
 
 
+@pytest.mark.parametrize("name", ["run.json", "predictions.csv"])
+def test_a_damaged_run_is_left_out_by_name(tmp_path, write_run, store, manifest, name):
+    for fold in range(3):
+        write_run("teacher", 10.0, fold)
+        damaged = write_run("student", 1.25, fold)
+    (damaged.path / name).write_text("junk")
+    metrics = evaluate_runs(tmp_path / "runs", store, manifest, SETTINGS)
+    assert set(by_name(metrics)) == {"teacher-10x", "control-colour", "control-majority"}
+    (left,) = metrics["left_out"]
+    assert left["name"] == "student-1.25x"
+    assert left["reason"].startswith(f"{damaged.path / name}: ")
+
+
 def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):
     with pytest.raises(NothingUsableError, match="no run to evaluate; run wsikd teach first"):
         evaluate_runs(tmp_path, None, manifest, SETTINGS)

@@ -89,6 +89,23 @@ def test_what_is_stored_is_what_the_slide_holds_where_its_tissue_is(tmp_path, go
     assert (row["mpp"], row["mpp_source"], row["error"]) == (1.0, "file", "")
 
 
+def test_refusals_alone_are_told_by_the_first_and_exit_with_5(tmp_path, good_slide, capsys):
+    arguments = ["prepare", str(good_slide.parent), "--workers", "0", "--workspace", str(tmp_path)]
+    assert main(arguments) == 0
+    assert main([*arguments, "--tissue.mpp", "4"]) == 5
+    assert (
+        capsys.readouterr()
+        .err.splitlines()[-1]
+        .endswith(
+            "1 slides refused; "
+            f"{tmp_path / 'regions' / 'good'}: was prepared with tissue.mpp 8.0, now asked for 4.0; "
+            "redo it with --overwrite"
+        )
+    )
+    row = status_of(tmp_path).loc["good"]
+    assert (row["status"], row["regions"], row["mpp"]) == ("failed", 2, 1.0)
+
+
 DYING = """
 import os, signal, sys
 from wsikd import slides

@@ -10,7 +10,7 @@ from typing import Annotated
 import pandas as pd
 
 from wsikd.cli.console import Flat, InWorkspace, say, show
-from wsikd.errors import NothingUsableError, SomeSlidesFailedError
+from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.manifest import write_manifest
 from wsikd.prepare import PrepareSettings, SlideStatus, prepare_slides, take_in
 
@@ -53,17 +53,20 @@ class _Progress:
 
 def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -> int:
     counts = Counter(status.status for status in done)
-    regions = sum(status.regions for status in done)
+    failed = [status for status in done if status.status == "failed"]
+    regions = sum(status.regions for status in done if status not in failed)
     show(
         f"{counts['done']} slides prepared, {counts['skipped']} were complete, "
-        f"{counts['failed']} failed; {regions} regions; see {status_path}"
+        f"{len(failed)} failed; {regions} regions; see {status_path}"
     )
     for column in ("patient_id", "label"):
         empty = int(((table[column] == "") & (table["split"] != "auxiliary")).sum())
         if empty:
             say(f"next: fill in the column {column} of {empty} slides in slides.csv")
-    if counts["failed"] == len(done):
+    if failed and all(status.refused for status in failed):
+        raise ResumeError(f"{status_path}: {len(failed)} slides refused; {failed[0].error}")
+    if len(failed) == len(done):
         raise NothingUsableError(f"{status_path}: all {len(done)} slides failed")
-    if counts["failed"]:
-        raise SomeSlidesFailedError(f"{status_path}: {counts['failed']} slides failed; see error")
+    if failed:
+        raise SomeSlidesFailedError(f"{status_path}: {len(failed)} slides failed; see error")
     return 0

@@ -52,7 +52,9 @@ def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> Sl
             record = record or _make(task, store, settings, wanted, source)
             facts = {"status": status, **_facts(record)}
     except (WsikdError, OSError) as error:
-        facts = {"status": "failed", "error": " ".join(str(error).split())}
+        # a finished slide that is not redone stays as it is, and so do the facts of it
+        kept = _facts(read_record(store / task.slide_id)) if isinstance(error, ResumeError) else {}
+        facts = {**kept, "status": "failed", "error": " ".join(str(error).split())}
     return SlideStatus(
         slide_id=task.slide_id,
         path=str(task.path),

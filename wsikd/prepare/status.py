@@ -27,6 +27,11 @@ class SlideStatus(Settings):
     peak_mib: int = Field(0, description="largest memory of the worker so far")
     error: str = ""
 
+    @property
+    def refused(self) -> bool:
+        """Whether the slide is complete, but made otherwise than it was asked for now."""
+        return self.status == "failed" and self.regions > 0
+
 
 class StatusTable:
     """`status.csv`, written now and then, rows of slides outside this batch kept."""

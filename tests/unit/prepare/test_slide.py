@@ -71,6 +71,14 @@ def test_other_settings_are_refused_by_the_difference(task, store, settings):
     assert (store / "s1" / "slide.json").read_text() == before
 
 
+def test_the_row_of_a_refused_slide_keeps_the_facts_of_what_is_there(task, store, settings):
+    made = prepare_slide(task, store, settings)
+    refused = prepare_slide(task, store, with_coarser_tissue(settings))
+    facts = {"regions", "magnifications", "reader", "mpp", "mpp_source", "warnings"}
+    assert refused.model_dump(include=facts) == made.model_dump(include=facts)
+    assert (made.refused, refused.refused) == (False, True)
+
+
 def test_a_slide_that_changed_is_refused(task, store, settings):
     prepare_slide(task, store, settings)
     data = bytearray(task.path.read_bytes())

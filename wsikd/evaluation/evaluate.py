@@ -14,7 +14,6 @@ where two runs have nothing in common, and reason then says why.
 Rows of a confusion matrix are true classes. Cost counts multiply-accumulates (MAC).
 """
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
@@ -24,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from wsikd.config import Settings
+from wsikd.config import Settings, load_document
 from wsikd.errors import CheckpointError, NothingUsableError, StoreError
 from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
 from wsikd.evaluation.bootstrap import (
@@ -48,8 +47,6 @@ from wsikd.manifest import fold_count
 from wsikd.runs import Checkpoint, find_runs
 from wsikd.store import RegionStore
 
-FORMAT = "wsikd-metrics"
-FORMAT_VERSION = 1
 _FLOPS_PER_MAC = 2  # a multiplication and an addition
 
 Decisions = dict[Unit, pd.DataFrame]
@@ -68,6 +65,18 @@ class EvaluateSettings(Settings):
         "ignored, the mean over draws, accuracy as N / (N + FP + FN)",
     )
     control: ControlSettings = ControlSettings()
+
+
+class Metrics(Settings):
+    """The shape of `metrics.json`."""
+
+    format: Literal["wsikd-metrics"] = "wsikd-metrics"
+    version: Literal[1] = 1
+    settings: dict[str, Any]
+    runs: list[dict[str, Any]]
+    differences: list[dict[str, Any]]
+    left_out: list[dict[str, str]]
+    notes: list[str]
 
 
 def evaluate_runs(
@@ -111,8 +120,8 @@ def evaluate_runs(
         raise NothingUsableError(f"{runs}: no run to evaluate; {reason}")
     decisions = {run.name: _decide(run) for run in pooled}
     metrics = {
-        "format": FORMAT,
-        "version": FORMAT_VERSION,
+        "format": "wsikd-metrics",
+        "version": 1,
         "settings": settings.model_dump(mode="json"),
         "runs": [_describe(run, pooled, decisions[run.name], settings) for run in pooled],
         "differences": [
@@ -136,19 +145,12 @@ def read_metrics(runs: Path) -> dict[str, Any]:
     Raises
     ------
     NothingUsableError
-        If it is missing or of another format version.
+        If it is missing, damaged or of another format version.
     """
-    path = runs / "metrics.json"
-    if not path.exists():
-        raise NothingUsableError(f"{path}: no such file; run wsikd evaluate first")
-    metrics: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    found = (metrics.get("format"), metrics.get("version"))
-    if found != (FORMAT, FORMAT_VERSION):
-        raise NothingUsableError(
-            f"{path}: expected {FORMAT} version {FORMAT_VERSION}, found {found[0]} version "
-            f"{found[1]}; run wsikd evaluate again"
-        )
-    return metrics
+    try:
+        return load_document(runs / "metrics.json", Metrics, NothingUsableError).model_dump()
+    except NothingUsableError as error:
+        raise NothingUsableError(f"{error}; run wsikd evaluate") from None
 
 
 def _make_controls(
@@ -221,8 +223,12 @@ def _compare(
     common = decisions.index.intersection(reference.index)
     if common.empty:
         unknown = {name: {"value": None, "low": None, "high": None} for name in METRICS}
-        reason = "the two runs predict for nothing in common"
-        return {"count": 0, "patients": 0, "metrics": unknown, "reason": reason}
+        return {
+            "count": 0,
+            "patients": 0,
+            "metrics": unknown,
+            "reason": "the two runs predict for nothing in common",
+        }
     sides = [patient_matrices(one.loc[common], len(run.classes)) for one in (decisions, reference)]
     matrices = np.stack(sides, axis=1)  # (patients, 2, K, K): drawn together, hence paired
     drawn, reason = _draw(matrices, settings)

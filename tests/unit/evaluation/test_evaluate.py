@@ -128,6 +128,13 @@ def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):
         evaluate_runs(tmp_path, None, manifest, SETTINGS)
 
 
+@pytest.mark.parametrize("text", ["", "junk", "[]", '{"format": "wsikd-metrics", "version": 1}'])
+def test_damaged_metrics_name_the_command_that_makes_them(tmp_path, text):
+    (tmp_path / "metrics.json").write_text(text)
+    with pytest.raises(NothingUsableError, match=r"^.*metrics.json: .*; run wsikd evaluate$"):
+        read_metrics(tmp_path)
+
+
 def test_metrics_of_another_version_are_refused(tmp_path):
     (tmp_path / "metrics.json").write_text('{"format": "wsikd-metrics", "version": 9}')
     with pytest.raises(NothingUsableError, match=r"version 1, found wsikd-metrics version 9;"):

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image, ImageDraw
 
 from wsikd.config import Settings
-from wsikd.errors import NothingUsableError
+from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.manifest import assign_folds, read_manifest
 from wsikd.prepare import PrepareSettings, prepare_slides
@@ -143,6 +143,12 @@ def test_without_a_store_the_page_has_the_numbers_alone(workspace, tmp_path):
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "The distilled student at 1.25x" in page.text
     assert "The slides" not in page.text
+
+
+def test_a_folder_is_no_place_for_the_page(workspace, tmp_path):
+    folder, manifest = workspace
+    with pytest.raises(ConfigError, match=r"must be a file, is a folder; name the page$"):
+        write_report(folder / "runs", None, manifest, tmp_path)
 
 
 def test_runs_that_were_not_evaluated_are_refused(workspace, tmp_path):

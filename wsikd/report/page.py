@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import wsikd
-from wsikd.errors import NothingUsableError
+from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation import read_metrics
 from wsikd.evaluation.aggregate import UNITS
 from wsikd.evaluation.tables import format_estimate, format_number, format_saving
@@ -49,9 +49,13 @@ def write_report(
 
     Raises
     ------
+    ConfigError
+        If the output is a folder.
     NothingUsableError
         If the runs were not evaluated yet, or one of them is gone.
     """
+    if output.is_dir():
+        raise ConfigError(f"{output}: must be a file, is a folder; name the page")
     metrics = read_metrics(runs)
     folders = _by_pooled_name(runs)
     for gone in {run["name"] for run in metrics["runs"]} - folders.keys():

@@ -41,7 +41,7 @@ class StatusTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, dict[str, Any]] = {}
-        if path.exists():
+        if path.exists() and path.stat().st_size:  # empty: a crash of the machine, begun anew
             old = pd.read_csv(path, dtype=str, keep_default_na=False)
             self.rows = {str(row["slide_id"]): dict(row) for _, row in old.iterrows()}
         self.written = time.monotonic()

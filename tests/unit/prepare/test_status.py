@@ -30,3 +30,11 @@ def test_a_slide_has_its_latest_row_only(tmp_path):
     table.write()
     rows = StatusTable(tmp_path / "status.csv").rows
     assert (rows["a"]["status"], rows["a"]["error"]) == ("done", "")
+
+
+def test_an_empty_file_is_begun_anew(tmp_path):
+    (tmp_path / "status.csv").touch()
+    table = StatusTable(tmp_path / "status.csv")
+    table.add(SlideStatus(slide_id="a", path="p", status="done"))
+    table.write()
+    assert list(StatusTable(tmp_path / "status.csv").rows) == ["a"]

@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from wsikd.config import Settings
 from wsikd.pyramid import PyramidSettings
+from wsikd.slides import READERS
+from wsikd.slides.resolution import PLAUSIBLE_MPP
 from wsikd.store import NgffVersion
 from wsikd.tissue import TissueSettings
 
@@ -21,7 +23,8 @@ class PrepareSettings(Settings):
     )
     mpp: float | None = Field(
         None,
-        gt=0,
+        ge=PLAUSIBLE_MPP[0],
+        le=PLAUSIBLE_MPP[1],
         description="µm per pixel of every slide; a manifest's column mpp goes before it",
     )
     workers: int | None = Field(
@@ -33,6 +36,13 @@ class PrepareSettings(Settings):
     overwrite: bool = Field(
         False, description="redo slides that were prepared with other settings or have changed"
     )
+
+    @field_validator("reader")
+    @classmethod
+    def _check_reader(cls, reader: str | None) -> str | None:
+        if reader is not None and reader not in READERS:
+            raise ValueError(f"must be one of {', '.join(READERS)}, got {reader!r}")
+        return reader
 
     def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:
         """Give what decides the content of a slide's folder."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsikd.manifest import manifest_from_folder, read_manifest
+from wsikd.manifest import check_no_leak, manifest_from_folder, read_manifest
 
 
 def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataFrame:
@@ -26,6 +26,8 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     ------
     ManifestError
         If neither is given and the workspace has no manifest, or one of them breaks a rule.
+    LeakageError
+        If a patient or a file is in two splits: better said before hours of preparing than after.
     NothingUsableError
         If the folder holds no slide.
     """
@@ -34,8 +36,10 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     elif folder is not None:
         brought = manifest_from_folder(folder)
     else:
-        return read_manifest(existing)
-    return _joined(read_manifest(existing), brought) if existing.exists() else brought
+        brought = read_manifest(existing)
+    joined = _joined(read_manifest(existing), brought) if existing.exists() else brought
+    check_no_leak(joined)
+    return joined
 
 
 def _found_in(table: pd.DataFrame, folder: Path | None) -> pd.DataFrame:

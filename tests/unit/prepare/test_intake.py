@@ -1,6 +1,6 @@
 import pytest
 
-from wsikd.errors import ManifestError
+from wsikd.errors import LeakageError, ManifestError
 from wsikd.manifest import write_manifest
 from wsikd.prepare import take_in
 
@@ -85,6 +85,18 @@ def test_a_table_without_paths_needs_a_folder_to_find_its_slides_in(workspace, t
     assert take_in(existing, folder, table)["path"].tolist() == [str(folder / "b.svs")]
     with pytest.raises(ManifestError, match=r"needs a column path, has .*; add the column path"):
         take_in(existing, None, table)
+
+
+@pytest.mark.parametrize("brought", ["folder", "table", "nothing"])
+def test_a_patient_in_two_splits_is_refused_however_it_comes(workspace, brought):
+    existing, folder = workspace
+    table = folder / "table.csv"
+    table.write_text("slide_id,patient_id,path,split\na,p,a.svs,train\nb,p,b.svs,test\n")
+    if brought == "nothing":
+        table.rename(existing)
+    given = {"folder": (folder, None), "table": (None, table), "nothing": (None, None)}
+    with pytest.raises(LeakageError, match="patient_id 'p' is in split test and train"):
+        take_in(existing, *given[brought])
 
 
 def test_nothing_to_take_in_is_refused(tmp_path):

@@ -145,6 +145,16 @@ def test_without_a_store_the_page_has_the_numbers_alone(workspace, tmp_path):
     assert "The slides" not in page.text
 
 
+@pytest.mark.parametrize("name", ["run.json", "settings.yaml"])
+def test_a_run_damaged_since_is_named_and_the_page_written(workspace, tmp_path, name):
+    folder, manifest = workspace
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    (tmp_path / "runs" / "student-1.25x-fold0" / name).write_text("junk")
+    write_report(tmp_path / "runs", None, manifest, tmp_path / "report.html")
+    page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert re.search(rf"student-1.25x : \S*{name}: must", page.text)
+
+
 def test_a_folder_is_no_place_for_the_page(workspace, tmp_path):
     folder, manifest = workspace
     with pytest.raises(ConfigError, match=r"must be a file, is a folder; name the page$"):

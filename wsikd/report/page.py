@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import wsikd
-from wsikd.errors import ConfigError, NothingUsableError
+from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
 from wsikd.evaluation import read_metrics
 from wsikd.evaluation.aggregate import UNITS
 from wsikd.evaluation.tables import format_estimate, format_number, format_saving
@@ -183,17 +183,22 @@ def _confusion(run: Run) -> dict[str, Any]:
 
 
 def _provenance(run: Run, folders: list[RunFolder]) -> dict[str, Any]:
-    made = [folder.read_provenance() for folder in folders]
+    try:
+        made = [folder.read_provenance() for folder in folders]
+        settings = folders[0].read_settings()
+    except (CheckpointError, ConfigError) as error:  # damaged after it was evaluated
+        return {"name": run["name"], "problem": str(error)}
     first = made[0]
     return {
         "name": run["name"],
+        "problem": None,
         "folds": run["folds"],
         "started": first.started,
         "minutes": format_number(sum(one.seconds or 0 for one in made) / 60),
         "device": first.device,
         "versions": first.versions,
         "inputs": first.inputs,
-        "settings": _flat(folders[0].read_settings()),
+        "settings": _flat(settings),
     }
 
 

@@ -97,9 +97,8 @@ def test_refusals_alone_are_told_by_the_first_and_exit_with_5(tmp_path, good_sli
         capsys.readouterr()
         .err.splitlines()[-1]
         .endswith(
-            "1 slides refused; "
-            f"{tmp_path / 'regions' / 'good'}: was prepared with tissue.mpp 8.0, now asked for 4.0; "
-            "redo it with --overwrite"
+            f"1 slides refused; {tmp_path / 'regions' / 'good'}: was prepared with tissue.mpp 8.0, "
+            "now asked for 4.0; redo it with --overwrite"
         )
     )
     row = status_of(tmp_path).loc["good"]

@@ -54,7 +54,7 @@ class _Progress:
 def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -> int:
     counts = Counter(status.status for status in done)
     failed = [status for status in done if status.status == "failed"]
-    regions = sum(status.regions for status in done if status not in failed)
+    regions = sum(status.regions for status in done if status.status != "failed")
     show(
         f"{counts['done']} slides prepared, {counts['skipped']} were complete, "
         f"{len(failed)} failed; {regions} regions; see {status_path}"

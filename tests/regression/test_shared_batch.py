@@ -1,4 +1,4 @@
-"""Every real slide, good, odd and broken, in one batch: the rows that the status table must have."""
+"""Every real slide, good, odd and broken, in one batch: the rows of its status table."""
 
 import pytest
 

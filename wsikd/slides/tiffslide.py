@@ -24,8 +24,8 @@ _DAMAGE = (tifffile.TiffFileError, RuntimeError, ValueError, LookupError, TypeEr
 class TiffSlideReader(SlideReader):
     """Reads an RGB TIFF slide: levels and properties by tiffslide, tiles by tifffile.
 
-    Decoding the tiles asked for straight into the result is twice as fast as tiffslide's own way
-    through zarr, with the same pixels, and holds nothing but the result.
+    The tiles asked for are decoded straight into the result, not by tiffslide's own way through
+    zarr: the pixels are the same, and nothing but the result is held.
     """
 
     name = "tiffslide"

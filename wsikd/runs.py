@@ -13,7 +13,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import pandas as pd
 from pydantic import Field
@@ -23,7 +23,6 @@ from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
 from wsikd.geometry import format_magnification
 
-METHODS = ("teacher", "baseline", "student", "finetuned", "control")
 PREDICTION_COLUMNS = (
     "slide_id",
     "patient_id",
@@ -34,11 +33,15 @@ PREDICTION_COLUMNS = (
     "height",
     "gmacs",
 )
+_LEARNT_COLUMNS = ("slide_id", "patient_id")
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 
 Checkpoint = Literal["best", "last"]
+Branch = Literal["primary", "privileged"]
+Method = Literal["teacher", "baseline", "student", "finetuned", "control", "pair", "probe"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Provenance(Settings):
@@ -47,7 +50,7 @@ class Provenance(Settings):
     format: Literal["wsikd-run"] = "wsikd-run"
     version: Literal[1] = 1
     name: str
-    method: Literal["teacher", "baseline", "student", "finetuned", "control"]
+    method: Method
     magnification: float | None = Field(None, description="of the pixels the model reads")
     fold: int | None = None
     seed: int = 0
@@ -87,9 +90,14 @@ class RunFolder:
         """Folder of the training state: optimizer, position, random numbers."""
         return self.path / "state"
 
-    def model_path(self, checkpoint: Checkpoint = "best") -> Path:
-        """Give the weights of the best validation loss, or of the last epoch."""
-        return self.path / f"model{_suffix(checkpoint)}.safetensors"
+    def model_path(self, checkpoint: Checkpoint = "best", branch: Branch = "primary") -> Path:
+        """Give the weights of the best validation loss, or of the last epoch.
+
+        Of a paired training the model is the encoder of its primary branch, and there is that of
+        the privileged branch beside it.
+        """
+        stem = "model" if branch == "primary" else branch
+        return self.path / f"{stem}{_suffix(checkpoint)}.safetensors"
 
     def predictions_path(self, checkpoint: Checkpoint = "best") -> Path:
         return self.path / f"predictions{_suffix(checkpoint)}.csv"
@@ -187,6 +195,29 @@ class RunFolder:
             raise CheckpointError(
                 f"{path}: must be a table of predictions; {reason}; remove {self.path} and train "
                 "it again"
+            ) from None
+
+    def write_learnt(self, table: pd.DataFrame) -> None:
+        """Write which slides and patients were learnt from without labels, a row per slide."""
+        with replacing(self.path / "learnt.csv") as temporary:
+            table[list(_LEARNT_COLUMNS)].drop_duplicates().to_csv(temporary, index=False)
+
+    def read_learnt(self) -> pd.DataFrame:
+        """Read which slides and patients were learnt from without labels; ids as text.
+
+        Raises
+        ------
+        CheckpointError
+            If it is missing or damaged.
+        """
+        path = self.path / "learnt.csv"
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            return table[list(_LEARNT_COLUMNS)]
+        except (OSError, ValueError, KeyError):
+            raise CheckpointError(
+                f"{path}: must say which slides were learnt from; remove {self.path} and train it "
+                "again"
             ) from None
 
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:

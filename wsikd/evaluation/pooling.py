@@ -71,7 +71,8 @@ def pool_runs(
     """
     groups: dict[str, list[RunFolder]] = defaultdict(list)
     for run in find_runs(folder):
-        groups[pooled_name(run.name)].append(run)
+        if is_of_the_main_job(run):
+            groups[pooled_name(run.name)].append(run)
     pooled, left_out = [], {}
     for name, members in groups.items():
         try:
@@ -79,6 +80,14 @@ def pool_runs(
         except CheckpointError as error:
             left_out[name] = str(error)
     return sorted(pooled, key=_reading_order), left_out
+
+
+def is_of_the_main_job(run: RunFolder) -> bool:
+    """Say whether a run belongs here: `wsikd probe` scores encoders, on patches of its own."""
+    try:
+        return run.read_provenance().method not in ("pair", "probe")
+    except CheckpointError:  # a damaged run is left out by name, not passed over
+        return True
 
 
 def find_pairs(runs: list[PooledRun]) -> Iterator[tuple[PooledRun, PooledRun]]:

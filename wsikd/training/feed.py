@@ -1,8 +1,9 @@
 """From a data set to the network: batches of views on the device, augmented and standardised."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -12,6 +13,33 @@ from wsikd.data.statistics import standardise
 from wsikd.models.weights import ModelDescription
 
 Views = dict[str, Tensor]
+
+
+class Batches(Protocol):
+    """What the loop learns from and validates with."""
+
+    def __len__(self) -> int:
+        """Count the items."""
+
+    def order(self, seed: int, epoch: int) -> list[int]:
+        """Give the items of one epoch of training in their order, a function of seed and epoch."""
+
+    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
+        """Give the items in this order; without an epoch they are not augmented."""
+
+    def name(self, batch: Views) -> str:
+        """Say which items a batch holds."""
+
+
+def shuffle(count: int, *, seed: int, epoch: int) -> list[int]:
+    """Give the order of one epoch, a function of its arguments alone.
+
+    Examples
+    --------
+    >>> sorted(shuffle(4, seed=0, epoch=1))
+    [0, 1, 2, 3]
+    """
+    return [int(index) for index in np.random.default_rng((seed, epoch)).permutation(count)]
 
 
 class Augmentation(NamedTuple):
@@ -65,6 +93,10 @@ class Feed:
 
     def __len__(self) -> int:
         return len(self._dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
+
+    def order(self, seed: int, epoch: int) -> list[int]:
+        """Give all items, shuffled."""
+        return shuffle(len(self), seed=seed, epoch=epoch)
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
         """Give the items in this order; without an epoch they are not augmented."""

@@ -2,12 +2,11 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,11 +14,12 @@ from wsikd.errors import DivergedError, StoppedError
 from wsikd.runs import RunFolder
 from wsikd.training.checkpoints import load_state, save_state
 from wsikd.training.display import Display
-from wsikd.training.feed import Feed, Views
-from wsikd.training.settings import TrainingSettings
+from wsikd.training.feed import Batches, Views
+from wsikd.training.settings import RunSettings
 from wsikd.training.signals import StopRequest
 
 Step = Callable[[Views], dict[str, Tensor]]
+Say = Callable[[str], None]
 Entry = dict[str, Any]  # one line of the log
 
 
@@ -35,22 +35,21 @@ class Learner:
         Named terms of the loss of one batch, each a mean over its items; their sum is minimised.
     save : callable
         Writes the model as it is now to a path.
+    schedule : callable
+        Factor of the learning rate, from the steps taken so far and those to take in all.
+    limit_gradients : callable
+        Told the parameters before each step, to limit their gradients.
+    watch : callable
+        Asked after every epoch what else the log should hold, by name; given a function that says
+        a line to the user, for warnings.
     """
 
     model: nn.Module
     step: Step
     save: Callable[[Path], None]
-
-
-def shuffle(count: int, *, seed: int, epoch: int) -> list[int]:
-    """Give the order of one epoch, a function of its arguments alone.
-
-    Examples
-    --------
-    >>> sorted(shuffle(4, seed=0, epoch=1))
-    [0, 1, 2, 3]
-    """
-    return [int(index) for index in np.random.default_rng((seed, epoch)).permutation(count)]
+    schedule: Callable[[int, int], float] = lambda _done, _all: 1.0
+    limit_gradients: Callable[[Iterable[nn.Parameter]], None] = lambda _parameters: None
+    watch: Callable[[Say], dict[str, float]] = lambda _say: {}
 
 
 class Loop:
@@ -65,14 +64,21 @@ class Loop:
         Gets the models of the best and of the last epoch, the log and the state.
     learner : Learner
         The model and the loss.
-    train, val : Feed
-        Items to learn from, and to choose the best epoch by; without the latter the last is best.
-    settings : TrainingSettings
+    train : Batches
+        Items to learn from.
+    val : Batches or None
+        Items to choose the best epoch by; without any the last is best.
+    settings : RunSettings
         Optimizer, order and checkpoints.
     """
 
     def __init__(
-        self, run: RunFolder, learner: Learner, train: Feed, val: Feed, settings: TrainingSettings
+        self,
+        run: RunFolder,
+        learner: Learner,
+        train: Batches,
+        val: Batches | None,
+        settings: RunSettings,
     ) -> None:
         self._run, self._learner, self._settings = run, learner, settings
         self._train, self._val = train, val
@@ -105,32 +111,37 @@ class Loop:
         progress = self._progress
         if progress.steps:
             self._display.say(f"goes on after {progress.epoch} epochs, {progress.steps} steps")
-        if not len(self._val):
+        if self._val is not None and not len(self._val):
             self._display.say("no validation regions, so the last epoch is the model")
 
     def _is_done(self) -> bool:
-        progress, patience = self._progress, self._settings.patience
+        progress, patience = self._progress, self._settings.epochs_to_wait
         has_waited = patience is not None and progress.epoch - progress.best_epoch >= patience
         return progress.epoch >= self._settings.epochs or has_waited
 
     def _train_epoch(self) -> None:
         progress, epoch = self._progress, self._progress.epoch + 1
-        order = shuffle(len(self._train), seed=self._settings.seed, epoch=epoch)
-        self._show_epoch(epoch)
+        order = self._train.order(self._settings.seed, epoch)
+        self._show_epoch(epoch, len(order))
         self._learner.model.train()
         learnt = start = progress.position
         for batch in self._train.batches(order[start:], epoch=epoch):
             # the last group of an epoch may be smaller: its mean is over what it has
-            group = min(self._settings.accumulate, len(order) - progress.position)
+            group = min(self._settings.items_per_step, len(order) - progress.position)
             count = len(batch["index"])
             loss = self._loss(self._train, batch, progress.sums)
             torch.autograd.backward(loss * (count / group))
             learnt += count
             self._display.advance(count)
             if learnt - progress.position == group:
-                self._take_step(learnt)
+                self._take_step(learnt, len(order))
 
-    def _take_step(self, learnt: int) -> None:
+    def _take_step(self, learnt: int, items: int) -> None:
+        settings, steps = self._settings, self._progress.steps
+        in_all = settings.epochs * math.ceil(items / settings.items_per_step)
+        for group in self._optimizer.param_groups:
+            group["lr"] = settings.learning_rate * self._learner.schedule(steps, in_all)
+            self._learner.limit_gradients(group["params"])
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._progress.steps += 1
@@ -143,13 +154,15 @@ class Loop:
     def _validate(self) -> dict[str, float]:
         self._learner.model.eval()
         sums: dict[str, float] = {}
+        if self._val is None:
+            return sums
         for batch in self._val.batches(range(len(self._val))):
             self._loss(self._val, batch, sums)
             self._display.advance(len(batch["index"]))
             self._stop_if_asked()
         return _means(sums, len(self._val))
 
-    def _loss(self, feed: Feed, batch: Views, sums: dict[str, float]) -> Tensor:
+    def _loss(self, feed: Batches, batch: Views, sums: dict[str, float]) -> Tensor:
         terms = self._learner.step(batch)
         loss = torch.stack(list(terms.values())).sum()
         names = ("loss", *terms)
@@ -169,10 +182,13 @@ class Loop:
         entry: Entry = {
             "epoch": progress.epoch + 1,
             "steps": progress.steps,
-            "train": _means(progress.sums, len(self._train)),
+            "train": _means(progress.sums, progress.position),
             "val": val,
             "seconds": round(progress.epoch_seconds, 3),
         }
+        watched = self._learner.watch(self._display.say)
+        if watched:
+            entry["watched"] = watched
         progress.close_epoch()
         if not val or progress.best_loss is None or val["loss"] < progress.best_loss:
             progress.best_loss, progress.best_epoch = val.get("loss"), progress.epoch
@@ -182,10 +198,10 @@ class Loop:
         self._save_state()
         self._display.say(_summary(entry, self._settings.epochs))
 
-    def _show_epoch(self, epoch: int) -> None:
+    def _show_epoch(self, epoch: int, count: int) -> None:
         self._display.restart(
             f"epoch {epoch}/{self._settings.epochs}",
-            total=len(self._train) + len(self._val),
+            total=count + (0 if self._val is None else len(self._val)),
             done=self._progress.position,
         )
 

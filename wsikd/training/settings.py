@@ -1,5 +1,7 @@
 """What every training command can be told."""
 
+import abc
+
 import torch
 from pydantic import Field
 
@@ -8,23 +10,17 @@ from wsikd.data.augment import AugmentSettings
 from wsikd.errors import ConfigError
 
 
-class TrainingSettings(Settings):
-    """How a network is trained, whatever the method."""
+class RunSettings(Settings):
+    """What every training can be told, whatever it learns from."""
 
-    epochs: int = Field(100, ge=1, description="passes over the training regions")
-    accumulate: int = Field(32, ge=1, description="regions whose mean gradient makes one step")
+    epochs: int = Field(100, ge=1, description="passes over what is learnt from")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
     weight_decay: float = Field(1e-4, ge=0, description="of Adam, added to the gradient")
-    patience: int | None = Field(
-        None, ge=1, description="epochs without a better validation loss before the end; unset: all"
-    )
     seed: int = Field(0, ge=0, description="of the first weights, the order and the augmentation")
     fold: int | None = Field(
         None, ge=0, description="fold that is left out for testing; unset: each in turn"
     )
-    augment: AugmentSettings = AugmentSettings()
     device: str = Field("auto", description="such as cpu or cuda:1; auto: a GPU if there is one")
-    workers: int = Field(0, ge=0, description="processes that read regions; 0: none beside this")
     checkpoint_minutes: float = Field(
         10.0, ge=0, description="longest time between two checkpoints within an epoch, in minutes"
     )
@@ -33,6 +29,35 @@ class TrainingSettings(Settings):
         pattern=r"^[\w][\w.+-]*$",
         description="of the run; unset: made of method, magnification, fold and seed",
     )
+
+    @property
+    @abc.abstractmethod
+    def items_per_step(self) -> int:
+        """Items whose mean gradient makes one step."""
+
+    @property
+    def epochs_to_wait(self) -> int | None:
+        """Epochs without a better validation loss before the end; None: never end early."""
+        return None
+
+
+class TrainingSettings(RunSettings):
+    """How a network is trained on tissue regions."""
+
+    patience: int | None = Field(
+        None, ge=1, description="epochs without a better validation loss before the end; unset: all"
+    )
+    accumulate: int = Field(32, ge=1, description="regions whose mean gradient makes one step")
+    augment: AugmentSettings = AugmentSettings()
+    workers: int = Field(0, ge=0, description="processes that read regions; 0: none beside this")
+
+    @property
+    def items_per_step(self) -> int:
+        return self.accumulate
+
+    @property
+    def epochs_to_wait(self) -> int | None:
+        return self.patience
 
 
 def choose_device(name: str) -> torch.device:

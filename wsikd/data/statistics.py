@@ -1,13 +1,14 @@
 """Mean and standard deviation of the training set's colours, and standardising by them."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from wsikd.data.regions import RegionItem
+from wsikd.slides.reader import Pixels
 from wsikd.store import RegionStore
 
 Channels = tuple[float, float, float]
@@ -41,9 +42,32 @@ def channel_statistics(
     StoreError
         If the magnification was not prepared.
     """
+    return image_statistics(
+        store.read_pixels(item.slide_id, item.region_id, magnification) for item in items
+    )
+
+
+def image_statistics(images: Iterable[Pixels]) -> tuple[Channels, Channels]:
+    """Give mean and standard deviation of red, green and blue over all pixels of all images.
+
+    Parameters
+    ----------
+    images : iterable of ndarray of uint8, shape (..., 3)
+        At least one pixel in all. One image is in memory at a time.
+
+    Returns
+    -------
+    mean, std : tuple of float
+        As of `channel_statistics`.
+
+    Examples
+    --------
+    >>> mean, std = image_statistics([np.array([[0, 255, 51]], np.uint8)])
+    >>> mean, round(255 * std[0])
+    ((0.0, 1.0, 0.2), 1)
+    """
     histograms = torch.zeros(3, 256, dtype=torch.int64)
-    for item in items:
-        pixels = store.read_pixels(item.slide_id, item.region_id, magnification)
+    for pixels in images:
         for channel in range(3):
             values = torch.from_numpy(np.ascontiguousarray(pixels[..., channel]))
             histograms[channel] += values.flatten().bincount(minlength=256)

@@ -27,7 +27,14 @@ from wsikd.training.inputs import TEACHER_MAGNIFICATION, begin, folds_of, read_i
 from wsikd.training.loop import Step
 from wsikd.training.method import Method, build_seeded, carry_out, describe, place
 from wsikd.training.settings import TrainingSettings, choose_device
-from wsikd.training.sources import check_source, file_digest, find_source, kind_of
+from wsikd.training.sources import (
+    INIT_HELP,
+    check_source,
+    file_digest,
+    find_source,
+    kind_of,
+    start_from,
+)
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -43,6 +50,7 @@ class DistilSettings(TrainingSettings):
         None,
         description="run to learn from; unset: teacher-10x of the same fold and seed, else seed 0",
     )
+    init: str | None = Field(None, description=INIT_HELP)
     temperature: float = Field(1.0, gt=0, description="divides the logits of both; no unit")
     loss: LossKind = Field(
         "both", description="soft targets alone, or with max-pooled, bicubic or both feature maps"
@@ -85,11 +93,13 @@ def distil(
     Raises
     ------
     CheckpointError
-        If there is no finished teacher, or it knows other classes.
+        If there is no finished teacher, or it knows other classes; or if `settings.init` is no
+        finished run or has another architecture.
     ConfigError
         If the run named was not taught from labels, or does not read more than the student.
     LeakageError
-        If the teacher was taught on another fold or on other splits.
+        If the teacher was taught on another fold or on other splits, or `settings.init` has seen
+        slides that the student is tested on.
     StoreError
         If a magnification was not prepared.
     ResumeError
@@ -171,12 +181,14 @@ def _distil_fold(
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
     fingerprints["teacher"] = file_digest(source.model_path())
-    run = begin(runs, "student", settings.student_mag, inputs, settings, fingerprints)
+    student = build_seeded(teacher_reads.architecture, len(inputs.classes), seed=settings.seed)
+    if settings.init is not None:
+        fingerprints["init"] = start_from(student, runs, settings.init, inputs, settings)
+    run = begin(runs, inputs.describe_run("student", settings.student_mag, fingerprints), settings)
     if run.is_complete():
         return run
     device = choose_device(settings.device)
     student_reads = describe(inputs, teacher_reads.architecture, settings.student_mag)
-    student = build_seeded(teacher_reads.architecture, len(inputs.classes), seed=settings.seed)
     step = make_step(place(student, device), place(teacher, device), settings)
     views = {"student": student_reads, "teacher": teacher_reads}
     method = Method(student, student_reads, step, views, train_splits=("train", "auxiliary"))

@@ -92,7 +92,7 @@ def _finetune_fold(
     check_source(source, inputs, settings.fold)
     fingerprints = inputs.fingerprints() | {"student": file_digest(source.model_path())}
     model, reads = load_model(source.model_path())
-    run = begin(runs, "finetuned", reads.magnification, inputs, settings, fingerprints)
+    run = begin(runs, inputs.describe_run("finetuned", reads.magnification, fingerprints), settings)
     if run.is_complete():
         return run
     device = choose_device(settings.device)

@@ -14,7 +14,7 @@ from wsikd.geometry import format_magnification
 from wsikd.manifest import classes_of, fold_count, splits_of_fold
 from wsikd.runs import Provenance, RunFolder, run_name
 from wsikd.training.display import Display
-from wsikd.training.settings import TrainingSettings, choose_device
+from wsikd.training.settings import RunSettings, choose_device
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -63,6 +63,18 @@ class Inputs:
                         "one of those, prepare it, or take the slide out of the manifest"
                     )
 
+    def describe_run(
+        self, method: MethodName, magnification: float, fingerprints: dict[str, str]
+    ) -> Provenance:
+        """Say what a run on these regions is, for `begin`."""
+        return Provenance(
+            name=method,
+            method=method,
+            magnification=magnification,
+            classes=self.classes,
+            inputs=fingerprints,
+        )
+
     def _slides(self, *, with_auxiliary: bool) -> list[str]:
         used = ALL_SPLITS if with_auxiliary else LABELLED_SPLITS
         return sorted({item.slide_id for split in used for item in self.items[split]})
@@ -97,15 +109,17 @@ def folds_of(manifest: pd.DataFrame, fold: int | None) -> tuple[int | None, ...]
     return tuple(range(count))
 
 
-def begin(  # what a run is, from what, and how
-    runs: Path,
-    method: MethodName,
-    magnification: float,
-    inputs: Inputs,
-    settings: TrainingSettings,
-    fingerprints: dict[str, str],
-) -> RunFolder:
+def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
     """Make the folder of a run or take up the one that is there, and say so if it is finished.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of all runs.
+    made : Provenance
+        What it is and from what; its name is how the run's begins, if the settings have none.
+    settings : RunSettings
+        Give the rest of the name, the fold, the seed and the device.
 
     Raises
     ------
@@ -113,20 +127,12 @@ def begin(  # what a run is, from what, and how
         If it was begun with other settings or inputs.
     """
     if settings.name is None:
-        name = run_name(method, magnification, settings.fold, settings.seed)
+        name = run_name(made.name, made.magnification, settings.fold, settings.seed)
     else:
         name = run_name(settings.name, fold=settings.fold)
-    provenance = Provenance(
-        name=name,
-        method=method,
-        magnification=magnification,
-        fold=settings.fold,
-        seed=settings.seed,
-        classes=inputs.classes,
-        inputs=fingerprints,
-        device=str(choose_device(settings.device)),
-    )
-    run = RunFolder(runs / name).start(settings, provenance)
+    device = str(choose_device(settings.device))
+    how = {"name": name, "fold": settings.fold, "seed": settings.seed, "device": device}
+    run = RunFolder(runs / name).start(settings, made.model_copy(update=how))
     if run.is_complete():
         Display(name).say("is finished already; nothing to do")
     return run

@@ -5,11 +5,14 @@ from pathlib import Path
 
 from wsikd.errors import CheckpointError, LeakageError
 from wsikd.geometry import format_magnification
+from wsikd.models import ResNet
+from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder, find_runs, pooled_name, run_name
 from wsikd.training.inputs import Inputs, MethodName
 from wsikd.training.settings import TrainingSettings
 
 _COMMANDS = {"teacher": "wsikd teach", "baseline": "wsikd teach", "student": "wsikd distil"}
+INIT_HELP = "run whose encoder the network starts from, such as one of wsikd pair; unset: random"
 
 
 def find_source(
@@ -42,19 +45,53 @@ def find_source(
         If there is none, or it is not finished; the message names the command that makes it.
     """
     command = _COMMANDS[method]
-    if name is None:
-        seeds = dict.fromkeys((settings.seed, 0))
-        names = [run_name(method, magnification, settings.fold, seed) for seed in seeds]
-    else:
-        alike = [run for run in find_runs(runs) if pooled_name(run.name) == pooled_name(name)]
-        same_fold = [run for run in alike if run.read_provenance().fold == settings.fold]
-        names = [*(run.name for run in same_fold), name]
+    if name is not None:
+        return find_named(runs, name, settings.fold, command)
+    seeds = dict.fromkeys((settings.seed, 0))
+    names = [run_name(method, magnification, settings.fold, seed) for seed in seeds]
+    return _first_finished(runs, names, command)
+
+
+def find_named(
+    runs: Path, name: str, fold: int | None, command: str = "the command of its kind"
+) -> RunFolder:
+    """Find the finished run of a name, given with or without its fold; that of `fold` first.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it is not finished; the message names `command`, which makes it.
+    """
+    alike = [run for run in find_runs(runs) if pooled_name(run.name) == pooled_name(name)]
+    same_fold = [run.name for run in alike if run.read_provenance().fold == fold]
+    return _first_finished(runs, [*same_fold, name], command)
+
+
+def _first_finished(runs: Path, names: list[str], command: str) -> RunFolder:
     present = [RunFolder(runs / each) for each in names if RunFolder(runs / each).exists()]
     if not present:
         raise CheckpointError(f"{runs / names[0]}: no such run; make it with `{command}`")
     if not present[0].is_complete():
         raise CheckpointError(f"{present[0].path}: is not finished; go on with `{command}`")
     return present[0]
+
+
+def _refuse_seen_patients(source: RunFolder, inputs: Inputs) -> None:
+    learnt = source.read_learnt()
+    tested = {
+        name
+        for split in ("val", "test")
+        for item in inputs.items[split]
+        for name in (("slide", item.slide_id), ("patient", item.patient_id))
+    }
+    seen = {("slide", name) for name in learnt["slide_id"]}
+    seen |= {("patient", name) for name in learnt["patient_id"] if name}
+    both = sorted(tested & seen)
+    if both:
+        raise LeakageError(
+            f"{source.path}: has seen {both[0][0]} {both[0][1]}, which this run is validated or "
+            "tested on; train it on the training slides alone, with the same splits"
+        )
 
 
 def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
@@ -80,6 +117,54 @@ def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
             f"{source.path}: was made with other slides or splits than the manifest has; "
             "remove it and make it again"
         )
+
+
+def start_from(
+    model: ResNet, runs: Path, name: str, inputs: Inputs, settings: TrainingSettings
+) -> str:
+    """Give a network the encoder of a finished run; its last layer stays as it is.
+
+    Parameters
+    ----------
+    model : ResNet
+        Changed in place.
+    runs : Path
+        Folder of all runs.
+    name : str
+        Of the run, with or without its folder and its fold.
+    inputs : Inputs
+        What the network is going to learn from and to be tested on.
+    settings : TrainingSettings
+        Of the run to be made, for its fold.
+
+    Returns
+    -------
+    str
+        Digest of the weights that were taken.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such run, it is not finished, or its architecture is another one.
+    LeakageError
+        If it has seen slides or patients of the validation or the test set, with labels or without.
+    """
+    source = find_named(runs, Path(name).name, settings.fold)
+    if source.read_provenance().method == "pair":
+        _refuse_seen_patients(source, inputs)
+    else:
+        check_source(source, inputs, settings.fold)
+    start, description = load_model(source.model_path())
+    expected = {key for key in model.state_dict() if not key.startswith("fc.")}
+    found = {key: tensor for key, tensor in start.state_dict().items() if key in expected}
+    shapes = {key: tensor.shape for key, tensor in model.state_dict().items()}
+    if expected != found.keys() or any(shapes[key] != found[key].shape for key in found):
+        raise CheckpointError(
+            f"{source.path}: is a {description.architecture}, which is another architecture than "
+            "the network that should start from it; choose that one with --model"
+        )
+    model.load_state_dict(found, strict=False)
+    return file_digest(source.model_path())
 
 
 def kind_of(source: RunFolder) -> str:

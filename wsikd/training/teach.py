@@ -23,6 +23,7 @@ from wsikd.training.inputs import TEACHER_MAGNIFICATION, MethodName, begin, fold
 from wsikd.training.loop import Step
 from wsikd.training.method import Method, build_seeded, carry_out, describe, place
 from wsikd.training.settings import TrainingSettings, choose_device
+from wsikd.training.sources import INIT_HELP, start_from
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -33,6 +34,7 @@ class TeachSettings(TrainingSettings):
 
     mag: float = Field(10.0, gt=0, description="magnification it reads; not 10: a baseline")
     model: str = Field("resnet10w32", description="architecture, a key of MODELS")
+    init: str | None = Field(None, description=INIT_HELP)
 
     @field_validator("model")
     @classmethod
@@ -67,6 +69,9 @@ def teach(
     ------
     StoreError
         If `settings.mag` was not prepared.
+    CheckpointError, LeakageError
+        If `settings.init` is no finished run, has another architecture, or has seen slides that
+        this one is tested on.
     ResumeError
         If the run exists with other settings or inputs.
     StoppedError
@@ -93,11 +98,14 @@ def _teach_fold(
     inputs = read_inputs(store, manifest, settings.fold)
     inputs.check_prepared(settings.mag)
     kind: MethodName = "teacher" if settings.mag == TEACHER_MAGNIFICATION else "baseline"
-    run = begin(runs, kind, settings.mag, inputs, settings, inputs.fingerprints())
+    fingerprints = inputs.fingerprints()
+    model = build_seeded(settings.model, len(inputs.classes), seed=settings.seed)
+    if settings.init is not None:
+        fingerprints["init"] = start_from(model, runs, settings.init, inputs, settings)
+    run = begin(runs, inputs.describe_run(kind, settings.mag, fingerprints), settings)
     if run.is_complete():
         return run
     description = describe(inputs, settings.model, settings.mag)
-    model = build_seeded(settings.model, len(inputs.classes), seed=settings.seed)
     device = choose_device(settings.device)
     method = Method(model, description, make_step(place(model, device)), {"image": description})
     carry_out(run, method, inputs, settings, device)

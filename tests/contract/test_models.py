@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from wsikd.errors import ConfigError
 from wsikd.models import MODELS, build_model
 
 # 18 and 34: torchvision's published counts for 1000 classes, whose batch norm has as many weights
@@ -12,7 +13,11 @@ PARAMETERS = {
     ("resnet18", 1000): 11_689_512,
     ("resnet34", 1000): 21_797_672,
     ("resnet50", 1000): 25_557_032,
+    ("resnet18-bn", 1000): 11_689_512,
+    ("resnet50-bn", 1000): 25_557_032,
+    ("resnet50-bn", 0): 23_508_032,  # without the 2048 x 1000 weights and 1000 biases
 }
+BATCH_NORM = [name for name in MODELS if name.endswith("-bn")]
 
 
 @pytest.mark.parametrize(("name", "class_count"), PARAMETERS)
@@ -24,14 +29,21 @@ def test_has_the_published_number_of_parameters(name, class_count):
 @pytest.fixture(scope="module", params=MODELS)
 def model(request):
     torch.manual_seed(0)
-    return build_model(request.param, 3)
+    # batch norm, as a trained network is used: in training images of a batch see each other
+    return build_model(request.param, 3).train(request.param not in BATCH_NORM)
 
 
 class TestEveryModel:
     def test_gives_a_map_of_a_thirty_second_rounded_up_and_the_logits(self, model):
         seen = model(torch.rand(2, 3, 65, 160))
-        assert seen.feature_map.shape == (2, model.fc.in_features, 3, 5)
+        assert seen.feature_map.shape == (2, model.embedding_width, 3, 5)
         assert seen.logits.shape == (2, 3)
+
+    def test_embeds_an_image_as_the_mean_of_its_map(self, model):
+        seen = model(torch.rand(2, 3, 70, 50))
+        by_hand = torch.stack([image.flatten(1).mean(1) for image in seen.feature_map])
+        torch.testing.assert_close(seen.embedding, by_hand)
+        torch.testing.assert_close(seen.logits, by_hand @ model.fc.weight.T + model.fc.bias)
 
     def test_gives_a_map_that_is_nowhere_negative(self, model):
         assert (model(torch.randn(1, 3, 64, 64)).feature_map >= 0).all()
@@ -50,7 +62,21 @@ class TestEveryModel:
         alone = torch.cat([model(image[None]).logits for image in images])
         torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
 
-    def test_is_not_changed_by_being_in_training_mode(self, model):
-        image = torch.rand(1, 3, 40, 40)
+
+@pytest.mark.parametrize("name", MODELS)
+class TestEveryArchitecture:
+    def test_makes_an_encoder_when_there_are_no_classes(self, name):
+        encoder = build_model(name, 0)
+        assert not [parameter for parameter in encoder.state_dict() if parameter.startswith("fc.")]
+        seen = encoder(torch.rand(2, 3, 40, 33))
+        assert seen.logits.shape == (2, 0)
+        assert seen.embedding.shape == (2, encoder.embedding_width)
+
+    def test_is_not_changed_by_being_in_training_mode_without_batch_norm(self, name):
+        model, image = build_model(name, 3), torch.rand(2, 3, 40, 40)
         trained = model.train()(image).logits
-        assert torch.equal(trained, model.eval()(image).logits)
+        assert torch.equal(trained, model.eval()(image).logits) == (name not in BATCH_NORM)
+
+    def test_refuses_less_than_no_classes(self, name):
+        with pytest.raises(ConfigError, match="class_count must be at least 0, got -1"):
+            build_model(name, -1)

@@ -1,27 +1,15 @@
-"""Residual networks with group normalisation, under torchvision's parameter names."""
+"""Residual networks with group or batch normalisation, under torchvision's parameter names."""
 
 from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsikd.errors import ConfigError
+from wsikd.models.batchnorm import BatchNorm2d
 from wsikd.models.groupnorm import GroupNorm
+from wsikd.models.network import Network
 
-
-class Seen(NamedTuple):
-    """What a network gives for a batch.
-
-    Attributes
-    ----------
-    feature_map : Tensor, shape (B, C, H, W)
-        Output of the last stage after its ReLU, so never negative; 1/32 of the image's sides.
-    logits : Tensor, shape (B, K)
-        Scores of the classes before the softmax.
-    """
-
-    feature_map: Tensor
-    logits: Tensor
+Norm = type[GroupNorm] | type[BatchNorm2d]
 
 
 class BasicBlock(nn.Module):
@@ -35,13 +23,13 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, channels_in: int, width: int, stride: int) -> None:
+    def __init__(self, channels_in: int, width: int, stride: int, norm: Norm) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, width, 3, stride, padding=1, bias=False)
-        self.bn1 = GroupNorm(width)
+        self.bn1 = norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
-        self.bn2 = GroupNorm(width)
-        self.downsample = _shortcut(channels_in, width, stride)
+        self.bn2 = norm(width)
+        self.downsample = _shortcut(channels_in, width, stride, norm)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, channels_in, H, W) to (B, width, H / stride, W / stride), rounded up."""
@@ -55,15 +43,15 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels_in: int, width: int, stride: int) -> None:
+    def __init__(self, channels_in: int, width: int, stride: int, norm: Norm) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
-        self.bn1 = GroupNorm(width)
+        self.bn1 = norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
-        self.bn2 = GroupNorm(width)
+        self.bn2 = norm(width)
         self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
-        self.bn3 = GroupNorm(width * self.expansion)
-        self.downsample = _shortcut(channels_in, width * self.expansion, stride)
+        self.bn3 = norm(width * self.expansion)
+        self.downsample = _shortcut(channels_in, width * self.expansion, stride, norm)
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, channels_in, H, W) to (B, 4 width, H / stride, W / stride), rounded up."""
@@ -74,30 +62,23 @@ class Bottleneck(nn.Module):
 
 
 class Layout(NamedTuple):
-    """Kind of block, blocks in each of the four stages, and the stages' widths."""
+    """Kind of block, blocks in each of the four stages, the stages' widths, and the norm."""
 
     block: type[BasicBlock] | type[Bottleneck]
     depths: tuple[int, int, int, int]
     widths: tuple[int, int, int, int]
+    norm: Norm = GroupNorm
 
 
-MODELS: dict[str, Layout] = {
-    "resnet10w32": Layout(BasicBlock, (1, 1, 1, 1), (32, 64, 128, 256)),
-    "resnet18": Layout(BasicBlock, (2, 2, 2, 2), (64, 128, 256, 512)),
-    "resnet34": Layout(BasicBlock, (3, 4, 6, 3), (64, 128, 256, 512)),
-    "resnet50": Layout(Bottleneck, (3, 4, 6, 3), (64, 128, 256, 512)),
-}
-
-
-class ResNet(nn.Module):
+class ResNet(Network):
     """A residual network for standardised RGB images of any size.
 
     Parameters
     ----------
     layout : Layout
-        Depth and widths; the stem is as wide as the first stage.
+        Depth, widths and norm; the stem is as wide as the first stage.
     class_count : int
-        Number of logits.
+        Number of logits; 0 makes an encoder without a last layer.
 
     Notes
     -----
@@ -116,56 +97,35 @@ class ResNet(nn.Module):
         super().__init__()
         stem, second, third, fourth = layout.widths
         self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
-        self.bn1 = GroupNorm(stem)
+        self.bn1 = layout.norm(stem)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         expansion = layout.block.expansion
         self.layer1 = _stage(layout, 0, channels_in=stem)
         self.layer2 = _stage(layout, 1, channels_in=stem * expansion)
         self.layer3 = _stage(layout, 2, channels_in=second * expansion)
         self.layer4 = _stage(layout, 3, channels_in=third * expansion)
-        self.fc = nn.Linear(fourth * expansion, class_count)
+        self.embedding_width = fourth * expansion
+        self.know(class_count)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, image: Tensor) -> Seen:
-        """Read a batch of images, float of shape (B, 3, H, W), H and W at least 1."""
+    def map_features(self, image: Tensor) -> Tensor:
+        """Give the output of the last stage after its ReLU, shape (B, C, H / 32, W / 32)."""
         image = self.maxpool(F.relu_(self.bn1(self.conv1(image))))
-        feature_map = self.layer4(self.layer3(self.layer2(self.layer1(image))))
-        # the plain mean has a deterministic backward on CUDA, adaptive_avg_pool2d has not
-        return Seen(feature_map, self.fc(feature_map.mean((2, 3))))
-
-
-def build_model(name: str, class_count: int) -> ResNet:
-    """Build a network with random weights, drawn from PyTorch's global generator.
-
-    Raises
-    ------
-    ConfigError
-        If the name is not in `MODELS` or `class_count` is below 1.
-
-    Examples
-    --------
-    >>> sum(parameter.numel() for parameter in build_model("resnet10w32", 3).parameters())
-    1231011
-    """
-    if name not in MODELS:
-        raise ConfigError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
-    if class_count < 1:
-        raise ConfigError(f"class_count must be at least 1, got {class_count}")
-    return ResNet(MODELS[name], class_count)
+        return self.layer4(self.layer3(self.layer2(self.layer1(image))))  # type: ignore[no-any-return]  # modules give Any
 
 
 def _stage(layout: Layout, index: int, *, channels_in: int) -> nn.Sequential:
-    width = layout.widths[index]
-    first = layout.block(channels_in, width, stride=1 if index == 0 else 2)
+    width, norm = layout.widths[index], layout.norm
+    first = layout.block(channels_in, width, 1 if index == 0 else 2, norm)
     channels = width * layout.block.expansion
-    rest = (layout.block(channels, width, stride=1) for _ in range(1, layout.depths[index]))
+    rest = (layout.block(channels, width, 1, norm) for _ in range(1, layout.depths[index]))
     return nn.Sequential(first, *rest)
 
 
-def _shortcut(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
+def _shortcut(channels_in: int, channels_out: int, stride: int, norm: Norm) -> nn.Sequential:
     if stride == 1 and channels_in == channels_out:
         return nn.Sequential()  # the identity
     convolution = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
-    return nn.Sequential(convolution, GroupNorm(channels_out))
+    return nn.Sequential(convolution, norm(channels_out))

@@ -12,7 +12,8 @@ from torch import Tensor
 from wsikd.config import Settings, load_document
 from wsikd.errors import CheckpointError, ConfigError
 from wsikd.files import replacing, write_json
-from wsikd.models.resnet import ResNet, build_model
+from wsikd.models.build import build_model
+from wsikd.models.network import Network
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -23,19 +24,19 @@ class ModelDescription(Settings):
     format: Literal["wsikd-model"] = "wsikd-model"
     version: Literal[1] = 1
     architecture: str = Field(description="key of MODELS")
-    classes: tuple[str, ...] = Field(min_length=1, description="in the order of the logits")
+    classes: tuple[str, ...] = Field(description="in the order of the logits; an encoder has none")
     magnification: Positive = Field(description="nominal, of the pixels it reads")
     mpp: Positive = Field(description="µm per pixel of the pixels it reads")
     mean: tuple[float, float, float] = Field(description="of red, green, blue, in 0 to 1")
     std: tuple[Positive, Positive, Positive] = Field(description="of red, green, blue, in 0 to 1")
 
 
-def save_model(model: ResNet, description: ModelDescription, path: Path) -> None:
+def save_model(model: Network, description: ModelDescription, path: Path) -> None:
     """Write a model atomically: the weights to `path`, then its description beside them.
 
     Parameters
     ----------
-    model : ResNet
+    model : Network
         On any device.
     description : ModelDescription
         Written under the name of `path` with the suffix ".json".
@@ -48,7 +49,7 @@ def save_model(model: ResNet, description: ModelDescription, path: Path) -> None
     write_json(path.with_suffix(".json"), description.model_dump(mode="json"))
 
 
-def load_model(path: Path) -> tuple[ResNet, ModelDescription]:
+def load_model(path: Path) -> tuple[Network, ModelDescription]:
     """Read a model that `save_model` wrote, on the CPU and in eval mode.
 
     Raises

@@ -19,7 +19,7 @@ from torch import Tensor
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
-from wsikd.models import ResNet, Seen
+from wsikd.models import Network, Seen
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.feed import Views
@@ -121,13 +121,13 @@ class Watcher:
 
     Parameters
     ----------
-    teacher : ResNet
+    teacher : Network
         Put into eval mode; no gradient reaches it.
     limit_bytes : int
         Most memory that is kept; a map takes 1/1024 of its image's pixels, 4 bytes a channel.
     """
 
-    def __init__(self, teacher: ResNet, *, limit_bytes: int = 2**30) -> None:
+    def __init__(self, teacher: Network, *, limit_bytes: int = 2**30) -> None:
         self._teacher = teacher.eval().requires_grad_(False)
         self._kept: dict[tuple[int, ...], Seen] = {}
         self._room = limit_bytes
@@ -152,7 +152,7 @@ class Watcher:
         return seen
 
 
-def make_step(student: ResNet, teacher: ResNet, settings: DistilSettings) -> Step:
+def make_step(student: Network, teacher: Network, settings: DistilSettings) -> Step:
     """Give the loss of distillation, the sum of equations 2 and 3."""
     kind, watcher = settings.feature_map_kind, Watcher(teacher)
 

@@ -10,7 +10,7 @@ import torch
 from wsikd.data.regions import RegionDataset
 from wsikd.data.statistics import channel_statistics
 from wsikd.geometry import magnification_to_mpp
-from wsikd.models import ResNet, build_model
+from wsikd.models import Network, build_model
 from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.training.feed import Augmentation, Feed, memory_format
 from wsikd.training.loop import Learner, Loop, Step
@@ -29,7 +29,7 @@ class Method:
 
     Attributes
     ----------
-    model : ResNet
+    model : Network
         What is trained.
     description : ModelDescription
         What it is and reads.
@@ -41,7 +41,7 @@ class Method:
         The splits it learns from.
     """
 
-    model: ResNet
+    model: Network
     description: ModelDescription
     step: Step
     views: Mapping[str, ModelDescription]
@@ -125,14 +125,14 @@ def describe(inputs: "Inputs", architecture: str, magnification: float) -> Model
     )
 
 
-def build_seeded(architecture: str, class_count: int, *, seed: int) -> ResNet:
+def build_seeded(architecture: str, class_count: int, *, seed: int) -> Network:
     """Build a network whose first weights depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build_model(architecture, class_count)
 
 
-def place(model: ResNet, device: torch.device) -> ResNet:
+def place(model: Network, device: torch.device) -> Network:
     """Bring a network to a device, in the layout that is faster there."""
     layout = memory_format(device)
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]  # torch's stubs leave memory_format out

@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from wsikd.geometry import Size
-from wsikd.models import ResNet
+from wsikd.models import Network
 from wsikd.models.cost import count_macs
 from wsikd.runs import PREDICTION_COLUMNS, probability_columns
 from wsikd.training.feed import Feed
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def predict(
-    model: ResNet, feed: Feed, items: Sequence["RegionItem"], classes: Sequence[str]
+    model: Network, feed: Feed, items: Sequence["RegionItem"], classes: Sequence[str]
 ) -> pd.DataFrame:
     """Read every region once, without augmentation.
 
     Parameters
     ----------
-    model : ResNet
+    model : Network
         On the device of `feed`; put into eval mode.
     feed : Feed
         Gives `items` as the view "image".

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from wsikd.errors import CheckpointError, LeakageError
 from wsikd.geometry import format_magnification
-from wsikd.models import ResNet
+from wsikd.models import Network
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder, find_runs, pooled_name, run_name
 from wsikd.training.inputs import Inputs, MethodName
@@ -120,13 +120,13 @@ def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
 
 
 def start_from(
-    model: ResNet, runs: Path, name: str, inputs: Inputs, settings: TrainingSettings
+    model: Network, runs: Path, name: str, inputs: Inputs, settings: TrainingSettings
 ) -> str:
     """Give a network the encoder of a finished run; its last layer stays as it is.
 
     Parameters
     ----------
-    model : ResNet
+    model : Network
         Changed in place.
     runs : Path
         Folder of all runs.

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from wsikd.models import MODELS, ResNet
+from wsikd.models import MODELS, Network
 from wsikd.runs import RunFolder
 from wsikd.training.feed import Views
 from wsikd.training.inputs import TEACHER_MAGNIFICATION, MethodName, begin, folds_of, read_inputs
@@ -83,7 +83,7 @@ def teach(
     ]
 
 
-def make_step(model: ResNet) -> Step:
+def make_step(model: Network) -> Step:
     """Give the loss of learning from labels."""
 
     def step(batch: Views) -> dict[str, Tensor]:

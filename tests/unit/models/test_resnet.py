@@ -40,18 +40,21 @@ def test_normalises_in_32_groups_everywhere():
     assert not [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
 
 
-def test_pools_the_map_that_it_returns_into_the_logits():
-    model = build_model("resnet10w32", 3)
-    seen = model(torch.rand(2, 3, 70, 50))
-    by_hand = torch.stack([image.flatten(1).mean(1) for image in seen.feature_map])
-    torch.testing.assert_close(seen.logits, by_hand @ model.fc.weight.T + model.fc.bias)
+def test_names_the_parameters_of_batch_norm_as_those_of_group_norm():
+    grouped, batched = build_model("resnet50", 2), build_model("resnet50-bn", 2)
+    assert [name for name, _ in grouped.named_parameters()] == [
+        name for name, _ in batched.named_parameters()
+    ]
+    assert "layer3.0.downsample.1.running_var" in batched.state_dict()
+
+
+def test_normalises_by_the_batch_everywhere_when_asked_to():
+    model = build_model("resnet10w32-bn", 3)
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(norms) == 12
+    assert not [module for module in model.modules() if isinstance(module, nn.GroupNorm)]
 
 
 def test_refuses_an_unknown_name():
     with pytest.raises(ConfigError, match="model 'vgg' is unknown; choose one of resnet10w32"):
         build_model("vgg", 3)
-
-
-def test_refuses_a_model_without_classes():
-    with pytest.raises(ConfigError, match="class_count must be at least 1, got 0"):
-        build_model("resnet18", 0)

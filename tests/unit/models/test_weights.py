@@ -44,6 +44,18 @@ def test_gives_back_the_same_model_and_description(tmp_path, description):
     assert not loaded.training
 
 
+@pytest.mark.parametrize("architecture", ["resnet10w32", "resnet10w32-bn"])
+def test_gives_back_an_encoder_without_classes(tmp_path, description, architecture):
+    about = description.model_copy(update={"architecture": architecture, "classes": ()})
+    encoder = build_model(architecture, 0)
+    encoder(torch.rand(2, 3, 40, 40))  # moves the running statistics of batch norm
+    save_model(encoder, about, tmp_path / "model.safetensors")
+    loaded, loaded_about = load_model(tmp_path / "model.safetensors")
+    image = torch.rand(1, 3, 40, 40)
+    torch.testing.assert_close(loaded(image).embedding, encoder.eval()(image).embedding)
+    assert loaded_about == about
+
+
 def test_describes_the_model_in_plain_json(saved):
     assert json.loads(saved.with_suffix(".json").read_text()) == {
         "format": "wsikd-model",

@@ -20,20 +20,15 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field
 
 from wsikd.config import Settings, load_document
 from wsikd.errors import CheckpointError, NothingUsableError, StoreError
 from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
-from wsikd.evaluation.bootstrap import (
-    interval,
-    patient_matrices,
-    resample_classes_evenly,
-    resample_patients,
-)
+from wsikd.evaluation.bootstrap import patient_matrices, resample_classes_evenly
 from wsikd.evaluation.controls import ControlSettings, write_controls
-from wsikd.evaluation.metrics import METRICS, Floats, score
+from wsikd.evaluation.estimates import UNKNOWN, draw_scores, estimates, subtract
+from wsikd.evaluation.metrics import score
 from wsikd.evaluation.pooling import (
     EvaluatedSplit,
     PooledRun,
@@ -205,13 +200,13 @@ def _summarise(
         drawn = score(resample_classes_evenly(confusion, draws=settings.draws, seed=settings.seed))
         observed, reason = {name: values.mean() for name, values in drawn.items()}, None
     else:
-        drawn, reason = _draw(matrices, settings)
+        drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.seed)
         observed = score(confusion)
     return {
         "count": len(decisions),
         "patients": len(matrices),
         "mixed_labels": len(run.predictions.drop_duplicates(UNIT_KEYS[unit])) - len(decisions),
-        "metrics": _estimates(observed, drawn),
+        "metrics": estimates(observed, drawn),
         "confusion": confusion.tolist(),
         "reason": reason,
     }
@@ -222,45 +217,22 @@ def _compare(
 ) -> dict[str, Any]:
     common = decisions.index.intersection(reference.index)
     if common.empty:
-        unknown = {name: {"value": None, "low": None, "high": None} for name in METRICS}
         return {
             "count": 0,
             "patients": 0,
-            "metrics": unknown,
+            "metrics": {**UNKNOWN},
             "reason": "the two runs predict for nothing in common",
         }
     sides = [patient_matrices(one.loc[common], len(run.classes)) for one in (decisions, reference)]
     matrices = np.stack(sides, axis=1)  # (patients, 2, K, K): drawn together, hence paired
-    drawn, reason = _draw(matrices, settings)
+    drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.seed)
     observed = score(matrices.sum(0))
     return {
         "count": len(common),
         "patients": len(matrices),
-        "metrics": _estimates(_subtract(observed), _subtract(drawn)),
+        "metrics": estimates(subtract(observed), subtract(drawn)),
         "reason": reason,
     }
-
-
-def _draw(
-    matrices: NDArray[np.int64], settings: EvaluateSettings
-) -> tuple[dict[str, Floats], str | None]:
-    if len(matrices) < 2:
-        return {}, f"an interval needs at least 2 patients, got {len(matrices)}"
-    return score(resample_patients(matrices, draws=settings.draws, seed=settings.seed)), None
-
-
-def _subtract(scores: dict[str, Floats]) -> dict[str, Floats]:
-    return {name: values[..., 0] - values[..., 1] for name, values in scores.items()}
-
-
-def _estimates(
-    observed: dict[str, Any], drawn: dict[str, Floats]
-) -> dict[str, dict[str, float | None]]:
-    estimates: dict[str, dict[str, float | None]] = {}
-    for name, value in observed.items():
-        low, high = interval(drawn[name]) if name in drawn else (None, None)
-        estimates[name] = {"value": float(value), "low": low, "high": high}
-    return estimates
 
 
 def _cost(run: PooledRun, teacher: PooledRun | None) -> dict[str, float | None]:

@@ -181,8 +181,8 @@ def _weighted_means(values: Floats, weights: Floats) -> Floats:
     """Average over pairs; a draw that holds no pair of different runs is left out as NaN."""
     totals = weights.sum((1, 2))
     totals[totals == 0] = np.nan
-    sums: Floats = np.einsum("dij,ijab->dab", weights, values)
-    return sums / totals[:, None, None]
+    means: Floats = np.einsum("dij,ijab->dab", weights, values) / totals[:, None, None]
+    return means
 
 
 def _interval(values: Floats) -> tuple[Floats, Floats]:

@@ -22,7 +22,10 @@ from wsikd.errors import (
     StoreError,
 )
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.runs import PREDICTION_COLUMNS, RunFolder
+from wsikd.manifest import splits_of_fold
+from wsikd.models import build_model
+from wsikd.models.weights import ModelDescription, save_model
+from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.training import loop
 from wsikd.training.distil import DistilSettings, distil
@@ -156,11 +159,11 @@ def test_a_stopped_student_ends_with_the_weights_of_an_unbroken_one(
     (unbroken,) = distil(store, make_manifest(), unbroken_runs, student())
     take_step, taken = loop.Loop._take_step, []
 
-    def stop_then_step(self, learnt):
-        taken.append(learnt)
+    def stop_then_step(self, *args):
+        taken.append(args)
         if len(taken) == stop_after:
             os.kill(os.getpid(), signal.SIGTERM)
-        take_step(self, learnt)
+        take_step(self, *args)
 
     monkeypatch.setattr(loop.Loop, "_take_step", stop_then_step)
     with pytest.raises(StoppedError):
@@ -293,3 +296,42 @@ def test_a_run_can_be_given_a_name_and_be_learnt_from_by_it(store, tmp_path):
     assert named.name == "mine-fold2"
     (run,) = distil(store, make_manifest(), tmp_path, student(fold=2, epochs=1, teacher="mine"))
     assert run.is_complete()
+
+
+def pretend_pair(runs, model, *, seen):
+    """Leave behind what wsikd pair does: an encoder, and which slides it has seen."""
+    made = Provenance(name="pair-x", method="pair", magnification=10.0, classes=())
+    run = RunFolder(runs / "pair-x").start(TeachSettings(), made)
+    description = ModelDescription(
+        architecture=model, classes=(), magnification=10, mpp=1, mean=(0, 0, 0), std=(1, 1, 1)
+    )
+    encoder = build_model(model, 0)
+    save_model(encoder, description, run.model_path())
+    run.write_learnt(pd.DataFrame({"slide_id": seen, "patient_id": seen}))
+    run.finish(seconds=1.0)
+    return encoder
+
+
+def test_a_teacher_starts_from_the_encoder_of_a_pair(store, tmp_path):
+    encoder = pretend_pair(tmp_path, "resnet10w32", seen=["x1"])
+    nothing_learnt = {"learning_rate": 1e-30}
+    settings = TeachSettings(**QUICK, **nothing_learnt, fold=0, init="runs/pair-x")
+    (run,) = teach(store, make_manifest(), tmp_path, settings)
+    taught = load_file(run.model_path())
+    for name, tensor in encoder.state_dict().items():
+        torch.testing.assert_close(taught[name], tensor)
+    assert "init" in run.read_provenance().inputs
+
+
+def test_an_encoder_that_saw_a_test_patient_is_no_start(store, tmp_path):
+    tested = splits_of_fold(make_manifest(), 0).query("split == 'test'")["slide_id"].iloc[0]
+    pretend_pair(tmp_path, "resnet10w32", seen=[tested])
+    with pytest.raises(LeakageError, match=f"pair-x: has seen .* {tested}, which this run is"):
+        teach(store, make_manifest(), tmp_path, TeachSettings(**QUICK, fold=0, init="pair-x"))
+    assert not (tmp_path / "teacher-10x-fold0").exists()
+
+
+def test_an_encoder_of_another_architecture_is_no_start(store, tmp_path):
+    pretend_pair(tmp_path, "resnet10w32-bn", seen=["x1"])
+    with pytest.raises(CheckpointError, match="is a resnet10w32-bn, which is another architecture"):
+        teach(store, make_manifest(), tmp_path, TeachSettings(**QUICK, fold=0, init="pair-x"))

@@ -3,6 +3,8 @@
 import hashlib
 from pathlib import Path
 
+from torch import Tensor
+
 from wsikd.errors import CheckpointError, LeakageError
 from wsikd.geometry import format_magnification
 from wsikd.models import Network
@@ -65,6 +67,10 @@ def find_named(
     alike = [run for run in find_runs(runs) if pooled_name(run.name) == pooled_name(name)]
     same_fold = [run.name for run in alike if run.read_provenance().fold == fold]
     return _first_finished(runs, [*same_fold, name], command)
+
+
+def _encoder_tensors(model: Network) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if name[:3] != "fc."}
 
 
 def _first_finished(runs: Path, names: list[str], command: str) -> RunFolder:
@@ -155,10 +161,10 @@ def start_from(
     else:
         check_source(source, inputs, settings.fold)
     start, description = load_model(source.model_path())
-    expected = {key for key in model.state_dict() if not key.startswith("fc.")}
-    found = {key: tensor for key, tensor in start.state_dict().items() if key in expected}
-    shapes = {key: tensor.shape for key, tensor in model.state_dict().items()}
-    if expected != found.keys() or any(shapes[key] != found[key].shape for key in found):
+    found, expected = _encoder_tensors(start), _encoder_tensors(model)
+    if {key: tensor.shape for key, tensor in found.items()} != {
+        key: tensor.shape for key, tensor in expected.items()
+    }:
         raise CheckpointError(
             f"{source.path}: is a {description.architecture}, which is another architecture than "
             "the network that should start from it; choose that one with --model"

@@ -80,6 +80,11 @@ class ResNet(Network):
     class_count : int
         Number of logits; 0 makes an encoder without a last layer.
 
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of what the stem and each stage give.
+
     Notes
     -----
     Resolution-based distillation [1]_ uses `resnet10w32`, in the layout of its published code.
@@ -104,6 +109,7 @@ class ResNet(Network):
         self.layer2 = _stage(layout, 1, channels_in=stem * expansion)
         self.layer3 = _stage(layout, 2, channels_in=second * expansion)
         self.layer4 = _stage(layout, 3, channels_in=third * expansion)
+        self.widths = (stem, *(width * expansion for width in layout.widths))
         self.embedding_width = fourth * expansion
         self.know(class_count)
         for module in self.modules():
@@ -112,8 +118,17 @@ class ResNet(Network):
 
     def map_features(self, image: Tensor) -> Tensor:
         """Give the output of the last stage after its ReLU, shape (B, C, H / 32, W / 32)."""
+        # not the last of map_stages, which keeps the large maps of the first
         image = self.maxpool(F.relu_(self.bn1(self.conv1(image))))
         return self.layer4(self.layer3(self.layer2(self.layer1(image))))  # type: ignore[no-any-return]  # modules give Any
+
+    def map_stages(self, image: Tensor) -> list[Tensor]:
+        """Give what the stem and each stage make of an image, at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+        maps = [F.relu_(self.bn1(self.conv1(image)))]
+        maps.append(self.layer1(self.maxpool(maps[0])))
+        for stage in (self.layer2, self.layer3, self.layer4):
+            maps.append(stage(maps[-1]))
+        return maps
 
 
 def _stage(layout: Layout, index: int, *, channels_in: int) -> nn.Sequential:

@@ -13,8 +13,8 @@ from pydantic import Field
 from torch import Tensor
 
 from wsikd.config import Settings
+from wsikd.data.colour import GREY, turn_hue
 
-_GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _BLOCK_PX = 1 << 16  # on a CPU the passes over a block then stay in its cache: three times faster
 
 
@@ -120,42 +120,21 @@ def _scale_brightness(pixels: Tensor, factor: float) -> None:
 
 
 def _scale_contrast(pixels: Tensor, factor: float) -> None:
-    mean = pixels.new_tensor(_GREY) @ pixels.mean(1)  # the mean of the grey image
+    mean = pixels.new_tensor(GREY) @ pixels.mean(1)  # the mean of the grey image
     for block in _blocks(pixels):
         block.mul_(factor).add_(mean * (1 - factor)).clamp_(0, 1)
 
 
 def _scale_saturation(pixels: Tensor, factor: float) -> None:
-    weights = (1 - factor) * pixels.new_tensor(_GREY)
+    weights = (1 - factor) * pixels.new_tensor(GREY)
     for block in _blocks(pixels):
         grey = weights @ block
         block.mul_(factor).add_(grey).clamp_(0, 1)
 
 
 def _shift_hue(pixels: Tensor, turns: float) -> None:
-    """Turn the colour wheel of HSV; value and chroma stay, so only the hue is worked out."""
-    centres = pixels.new_tensor([[3.0], [2.0], [4.0]])
     for block in _blocks(pixels):
-        largest, smallest = block.amax(0), block.amin(0)
-        chroma = largest - smallest
-        sixths = _hue_in_sixths(block, largest, chroma).add_(6 * turns)
-        sixths.sub_(torch.floor(sixths / 6), alpha=6)
-        # A channel has all of the chroma within a sixth of a turn of its own hue and none beyond
-        # two sixths. Red, at 0, is measured from its opposite, at 3, so that nothing wraps.
-        share = sixths.sub(centres).abs_()  # (3, pixels of the block)
-        share[0].sub_(1)
-        share[1:].neg_().add_(2)
-        torch.addcmul(smallest, share.clamp_(0, 1), chroma, out=block)
-
-
-def _hue_in_sixths(block: Tensor, largest: Tensor, chroma: Tensor) -> Tensor:
-    """Give the hue, -1 to 5: red 0, green 2, blue 4; of grey pixels, which have none, 0."""
-    red, green, blue = block
-    scale = chroma.clamp_min(torch.finfo(chroma.dtype).tiny).reciprocal_()
-    near_green = (blue - red).mul_(scale).add_(2)
-    near_blue = (red - green).mul_(scale).add_(4)
-    other = torch.where(largest == green, near_green, near_blue)
-    return torch.where(largest == red, (green - blue).mul_(scale), other)
+        turn_hue(block, turns)
 
 
 def _blocks(pixels: Tensor) -> tuple[Tensor, ...]:

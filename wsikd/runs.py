@@ -96,8 +96,7 @@ class RunFolder:
         Of a paired training the model is the encoder of its primary branch, and there is that of
         the privileged branch beside it.
         """
-        stem = "model" if branch == "primary" else branch
-        return self.path / f"{stem}{_suffix(checkpoint)}.safetensors"
+        return branch_path(self.path / f"model{_suffix(checkpoint)}.safetensors", branch)
 
     def predictions_path(self, checkpoint: Checkpoint = "best") -> Path:
         return self.path / f"predictions{_suffix(checkpoint)}.csv"
@@ -255,6 +254,17 @@ def run_name(
     if seed != 0:
         parts.append(f"seed{seed}")
     return "-".join(parts)
+
+
+def branch_path(model: Path, branch: Branch) -> Path:
+    """Give where the encoder of a branch is, from where the run's model is.
+
+    Examples
+    --------
+    >>> branch_path(Path("model-last.safetensors"), "privileged").name
+    'privileged-last.safetensors'
+    """
+    return model.with_name(model.name.replace("model", branch, 1) if branch != "primary" else model.name)
 
 
 def pooled_name(name: str) -> str:

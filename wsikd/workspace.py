@@ -40,5 +40,10 @@ class Workspace:
         return self.root / "runs"
 
     @property
+    def cache(self) -> Path:
+        """Decoded patches, which can be removed at any time."""
+        return self.root / "cache"
+
+    @property
     def report(self) -> Path:
         return self.root / "report.html"

@@ -1,11 +1,13 @@
 """Carrying out a method: training, then predictions of the best and of the last epoch."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
+from torch import nn
 
 from wsikd.data.regions import RegionDataset
 from wsikd.data.statistics import channel_statistics
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from wsikd.data.regions import RegionItem
     from wsikd.runs import Checkpoint, RunFolder
     from wsikd.training.inputs import Inputs
+
+
+ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -127,12 +132,19 @@ def describe(inputs: "Inputs", architecture: str, magnification: float) -> Model
 
 def build_seeded(architecture: str, class_count: int, *, seed: int) -> Network:
     """Build a network whose first weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return build_model(architecture, class_count)
 
 
-def place(model: Network, device: torch.device) -> Network:
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let what is drawn inside depend on the seed alone, and nothing after it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def place(model: ModuleType, device: torch.device) -> ModuleType:
     """Bring a network to a device, in the layout that is faster there."""
     layout = memory_format(device)
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]  # torch's stubs leave memory_format out

@@ -1,0 +1,107 @@
+"""Patches decoded once: one array on disk, mapped by every run and process that learns from it."""
+
+import fcntl
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from wsikd.files import replacing
+from wsikd.geometry import Size
+from wsikd.slides.reader import Pixels
+
+_SILENT_S = 10.0  # between two words on how far the packing is
+
+
+def pack_view(
+    name: str,
+    fingerprint: str,
+    read: Callable[[int], Pixels],
+    count: int,
+    size: Size,
+    cache: Path,
+) -> Pixels:
+    """Give images as one array on disk; read them only if no one has before.
+
+    Parameters
+    ----------
+    name : str
+        How the file's name begins.
+    fingerprint : str
+        Hash of what is read; equal images are shared.
+    read : callable
+        Gives the image at a place, uint8 of shape (size.height, size.width, 3).
+    count : int
+        How many there are.
+    size : Size
+        Of every image.
+    cache : Path
+        Folder of such files; made if absent. They can be removed whenever nothing runs.
+
+    Returns
+    -------
+    ndarray of uint8, shape (count, height, width, 3)
+        Mapped from disk, read-only. Of processes that ask at once one packs and the others wait.
+    """
+    path = cache / f"{name}-{fingerprint[:16]}-{size.width}x{size.height}.npy"
+    if not path.exists():
+        with _alone(path):
+            if not path.exists():
+                _write(path, read, count, size)
+    packed: Pixels = np.load(path, mmap_mode="r")
+    assert packed.shape == (count, size.height, size.width, 3), (path, packed.shape)
+    return packed
+
+
+def digest(lines: Iterable[str]) -> str:
+    """Hash lines of text.
+
+    Examples
+    --------
+    >>> digest(["a", "b"])[:8]
+    '911169dd'
+    """
+    found = hashlib.sha256()
+    for line in lines:
+        found.update(line.encode() + b"\n")
+    return found.hexdigest()
+
+
+def file_fingerprint(path: Path, ends: int = 4096) -> str:
+    """Hash a file's size, first and last bytes: quick, and different for any real edit."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(ends)
+        file.seek(max(0, size - ends))
+        return hashlib.sha256(str(size).encode() + first + file.read(ends)).hexdigest()
+
+
+def _write(path: Path, read: Callable[[int], Pixels], count: int, size: Size) -> None:
+    said = time.monotonic()
+    with replacing(path) as temporary:
+        shape = (count, size.height, size.width, 3)
+        packed = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        for index in range(count):
+            packed[index] = read(index)
+            if time.monotonic() - said > _SILENT_S:
+                said = time.monotonic()
+                _say(f"{path.name}: {index + 1} of {count} patches decoded")
+        packed.flush()
+        del packed  # unmaps it before it gets its name
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold the lock of a file; the kernel lets go of it when the process ends."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f".{path.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _say(text: str) -> None:
+    Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)

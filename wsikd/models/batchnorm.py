@@ -16,7 +16,7 @@ class BatchNorm1d(nn.BatchNorm1d):
         ConfigError
             If there is a single embedding to learn from.
         """
-        _refuse_single_values(self, embedding)
+        refuse_single_values(self, embedding)
         return super().forward(embedding)
 
 
@@ -31,13 +31,20 @@ class BatchNorm2d(nn.BatchNorm2d):
         ConfigError
             If there is a single pixel to learn from.
         """
-        _refuse_single_values(self, image)
+        refuse_single_values(self, image)
         return super().forward(image)
 
 
-def _refuse_single_values(norm: nn.BatchNorm1d | nn.BatchNorm2d, values: Tensor) -> None:
+def refuse_single_values(norm: nn.BatchNorm1d | nn.BatchNorm2d, values: Tensor) -> None:
+    """Refuse to normalise by the batch where each channel has one value, which would become 0.
+
+    Raises
+    ------
+    ConfigError
+        If the layer is in training mode and has one value per channel.
+    """
     if norm.training and values.numel() == values.shape[1]:
         raise ConfigError(
             "batch normalisation must have at least 2 values per channel to learn from, got 1; "
-            "use larger batches or images, or a model without -bn"
+            "use larger batches or images, or a model with group normalisation"
         )

@@ -7,6 +7,7 @@ from wsikd.errors import ConfigError
 from wsikd.models.batchnorm import BatchNorm2d
 from wsikd.models.network import Network
 from wsikd.models.resnet import BasicBlock, Bottleneck, Layout, ResNet
+from wsikd.models.timm_encoders import build_timm_encoder
 
 _RESNET10W32 = Layout(BasicBlock, (1, 1, 1, 1), (32, 64, 128, 256))
 _RESNET18 = Layout(BasicBlock, (2, 2, 2, 2), (64, 128, 256, 512))
@@ -22,8 +23,14 @@ MODELS: dict[str, Callable[[int], Network]] = {
     "resnet18-bn": partial(ResNet, _RESNET18._replace(norm=BatchNorm2d)),
     "resnet34-bn": partial(ResNet, _RESNET34._replace(norm=BatchNorm2d)),
     "resnet50-bn": partial(ResNet, _RESNET50._replace(norm=BatchNorm2d)),
+    "mobilenetv2": partial(build_timm_encoder, "mobilenetv2"),
+    "efficientnet_b0": partial(build_timm_encoder, "efficientnet_b0"),
+    "xception": partial(build_timm_encoder, "xception"),
 }
-"""Name to what builds the network for a number of classes; those in -bn normalise by the batch."""
+"""Name to what builds the network for a number of classes.
+
+Those in -bn normalise by the batch, as do the last three, which need timm.
+"""
 
 
 def build_model(name: str, class_count: int) -> Network:
@@ -39,7 +46,7 @@ def build_model(name: str, class_count: int) -> Network:
     Raises
     ------
     ConfigError
-        If the name is not in `MODELS` or `class_count` is below 0.
+        If the name is not in `MODELS`, `class_count` is below 0, or a library is missing.
 
     Examples
     --------

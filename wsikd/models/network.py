@@ -45,7 +45,7 @@ class Network(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def map_features(self, image: Tensor) -> Tensor:
-        """Give the feature map, shape (B, C, H / 32, W / 32) rounded up."""
+        """Give the feature map, shape (B, C, H / 32, W / 32); a ResNet rounds up."""
 
     def forward(self, image: Tensor) -> Seen:
         """Read a batch of images, float of shape (B, 3, H, W), H and W at least 1."""

@@ -29,7 +29,7 @@ class UNet(nn.Module):
 
     Notes
     -----
-    The decoder is not that of [2]_: every step up is a bilinear interpolation to the size of the
+    The decoder is wsikd's own: every step up is a bilinear interpolation to the size of the
     skipped map, then two 3 x 3 convolutions of that map's width. So it takes images of any size,
     and paints no checkerboard as transposed convolutions can.
 

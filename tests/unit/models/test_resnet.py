@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from wsikd.errors import ConfigError
-from wsikd.models import build_model
+from wsikd.models import MODELS, build_model
 
 BASIC_BLOCK = ["conv1.weight", "bn1.weight", "bn1.bias", "conv2.weight", "bn2.weight", "bn2.bias"]
 SHORTCUT = ["downsample.0.weight", "downsample.1.weight", "downsample.1.bias"]
@@ -53,6 +53,13 @@ def test_normalises_by_the_batch_everywhere_when_asked_to():
     norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
     assert len(norms) == 12
     assert not [module for module in model.modules() if isinstance(module, nn.GroupNorm)]
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith("resnet")])
+def test_gives_a_map_of_a_thirty_second_rounded_up_that_is_nowhere_negative(name):
+    feature_map = build_model(name, 0)(torch.randn(2, 3, 65, 160)).feature_map
+    assert feature_map.shape[2:] == (3, 5)
+    assert (feature_map >= 0).all()
 
 
 def test_refuses_an_unknown_name():

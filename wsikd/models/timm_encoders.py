@@ -1,0 +1,106 @@
+"""Encoders of the library timm: those of "More From Less", table S4, beside its ResNet.
+
+MobileNetV2 [1]_, EfficientNet-B0 [2]_ and Xception [3]_, with batch normalisation and random
+weights. timm is optional: it needs a torchvision that was made for the installed torch.
+
+References
+----------
+.. [1] Sandler, Howard, Zhu, Zhmoginov, Chen. "MobileNetV2: Inverted Residuals and Linear
+       Bottlenecks". 2018. arXiv:1801.04381.
+.. [2] Tan, Le. "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks". 2019.
+       arXiv:1905.11946.
+.. [3] Chollet. "Xception: Deep Learning with Depthwise Separable Convolutions". 2016.
+       arXiv:1610.02357.
+"""
+
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsikd.errors import ConfigError
+from wsikd.models.batchnorm import refuse_single_values
+from wsikd.models.network import Network
+
+TIMM_NAMES = {
+    "mobilenetv2": "mobilenetv2_100",
+    "efficientnet_b0": "efficientnet_b0",
+    "xception": "legacy_xception",
+}
+"""Ours to timm's."""
+
+SMALLEST = 7  # px; Xception begins with convolutions that do not pad
+
+
+class TimmEncoder(Network):
+    """Makes a network of timm one of ours.
+
+    Parameters
+    ----------
+    body : nn.Module
+        Has `num_features`, and `forward_features` that gives a map of so many channels.
+    class_count : int
+        Number of logits; 0 makes an encoder without a last layer.
+
+    Notes
+    -----
+    Sides below 7 px are padded with 0, the mean colour. Xception's map is 1/32 of the image rounded
+    down more often than up, and EfficientNet's goes below 0.
+    """
+
+    def __init__(self, body: nn.Module, class_count: int) -> None:
+        super().__init__()
+        assert isinstance(body.num_features, int)
+        self.body, self.embedding_width = body, body.num_features
+        self.know(class_count)
+        for module in body.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.register_forward_pre_hook(_refuse_single_values)
+
+    def map_features(self, image: Tensor) -> Tensor:
+        """Give the body's last map, shape (B, C, about H / 32, about W / 32)."""
+        height, width = image.shape[2:]
+        lacking = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+        feature_map: Tensor = self.body.forward_features(F.pad(image, lacking))  # type: ignore[operator]  # a method
+        return feature_map
+
+
+def build_timm_encoder(name: str, class_count: int) -> TimmEncoder:
+    """Build a network of timm with random weights.
+
+    Parameters
+    ----------
+    name : str
+        Key of `TIMM_NAMES`.
+    class_count : int
+        Number of logits; 0 makes an encoder without a last layer.
+
+    Raises
+    ------
+    ConfigError
+        If timm is not installed or cannot be imported, or `class_count` is below 0.
+    """
+    timm = _import_timm(name)
+    # neither timm's last layer nor its pooling
+    body = timm.create_model(TIMM_NAMES[name], pretrained=False, num_classes=0, global_pool="")
+    return TimmEncoder(body, class_count)
+
+
+def _import_timm(name: str) -> Any:
+    try:
+        import timm  # noqa: PLC0415  # optional
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"model {name!r} needs {error.name}, which is not installed; pip install 'wsikd[timm]'"
+        ) from None
+    except (ImportError, RuntimeError) as error:  # as by a torchvision made for another torch
+        reason = " ".join(str(error).split())
+        raise ConfigError(
+            f"model {name!r} needs timm, which cannot be imported: {reason}; "
+            "install the torchvision that was made for this torch"
+        ) from None
+    return timm
+
+
+def _refuse_single_values(norm: nn.BatchNorm2d, inputs: tuple[Tensor, ...]) -> None:
+    refuse_single_values(norm, inputs[0])

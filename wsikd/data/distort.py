@@ -35,8 +35,9 @@ class DistortSettings(Settings):
     """How often and how strongly the images of a pair are varied.
 
     The first six are the probabilities of table S1. The noise is normal as the table says, with
-    mean and spread of the uniform noise of the published code; thresholds and brightness are what
-    that code's numbers mean on images of 0 to 1, for which they were made.
+    mean and spread of the uniform noise of the published code. That code gives the numbers for
+    images of 0 to 1 to images of 0 to 255; here solarizing and brightness get what they mean, the
+    latter as a factor, like contrast and saturation.
     """
 
     flips: float = Field(
@@ -74,9 +75,8 @@ class DistortSettings(Settings):
 def release_distortions() -> DistortSettings:
     """Give the distortions as the paper's published code makes them.
 
-    Its images are of 0 to 255, its numbers those for 0 to 1: thresholds are below the first grey
-    level, so solarizing inverts all that is not black, and brightness changes by less than half a
-    level. Background noise is uniform.
+    Its thresholds lie below the first grey level, so solarizing inverts all that is not black, and
+    brightness is shifted by less than half a level. Background noise is uniform.
     """
     return DistortSettings(
         noise_kind="uniform",

@@ -26,7 +26,7 @@ def crop(
     Returns
     -------
     Tensor, shape (B, C, height, width)
-        As if the part were cut out, then interpolated with pixels as areas.
+        As if the part were cut out, then interpolated; nothing around it shows.
     """
     rows = _places(images.shape[2], kept[0], place[0])  # (B, height)
     columns = _places(images.shape[3], kept[1], place[1])  # (B, width)

@@ -87,7 +87,3 @@ class TestEveryArchitecture:
         model, image = build_model(name, 3), torch.rand(2, 3, 40, 40)
         trained = model.train()(image).logits
         assert torch.equal(trained, model.eval()(image).logits) == (name not in BATCH_NORM)
-
-    def test_refuses_less_than_no_classes(self, name):
-        with pytest.raises(ConfigError, match="class_count must be at least 0, got -1"):
-            build_model(name, -1)

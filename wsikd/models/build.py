@@ -55,4 +55,6 @@ def build_model(name: str, class_count: int) -> Network:
     """
     if name not in MODELS:
         raise ConfigError(f"model {name!r} is unknown; choose one of {', '.join(MODELS)}")
+    if class_count < 0:
+        raise ConfigError(f"class_count must be at least 0, got {class_count}")
     return MODELS[name](class_count)

@@ -5,8 +5,6 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from wsikd.errors import ConfigError
-
 
 class Seen(NamedTuple):
     """What a network gives for a batch.
@@ -54,15 +52,7 @@ class Network(nn.Module, abc.ABC):
         return Seen(feature_map, self.fc(embedding) if hasattr(self, "fc") else embedding[:, :0])
 
     def know(self, class_count: int) -> None:
-        """Add the last layer, from PyTorch's default; without classes there is none.
-
-        Raises
-        ------
-        ConfigError
-            If `class_count` is below 0.
-        """
-        if class_count < 0:
-            raise ConfigError(f"class_count must be at least 0, got {class_count}")
+        """Add the last layer, from PyTorch's default; without classes there is none."""
         if class_count:
             self.fc = nn.Linear(self.embedding_width, class_count)
 

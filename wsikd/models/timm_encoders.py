@@ -78,7 +78,7 @@ def build_timm_encoder(name: str, class_count: int) -> TimmEncoder:
     Raises
     ------
     ConfigError
-        If timm is not installed or cannot be imported, or `class_count` is below 0.
+        If timm is not installed or cannot be imported.
     """
     timm = _import_timm(name)
     # neither timm's last layer nor its pooling

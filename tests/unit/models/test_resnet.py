@@ -65,3 +65,8 @@ def test_gives_a_map_of_a_thirty_second_rounded_up_that_is_nowhere_negative(name
 def test_refuses_an_unknown_name():
     with pytest.raises(ConfigError, match="model 'vgg' is unknown; choose one of resnet10w32"):
         build_model("vgg", 3)
+
+
+def test_refuses_less_than_no_classes():
+    with pytest.raises(ConfigError, match="class_count must be at least 0, got -1"):
+        build_model("resnet18", -1)

@@ -50,6 +50,8 @@ class FolderPatches(PatchSource):
         File of each item.
     keys : tuple of str
         Name of each item's file below its folder, without suffix: what its partner is called.
+    is_whole : bool
+        Whether all images of the folder are items.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class FolderPatches(PatchSource):
                 "--mag is required by --images: the images' magnification, such as 20"
             )
         self.magnification, self.origin = settings.mag, str(folder)
+        self.is_whole = settings.table is None
         if settings.table is None:
             table = _list_table(list_images(folder))
         else:

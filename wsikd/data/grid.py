@@ -1,6 +1,7 @@
 """Patches of the tissue regions of a workspace: on a grid, or where a table says."""
 
 from collections.abc import Hashable, Iterator, Mapping
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,23 +91,20 @@ class RegionPatches(PatchSource):
         self.table.attrs["source"] = str(settings.table or workspace.manifest)
         self.items = tuple(_item(cut, row) for cut, row in found)
         self.fingerprint = self._fingerprint()
-        self._held: tuple[tuple[str, str], Pixels] | None = None
+        read = partial(self.store.read_pixels, magnification=self.magnification)
+        self._read_region = lru_cache(maxsize=1)(read)
 
     def read(self, index: int) -> Pixels:
         """Cut a patch; its region is decoded once for all its patches that follow each other."""
         cut = self.cuts[index]
-        key = (cut.slide_id, cut.region_id)
-        if self._held is None or self._held[0] != key:
-            self._held = None  # so that no two regions are in memory
-            self._held = (key, self.store.read_pixels(*key, self.magnification))
-        pixels = self._held[1]
+        pixels = self._read_region(cut.slide_id, cut.region_id)
         width, height = self.size
         return pixels[cut.top : cut.top + height, cut.left : cut.left + width]
 
     def place(self, index: int) -> Place:
         """Say where on its slide a patch lies."""
         cut = self.cuts[index]
-        region, level = self.region(cut)
+        region, level = self.region(cut.slide_id, cut.region_id)
         mpp_x, mpp_y = self.store.read_slide(cut.slide_id).mpp
         return Place(
             cut.slide_id,
@@ -116,11 +114,15 @@ class RegionPatches(PatchSource):
             self.size.height * level.mpp[1],
         )
 
-    def region(self, cut: Cut) -> tuple[RegionRecord, LevelRecord]:
-        """Give the region of a patch, and its level at the patches' magnification."""
-        regions = self.store.read_slide(cut.slide_id).regions
-        (found,) = [region for region in regions if region.region_id == cut.region_id]
+    def region(self, slide_id: str, region_id: str) -> tuple[RegionRecord, LevelRecord]:
+        """Give the record of a region, and of its level at the patches' magnification."""
+        regions = self.store.read_slide(slide_id).regions
+        (found,) = [region for region in regions if region.region_id == region_id]
         return found, found.level(self.magnification)
+
+    def regions(self) -> list[tuple[str, str]]:
+        """Name the regions that have patches, as (slide_id, region_id), in their order."""
+        return list(dict.fromkeys((cut.slide_id, cut.region_id) for cut in self.cuts))
 
     def _on_grid(
         self, slides: pd.DataFrame, settings: PatchSettings

@@ -1,0 +1,82 @@
+"""What a partner is: for every patch a second image of the same tissue."""
+
+import abc
+from pathlib import Path
+from typing import ClassVar
+
+from wsikd.data.pack import digest, pack_view
+from wsikd.data.patch_source import PatchSource
+from wsikd.geometry import Size
+from wsikd.slides.reader import Pixels
+
+
+class Partner(abc.ABC):
+    """The second images of a source's patches, in the order of its items.
+
+    Parameters
+    ----------
+    source : PatchSource
+        The first images.
+    identity : sequence of str
+        With the source's fingerprint, all that decides what `read` gives.
+
+    Attributes
+    ----------
+    size : Size
+        Of every image; the source's, unless the magnification differs.
+    magnification : float
+        Nominal.
+    fingerprint : str
+        Hash of what `read` gives.
+    is_routine : bool
+        Whether it, and not the source's image, is the poorer one that there will be in use.
+    """
+
+    is_routine: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        source: PatchSource,
+        *identity: str,
+        size: Size | None = None,
+        mag: float | None = None,
+    ) -> None:
+        self.source = source
+        self.size = source.size if size is None else size
+        self.magnification = source.magnification if mag is None else mag
+        self.fingerprint = digest([type(self).__name__, source.fingerprint, *identity])
+
+    @abc.abstractmethod
+    def read(self, index: int) -> Pixels:
+        """Give the second image of a patch, RGB, uint8 of shape (height, width, 3)."""
+
+    def pack(self, cache: Path) -> Pixels:
+        """Give all second images, decoded once and kept on disk.
+
+        Returns
+        -------
+        ndarray of uint8, shape (patches, height, width, 3)
+            Mapped from disk, read-only.
+        """
+        count = len(self.source.items)
+        return pack_view("partners", self.fingerprint, self.read, count, self.size, cache)
+
+
+class DerivedPartner(Partner):
+    """A partner that is made of the first image alone."""
+
+    @abc.abstractmethod
+    def make(self, image: Pixels) -> Pixels:
+        """Make the second image of the first; both uint8 of shape (height, width, 3)."""
+
+    def read(self, index: int) -> Pixels:
+        """Read the first image and make the second of it."""
+        return self.make(self.source.read(index))
+
+    def pack(self, cache: Path) -> Pixels:
+        """Give all second images, made of the first ones as they are in the cache."""
+        packed = self.source.pack(cache)
+        name, count = "partners", len(packed)
+        return pack_view(
+            name, self.fingerprint, lambda i: self.make(packed[i]), count, self.size, cache
+        )

@@ -1,0 +1,80 @@
+"""What can be said of pairs."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from wsikd.config import Settings
+from wsikd.errors import ConfigError
+
+Transform = tuple[float, float, float, float, float, float]
+
+
+class PairingSettings(Settings):
+    """Which second image goes with a patch."""
+
+    pairing: Literal["modality", "crop_pad", "downsample", "magnification", "mask", "symmetric"] = (
+        Field(description="what the second image of the same tissue is")
+    )
+    symmetric: bool = Field(
+        False, description="both branches see the primary image; what a pairing is held against"
+    )
+    partner: Path | None = Field(
+        None,
+        description="modality: folder of images or slides, a slide, or another workspace; "
+        "mask: folder of label images, or a run that made some",
+    )
+    partner_mpp: float | None = Field(
+        None, gt=0, description="µm per pixel of the partner's slides, if their files do not say"
+    )
+    transform: Transform = Field(
+        (1, 0, 0, 0, 1, 0),
+        description="a b c d e f: the partner's x is ax + by + c, its y dx + ey + f, in µm",
+    )
+    channels: tuple[int | str, ...] = Field(
+        ("Pan-CK",),
+        description="of a partner with several: one or three, by number from 0 or by name",
+    )
+    partner_mag: float | None = Field(
+        None, gt=0, description="magnification: that of the second image"
+    )
+    downsample_to: int = Field(7, ge=1, description="downsample: side in between, in pixels")
+    kernel: Literal["lanczos", "bicubic", "bilinear", "box"] = Field(
+        "bilinear", description="anti-aliased kernel of downsample and modality"
+    )
+    centre: float = Field(0.5, gt=0, lt=1, description="crop_pad: share of the side that is kept")
+    mask_classes: int | None = Field(
+        None,
+        ge=2,
+        le=256,
+        description="mask: number of classes, spread evenly over 0 to 255; unset: numbers as they "
+        "are",
+    )
+
+    @field_validator("channels")
+    @classmethod
+    def _one_or_three(cls, channels: tuple[int | str, ...]) -> tuple[int | str, ...]:
+        if len(channels) not in (1, 3):
+            raise ValueError(f"must be one or three, got {len(channels)}")
+        return channels
+
+    @field_validator("transform")
+    @classmethod
+    def _is_invertible(cls, transform: Transform) -> Transform:
+        a, b, _, d, e, _ = transform
+        if a * e == b * d:
+            raise ValueError(f"must not squash the plane (ae = bd), got {transform}")
+        return transform
+
+    def required_partner(self) -> Path:
+        """Give the partner's path.
+
+        Raises
+        ------
+        ConfigError
+            If there is none.
+        """
+        if self.partner is None:
+            raise ConfigError(f"--partner is required by --pairing {self.pairing}")
+        return self.partner

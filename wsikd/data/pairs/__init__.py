@@ -11,7 +11,6 @@ from wsikd.data.pairs.partner import Partner
 from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.pairs.symmetric import SymmetricPartner
 from wsikd.data.patch_source import PatchSource
-from wsikd.workspace import Workspace
 from wsikd.runs import Branch
 
 __all__ = ["PAIRS", "PairingSettings", "Partner", "Shown", "open_partner", "open_views"]
@@ -46,17 +45,8 @@ def open_views(settings: PairingSettings, source: PatchSource) -> dict[Branch, S
     return {"primary": first, "privileged": first if settings.symmetric else second}
 
 
-def open_partner(settings: PairingSettings, source: PatchSource, workspace: Workspace) -> Partner:
+def open_partner(settings: PairingSettings, source: PatchSource) -> Partner:
     """Find the second images of a source's patches.
-
-    Parameters
-    ----------
-    settings : PairingSettings
-        Which second image; a run that made label images goes by its path or its name.
-    source : PatchSource
-        The first images.
-    workspace : Workspace
-        Has the runs.
 
     Raises
     ------
@@ -65,8 +55,4 @@ def open_partner(settings: PairingSettings, source: PatchSource, workspace: Work
     ManifestError, StoreError, SlideError
         If images lack a partner, differ in size, or cannot be read.
     """
-    if settings.pairing == "mask" and settings.partner is not None:
-        run = workspace.runs / settings.partner
-        if run.is_dir():
-            settings = settings.model_copy(update={"partner": run})
     return PAIRS[settings.pairing](settings, source)

@@ -8,14 +8,16 @@ from wsikd.evaluation.aggregate import Unit
 from wsikd.evaluation.metrics import METRICS
 from wsikd.evaluation.tables import format_estimate
 
+_ABOUT = ("name", "control", "patches", "view", "magnification", "percent")
+
 
 def arms_table(result: dict[str, Any]) -> pd.DataFrame:
     """Flatten the arms: one row per arm and unit, numbers unrounded (`probe-metrics.csv`)."""
     rows = []
     for arm in result["arms"]:
         for unit, summary in arm["units"].items():
-            row = {name: arm[name] for name in ("name", "control", "magnification", "percent")}
-            row |= {"seeds": len(arm["seeds"]), "unit": unit}
+            row = {name: arm[name] for name in _ABOUT}
+            row |= {"runs": len(arm["runs"]), "unit": unit}
             row |= {name: summary[name] for name in ("count", "patients")}
             for name in METRICS:
                 estimate = summary["metrics"][name]
@@ -35,9 +37,9 @@ def arm_summary(result: dict[str, Any], unit: Unit = "region") -> pd.DataFrame:
         {
             "arm": arm["name"],
             "patches" if unit == "region" else f"{unit}s": summary["count"],
-            "seeds": len(arm["seeds"]),
+            "runs": len(arm["runs"]),
             "right %": format_estimate(summary["metrics"]["plain_accuracy"]),
-            "of seeds": _range(summary["metrics"]["plain_accuracy"]),
+            "range over runs": _range(summary["metrics"]["plain_accuracy"]),
             "F1 %": format_estimate(summary["metrics"]["f1"]),
             "balanced %": format_estimate(summary["metrics"]["recall"]),
             "one-vs-rest %": format_estimate(summary["metrics"]["accuracy"]),

@@ -43,8 +43,8 @@ class Arm:
         What the runs have in common.
     classes : tuple of str
         In the order of p_0, p_1, ...
-    predictions : mapping of int to DataFrame
-        By seed, the predictions of the test patches of all folds, as `RunFolder.read_predictions`
+    predictions : mapping of str to DataFrame
+        By run, the predictions of the test patches of all folds, as `RunFolder.read_predictions`
         gives them.
     about : mapping of str
         What else is said of the arm; it goes into the result as it is.
@@ -52,12 +52,12 @@ class Arm:
 
     name: str
     classes: tuple[str, ...]
-    predictions: Mapping[int, pd.DataFrame]
+    predictions: Mapping[str, pd.DataFrame]
     about: Mapping[str, Any]
 
     @cached_property
     def decisions(self) -> dict[Unit, list[pd.DataFrame]]:
-        """What each run decides, by unit; in the order of the seeds."""
+        """What each run decides, by unit; in the order of the runs' names."""
         return {
             unit: [
                 decide(aggregate(predictions, self.classes, unit), self.classes)
@@ -68,14 +68,16 @@ class Arm:
 
 
 def arm_name(run: str) -> str:
-    """Name the runs of all seeds together: the name without seed and fold.
+    """Name the runs of all seeds together: the name without seed, fold and the encoder's fold.
 
     Examples
     --------
     >>> arm_name("probe-pair-downsample-seed1-5pct-fold0")
     'probe-pair-downsample-5pct'
+    >>> arm_name("probe-pair-downsample-fromfold2-seed1-other-fold0")
+    'probe-pair-downsample-other'
     """
-    return re.sub(r"-(?:fold|seed)\d+(?=-|$)", "", run)
+    return re.sub(r"-(?:(?:from)?fold|seed)\d+(?=-|$)", "", run)
 
 
 def score_arm(arm: Arm, settings: ArmSettings) -> dict[str, Any]:
@@ -84,9 +86,9 @@ def score_arm(arm: Arm, settings: ArmSettings) -> dict[str, Any]:
     Returns
     -------
     dict
-        name, seeds, classes, what `about` holds, and units: for each unit that has a label
+        name, runs, classes, what `about` holds, and units: for each unit that has a label
         {count, patients, metrics, reason}. A metric is {value, low, high, lowest, highest}, the
-        last two of the seeds.
+        last two of the runs.
     """
     units = {}
     for unit in ARM_UNITS:
@@ -96,7 +98,7 @@ def score_arm(arm: Arm, settings: ArmSettings) -> dict[str, Any]:
     return {
         "name": arm.name,
         **arm.about,
-        "seeds": sorted(arm.predictions),
+        "runs": sorted(arm.predictions),
         "classes": list(arm.classes),
         "units": units,
     }
@@ -120,20 +122,50 @@ def compare_arms(arm: Arm, reference: Arm, settings: ArmSettings) -> Iterator[di
             yield names | nothing | {"reason": "the two arms predict for nothing in common"}
 
 
+def compare_all(arms: Sequence[Arm], settings: ArmSettings) -> Iterator[dict[str, Any]]:
+    """Compare arms that had the same patches and the same share of them to learn from.
+
+    Every arm that is no control is compared to those controls that learn and see what it sees, and
+    to the arms that come after it.
+
+    Parameters
+    ----------
+    arms : sequence of Arm
+        Whose `about` has control, patches, view and percent.
+    settings : ArmSettings
+        How they are compared.
+
+    Yields
+    ------
+    dict
+        See `compare_arms`.
+    """
+    for place, arm in enumerate(arms):
+        for later, reference in enumerate(arms):
+            if arm.about["control"] or arm.classes != reference.classes:
+                continue
+            if reference.about["control"]:
+                same, wanted = ("view", "percent"), "control-majority" not in reference.name
+            else:
+                same, wanted = ("patches", "percent"), later > place
+            if wanted and all(arm.about[key] == reference.about[key] for key in same):
+                yield from compare_arms(arm, reference, settings)
+
+
 def _summarise(matrices: NDArray[np.int64], settings: ArmSettings) -> dict[str, Any]:
     drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
-    of_seeds = score(matrices.sum(0))  # by metric, of shape (seeds,)
-    metrics = estimates(_mean(of_seeds), _mean(drawn))
-    for name, values in of_seeds.items():
+    of_runs = score(matrices.sum(0))  # by metric, of shape (runs,)
+    metrics = estimates(_mean(of_runs), _mean(drawn))
+    for name, values in of_runs.items():
         metrics[name] |= {"lowest": float(values.min()), "highest": float(values.max())}
     return {**_counts(matrices), "metrics": metrics, "reason": reason}
 
 
-def _subtract(matrices: NDArray[np.int64], seeds: int, settings: ArmSettings) -> dict[str, Any]:
+def _subtract(matrices: NDArray[np.int64], runs: int, settings: ArmSettings) -> dict[str, Any]:
     drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
     observed, redrawn = (
         {
-            name: values[..., :seeds].mean(-1) - values[..., seeds:].mean(-1)
+            name: values[..., :runs].mean(-1) - values[..., runs:].mean(-1)
             for name, values in scores.items()
         }
         for scores in (score(matrices.sum(0)), drawn)

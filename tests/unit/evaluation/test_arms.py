@@ -4,11 +4,12 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from wsikd.evaluation.arm_tables import arm_differences, arm_summary, arms_table
-from wsikd.evaluation.arms import Arm, ArmSettings, arm_name, compare_arms, score_arm
+from wsikd.evaluation.arms import Arm, ArmSettings, arm_name, compare_all, compare_arms, score_arm
 
 CLASSES = ("blue", "green", "red")
 SETTINGS = ArmSettings(draws=400, bootstrap_seed=5)
-ABOUT = {"control": False, "magnification": 10.0, "percent": 100.0}
+SEEN = {"patches": "10x-96px", "view": "10x-96px", "magnification": 10.0, "percent": 100.0}
+ABOUT = SEEN | {"control": False}
 
 
 def predictions(seed, *, patients=6, patches=5, slides=1):
@@ -26,9 +27,9 @@ def predictions(seed, *, patients=6, patches=5, slides=1):
     )
 
 
-def make_arm(name, *seeds, **options):
-    tables = {seed: predictions(seed, **options) for seed in seeds}
-    return Arm(name, CLASSES, tables, ABOUT)
+def make_arm(name, *seeds, about=None, **options):
+    tables = {f"{name}-seed{seed}": predictions(seed, **options) for seed in seeds}
+    return Arm(name, CLASSES, tables, ABOUT | (about or {}))
 
 
 def right(table):
@@ -102,7 +103,7 @@ def test_a_difference_is_paired_and_of_the_means_over_seeds():
 
 def test_arms_are_compared_on_what_all_their_runs_predicted():
     first, second = make_arm("a", 1), make_arm("b", 1)
-    second.predictions[1] = second.predictions[1][20:]
+    second.predictions["b-seed1"] = second.predictions["b-seed1"][20:]
     region = next(iter(compare_arms(first, second, SETTINGS)))
     assert (region["count"], region["patients"]) == (10, 2)
     assert region["metrics"]["f1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
@@ -110,7 +111,7 @@ def test_arms_are_compared_on_what_all_their_runs_predicted():
 
 def test_arms_with_nothing_in_common_have_no_difference_but_a_reason():
     first, second = make_arm("a", 1), make_arm("b", 1)
-    second.predictions[1]["region_id"] += "'"
+    second.predictions["b-seed1"]["region_id"] += "'"
     region = next(iter(compare_arms(first, second, SETTINGS)))
     assert region["reason"] == "the two arms predict for nothing in common"
     assert region["metrics"]["f1"] == {"value": None, "low": None, "high": None}
@@ -136,10 +137,26 @@ def test_tables_have_a_row_for_each_arm_and_each_difference():
         "differences": list(compare_arms(first, second, SETTINGS)),
     }
     flat = arms_table(result)
-    assert flat[["name", "unit", "seeds"]].to_numpy().tolist()[0] == ["a", "region", 2]
+    assert flat[["name", "unit", "runs"]].to_numpy().tolist()[0] == ["a", "region", 2]
     assert {"f1", "f1_low", "f1_lowest", "plain_accuracy_highest"} <= set(flat.columns)
     shown = arm_summary(result)
     assert shown["arm"].tolist() == ["a", "b"]
-    assert " to " in shown["of seeds"][0]
-    assert shown["of seeds"][1] == ""
+    assert " to " in shown["range over runs"][0]
+    assert shown["range over runs"][1] == ""
     assert arm_differences(result)["minus"].tolist() == ["b"]
+
+
+def test_arms_are_held_against_later_ones_and_against_controls_that_learn():
+    control = {"control": True}
+    arms = [
+        make_arm("a", 1),
+        make_arm("b", 2),
+        make_arm("a-5pct", 1, about={"percent": 5.0}),
+        make_arm("c", 3, about={"patches": "other", "view": "other"}),
+        make_arm("d", 3, about={"view": "modality-10x-96px"}),
+        make_arm("probe-control-colour", 4, about=control),
+        make_arm("probe-control-majority", 5, about=control),
+    ]
+    compared = [(one["arm"], one["reference"]) for one in compare_all(arms, SETTINGS)]
+    colour = "probe-control-colour"
+    assert compared == [("a", "b"), ("a", "d"), ("a", colour), ("b", "d"), ("b", colour)]

@@ -1,0 +1,47 @@
+"""Score what a classifier reads from frozen encoders, beside colour and other controls.
+
+Example: wsikd probe pair-downsample-10x --fractions 1 100
+"""
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
+from wsikd.data.patches import PatchSettings
+from wsikd.evaluation.arm_tables import arm_differences, arm_summary
+from wsikd.evaluation.arms import ArmSettings
+from wsikd.training.contenders import ProbeSettings
+from wsikd.training.probe import probe as score
+
+
+def probe(
+    runs: Annotated[tuple[str, ...], Parameter(consume_multiple=True)],
+    /,
+    *,
+    json: bool = False,
+    settings: Annotated[ProbeSettings, Flat] = ProbeSettings(),
+    patches: Annotated[PatchSettings | None, Flat] = None,
+    arms: Annotated[ArmSettings, Flat] = ArmSettings(),
+    workspace: InWorkspace,
+) -> int:
+    """Score what a classifier reads from frozen encoders, beside colour and other controls.
+
+    Parameters
+    ----------
+    runs
+        runs with an encoder, with or without fold, or patterns such as 'pair-*'
+    json
+        print all numbers as JSON, as they are in runs/probe-metrics.json
+    """
+    result = score(workspace, runs, settings, patches, arms)
+    if json:
+        show_json(result)
+    else:
+        show(arm_summary(result).to_string(index=False))
+        differences = arm_differences(result)
+        if len(differences):
+            show("\n" + differences.to_string(index=False))
+    for note in result["notes"]:
+        say(f"note: {note}")
+    return 0

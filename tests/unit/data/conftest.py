@@ -1,9 +1,14 @@
 import numpy as np
 import pytest
+from PIL import Image
 from shapely import box
 
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.pyramid import PyramidSettings, build_pyramid, plan_levels
+from wsikd.slides import ArrayReader
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
+from wsikd.tissue.geojson import to_geojson
+from wsikd.workspace import Workspace
 
 
 def write_slide(folder, slide_id, regions):
@@ -59,3 +64,68 @@ def store(tmp_path_factory, images):
     for slide_id, regions in images.items():
         write_slide(folder, slide_id, regions)
     return RegionStore(folder)
+
+
+PATCHED_BOX = Region(40, 20, Size(320, 240))  # of the only region of a slide of 400 x 300 pixels
+PATCHED_TISSUE = box(40, 20, 264, 260)  # 224 of its 320 columns
+
+
+def noise(width, height, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+@pytest.fixture
+def make_workspace(tmp_path):
+    """Write a workspace of slides with one region each, at 0.5 µm per pixel, 20x, 10x and 5x."""
+
+    def make(slides=("s1",), *, name="cohort", outlines=True, mpp=0.5, split="train"):
+        workspace = Workspace(tmp_path / name)
+        rows = ["slide_id,path,patient_id,label,split"]
+        for number, slide_id in enumerate(slides):
+            _write_patched_slide(workspace.store, slide_id, noise(400, 300, number), outlines, mpp)
+            rows.append(f"{slide_id},{slide_id}.svs,p-{slide_id},{'ab'[number % 2]},{split}")
+        workspace.manifest.write_text("\n".join(rows) + "\n")
+        return workspace
+
+    return make
+
+
+def _write_patched_slide(store, slide_id, pixels, outlines, mpp):
+    tissue = TissueRegion(0, PATCHED_BOX, PATCHED_TISSUE)
+    at = Mpp(mpp, mpp)
+    levels = plan_levels(PATCHED_BOX.size, at, PyramidSettings(magnifications=(20, 10, 5)))
+    writer = SlideWriter(store, slide_id)
+    with ArrayReader(pixels) as slide:
+        rows = build_pyramid(slide, PATCHED_BOX, levels)
+        region = writer.write_region(tissue, at, levels, rows)
+    record = SlideRecord(
+        slide_id=slide_id,
+        settings={},
+        source=Source(name="drawn.svs", bytes=0, sha256=slide_id),
+        slide_format="drawn",
+        reader="array",
+        reader_version="1",
+        width=400,
+        height=300,
+        mpp=at,
+        mpp_source="file",
+        objective_power=None,
+        warnings=(),
+        regions=(region,),
+    )
+    found = to_geojson([tissue] if outlines else [], at)
+    writer.commit(record, found, noise(8, 8))
+
+
+@pytest.fixture
+def make_images(tmp_path):
+    """Write images of noise under their names, "ADI/1.png" or "1.png"; give the folder."""
+
+    def make(names, *, name="images", size=(12, 8), seed=0):
+        for number, image in enumerate(names):
+            path = tmp_path / name / image
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(noise(*size, seed + number)).save(path)
+        return tmp_path / name
+
+    return make

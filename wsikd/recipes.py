@@ -32,6 +32,8 @@ READS: Mapping[str, tuple[str, ...]] = {
     "teach": ("slides.csv", "regions/*/slide.json"),
     "distil": ("slides.csv", "regions/*/slide.json"),
     "finetune": ("slides.csv", "regions/*/slide.json"),
+    "pair": ("slides.csv", "regions/*/slide.json"),
+    "probe": ("slides.csv", "runs/pair-*/run.json"),
     "evaluate": ("slides.csv", "runs/*/predictions*.csv"),
     "report": ("slides.csv", "runs/metrics.json", "regions/status.csv"),
 }
@@ -43,11 +45,13 @@ MARKS = (
     "regions/*/slide.json",
     "runs/*/run.json",
     "runs/metrics.json",
+    "runs/probe-metrics.json",
     "report.html",
 )
 """What steps leave in the workspace; who removes one of these wants it made anew."""
 
 _WHOLE_FILE = 2**20  # smaller files are compared byte by byte, larger ones by size and time
+_FEW_FILES = 1000  # of more than these all are compared by size and time
 
 
 class Recipe(Settings):
@@ -203,16 +207,17 @@ class _Memory:
         files = sorted({file for path in paths for file in _files_of(path)})
         place = self.workspace.settings
         settings = load_yaml(place).get(step.command) if place.exists() else None
-        return _digest([settings or {}, *(_state(file) for file in files)])
+        few = len(files) <= _FEW_FILES
+        return _digest([settings or {}, *(_state(file, by_content=few) for file in files)])
 
 
 def _files_of(path: Path) -> Iterator[Path]:
     return (file for file in path.rglob("*") if file.is_file()) if path.is_dir() else iter([path])
 
 
-def _state(file: Path) -> list[object]:
+def _state(file: Path, *, by_content: bool) -> list[object]:
     stat = file.stat()
-    if stat.st_size > _WHOLE_FILE:
+    if not by_content or stat.st_size > _WHOLE_FILE:
         return [str(file), stat.st_size, stat.st_mtime_ns]
     return [str(file), hashlib.sha256(file.read_bytes()).hexdigest()]
 

@@ -15,9 +15,8 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 from pydantic import ValidationError
 
-from wsikd import __version__
+from wsikd import __version__, config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
-from wsikd.config import explain, load_yaml
 from wsikd.errors import ConfigError, StoppedError, WsikdError
 from wsikd.recipes import Step
 from wsikd.workspace import Workspace
@@ -28,8 +27,12 @@ COMMANDS = {
     "teach": "Train a teacher at 10x, or a baseline at another magnification, from labels.",
     "distil": "Train a student that reads at a low magnification, from a teacher, without labels.",
     "finetune": "Train the last layer of a student from labels.",
+    "pair": "Train an encoder without labels, from pairs of images of the same tissue.",
+    "probe": "Score what a classifier reads from frozen encoders, beside colour and other controls.",
     "evaluate": "Score all runs on the test patients, with confidence intervals and controls.",
     "report": "Write one HTML page on the slides and the runs.",
+    "explain": "Show what the network of a run looks at, layer by layer, or two side by side.",
+    "cka": "Compare what the layers of runs represent, within and between ways of training.",
     "run": "Carry out a recipe: commands in order, skipping what is done.",
     "demo": "Show the whole job on drawn slides, in a few minutes.",
     "info": "Say what a slide is and what tissue it holds.",
@@ -131,7 +134,7 @@ def build_app(*, parse_only: bool = False) -> App:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     """Read what wsikd.yaml says, by command; cyclopts checks the options of the one asked for."""
-    sections = load_yaml(path) if path.exists() else {}
+    sections = config.load_yaml(path) if path.exists() else {}
     for name, options in sections.items():
         if name not in COMMANDS:
             raise ConfigError(f"{path}: {name!r} is no command; it may have {', '.join(COMMANDS)}")
@@ -153,7 +156,7 @@ def _launch(app: App, arguments: Sequence[str]) -> int:
     except CycloptsError as error:
         raise ConfigError(_one_line(error)) from None
     except ValidationError as error:
-        raise ConfigError(explain(error, as_option=True)) from None
+        raise ConfigError(config.explain(error, as_option=True)) from None
     return status if isinstance(status, int) else 0
 
 
@@ -176,7 +179,7 @@ def _one_line(error: CycloptsError) -> str:
     cause = error.__cause__
     while cause is not None:
         if isinstance(cause, ValidationError):
-            return explain(cause, as_option=True)
+            return config.explain(cause, as_option=True)
         cause = cause.__cause__
     return " ".join(str(error).split())
 

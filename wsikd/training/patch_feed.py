@@ -61,7 +61,7 @@ class PatchFeed:
         Says what the patch of a row is called.
     """
 
-    def __init__(  # keyword-only beyond what a feed is
+    def __init__(  # noqa: PLR0913
         self,
         views: Mapping[str, PatchView],
         chosen: Sequence[int],
@@ -102,7 +102,9 @@ class PatchFeed:
         return f"{self._name(rows[0])}{more}"
 
     def _read(self, rows: list[int]) -> Views:
-        return {name: _gather(view.pixels, rows, self._device) for name, view in self._views.items()}
+        return {
+            name: _gather(view.pixels, rows, self._device) for name, view in self._views.items()
+        }
 
     def _ready(self, rows: list[int], read: Views, epoch: int | None) -> Views:
         index = torch.tensor(rows)

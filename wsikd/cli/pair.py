@@ -1,0 +1,22 @@
+"""Train an encoder without labels, from pairs of images of the same tissue.
+
+Example: wsikd pair --pairing downsample --patch 96 --expander 256 256 --batch 32
+"""
+
+from typing import Annotated
+
+from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
+from wsikd.data.pairs import open_views
+from wsikd.data.patches import open_patches
+from wsikd.training.pair import pair as train
+from wsikd.training.pair_settings import PairSettings
+
+
+def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> int:
+    """Train an encoder without labels, from pairs of images of the same tissue."""
+    source = open_patches(settings, workspace)
+    shown = open_views(settings, source)
+    side, other = (shown[name].size.width for name in ("primary", "privileged"))
+    say(f"{len(source.items)} pairs of {side} and {other} px from {source.origin}")
+    tell_runs(train(source, shown, workspace.cache, workspace.runs, settings))
+    return 0

@@ -1,0 +1,332 @@
+"""Self-supervision by pairs: an encoder of routine images learns from what richer ones show.
+
+Section 3 of "More From Less" [1]_: two branches, each an encoder and an expander, see two images
+of the same tissue, and a joint-embedding loss makes them agree. Labels are not used. After the
+training the expanders are discarded, and the primary encoder reads routine images alone.
+
+References
+----------
+.. [1] Farndale, Insall, Yuan. "More From Less: Self-Supervised Knowledge Distillation for Routine
+       Histopathology Data". 2023. arXiv:2303.10656.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from wsikd.data.distort import release_distortions
+from wsikd.data.pairs import Shown
+from wsikd.data.patches import PatchSource
+from wsikd.data.statistics import image_statistics
+from wsikd.geometry import magnification_to_mpp
+from wsikd.losses.gather import gather
+from wsikd.losses.reconstruction import reconstruction_loss
+from wsikd.losses.selfsupervised import OBJECTIVES, triple_loss
+from wsikd.models import build_model
+from wsikd.models.branches import Branch, Branches
+from wsikd.models.expander import Expander
+from wsikd.models.network import Network
+from wsikd.models.unet import UNet
+from wsikd.models.weights import ModelDescription, save_model
+from wsikd.runs import Branch as BranchName
+from wsikd.runs import Provenance, RunFolder, branch_path
+from wsikd.slides.reader import Pixels
+from wsikd.training.feed import Views
+from wsikd.training.inputs import begin
+from wsikd.training.loop import Learner, Loop, Say, Step
+from wsikd.training.method import place, seeded
+from wsikd.training.pair_settings import PairSettings
+from wsikd.training.patch_feed import Distortion, PatchFeed, PatchView
+from wsikd.training.settings import choose_device
+
+_WATCHED = 256  # pairs whose projections are looked at after every epoch
+_COLLAPSED = 0.05  # spread of projections: 1 in random directions, 0 if all are alike
+
+
+_Views = dict[str, tuple[BranchName, int]]
+
+
+class Approach(NamedTuple):
+    """What is trained, the loss, and the views it asks for.
+
+    Attributes
+    ----------
+    model : nn.Module
+        With the encoders of both branches, or a U-Net.
+    step : callable
+        See `Learner`.
+    views : dict of str to (str, int)
+        Name of each view to the branch whose images it shows, and its stream of random numbers.
+    """
+
+    model: Branches | UNet
+    step: Step
+    views: _Views
+
+
+def make_step(branches: Branches, settings: PairSettings) -> Step:
+    """Give the loss that makes both branches agree on a pair."""
+    objective = OBJECTIVES[settings.loss_name]
+
+    def step(batch: Views) -> dict[str, Tensor]:
+        first = gather(branches.project("primary", batch["primary"]))
+        second = gather(branches.project("privileged", batch["privileged"]))
+        return objective(first, second)
+
+    return step
+
+
+def make_triple_step(branches: Branches, settings: PairSettings) -> Step:
+    """Give the loss that makes two primary views and one privileged agree, all three pairs."""
+    objective = OBJECTIVES[settings.loss_name]
+
+    def step(batch: Views) -> dict[str, Tensor]:
+        first = gather(branches.project("primary", batch["primary"]))
+        second = gather(branches.project("primary", batch["second"]))
+        privileged = gather(branches.project("privileged", batch["privileged"]))
+        return triple_loss(objective, first, second, privileged)
+
+    return step
+
+
+def make_prediction_step(unet: UNet, settings: PairSettings) -> Step:
+    """Give the loss of predicting the second image from the first, the control of table S5."""
+    kind: Literal["mse", "ssim"] = "ssim" if settings.objective == "predict-ssim" else "mse"
+
+    def step(batch: Views) -> dict[str, Tensor]:
+        return {kind: reconstruction_loss(unet(batch["primary"]), batch["privileged"], kind)}
+
+    return step
+
+
+def pair(
+    source: PatchSource,
+    shown: Mapping[BranchName, Shown],
+    cache: Path,
+    runs: Path,
+    settings: PairSettings,
+) -> list[RunFolder]:
+    """Train encoders on pairs of images of the same tissue, without labels.
+
+    Parameters
+    ----------
+    source : PatchSource
+        The patches.
+    shown : mapping of str
+        What the branches "primary" and "privileged" see of each, as `wsikd.data.pairs.open_views`
+        finds it.
+    cache : Path
+        Folder of decoded patches, which all runs on the same patches share.
+    runs : Path
+        Folder of all runs; a run there that was stopped goes on, a finished one stays as it is.
+    settings : PairSettings
+        What to train, and how.
+
+    Returns
+    -------
+    list of RunFolder
+        One per fold if the patches have folds and only training patches are learnt from, else one.
+        The model is the primary encoder, beside it is the privileged one.
+
+    Raises
+    ------
+    ConfigError
+        If a batch holds more than there is to learn from.
+    ResumeError
+        If the run exists with other settings or inputs.
+    DivergedError
+        If the loss is not finite.
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    settings.check()
+    images = {branch: seen.pack(cache) for branch, seen in shown.items()}
+    return [
+        _pair_fold(source, shown, images, runs, settings.model_copy(update={"fold": fold}))
+        for fold in settings.folds_of(source)
+    ]
+
+
+def warm_up_cosine(done: int, in_all: int, *, warm_up: int) -> float:
+    """Give the factor of the learning rate: linear from 0, then half a cosine down to 0.
+
+    Examples
+    --------
+    >>> [round(warm_up_cosine(step, 10, warm_up=2), 2) for step in (0, 1, 2, 6, 10)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if done < warm_up:
+        return done / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / max(1, in_all - warm_up)))
+
+
+def spread(projections: Tensor) -> float:
+    """Say how far projections are from being all alike.
+
+    Parameters
+    ----------
+    projections : Tensor, shape (N, D)
+
+    Returns
+    -------
+    float
+        Standard deviation of a coordinate after rows are brought to length 1, times √D: 1 for
+        random directions, 0 where all are the same.
+
+    Examples
+    --------
+    >>> spread(torch.ones(4, 8)), round(spread(torch.eye(64)), 2)
+    (0.0, 0.99)
+    """
+    directions = nn.functional.normalize(projections.double(), dim=1)
+    variance = directions.var(dim=0, correction=0).mean()
+    return float((variance * projections.shape[1]).sqrt())
+
+
+def _pair_fold(
+    source: PatchSource,
+    shown: Mapping[BranchName, Shown],
+    images: Mapping[BranchName, Pixels],
+    runs: Path,
+    settings: PairSettings,
+) -> RunFolder:
+    rows = settings.rows_of(source)
+    made = Provenance(
+        name=settings.stem,
+        method="pair",
+        magnification=shown["primary"].magnification,
+        classes=(),
+        inputs={
+            **{branch: seen.fingerprint for branch, seen in shown.items()},
+            "chosen": settings.digest(source, rows),
+        },
+    )
+    run = begin(runs, made, settings)
+    if run.is_complete():
+        return run
+    run.write_learnt(source.table.iloc[rows])
+    device = choose_device(settings.device)
+    approach = _build(settings)
+    place(approach.model, device)
+    reads = {
+        branch: _describe(pixels, rows, shown[branch].magnification, settings)
+        for branch, pixels in images.items()
+    }
+    views = {
+        name: PatchView(images[branch], _seen_as(branch, reads, settings), stream)
+        for name, (branch, stream) in approach.views.items()
+    }
+    distortions = release_distortions() if settings.compat else settings.distort
+    feed = PatchFeed(
+        views,
+        rows,
+        settings.batch,
+        device,
+        distortion=Distortion(distortions, settings.seed),
+        name=source.name,
+    )
+    learner = Learner(
+        approach.model,
+        approach.step,
+        save=partial(_save, approach.model, reads),
+        schedule=partial(warm_up_cosine, warm_up=settings.warm_up_steps(len(rows))),
+        limit_gradients=partial(_limit_gradients, settings),
+        watch=partial(_watch, approach, feed),
+    )
+    run.finish(seconds=Loop(run, learner, feed, None, settings).run())
+    return run
+
+
+def _build(settings: PairSettings) -> Approach:
+    """Build what the settings ask for, with first weights that depend on the seed alone."""
+    with seeded(settings.seed):
+        if settings.is_prediction:
+            # flips, crop and rotation must be the same in the image and in what is predicted
+            unet = UNet(build_model(settings.model, 0))
+            aligned: _Views = {"primary": ("primary", 0), "privileged": ("privileged", 0)}
+            return Approach(unet, make_prediction_step(unet, settings), aligned)
+        first, second = (_build_branch(settings) for _ in range(2))
+    branches = Branches(first, None if settings.shared else second)
+    views: _Views = {"primary": ("primary", 0), "privileged": ("privileged", 1)}
+    if settings.triple:
+        views["second"] = ("primary", 2)
+        return Approach(branches, make_triple_step(branches, settings), views)
+    return Approach(branches, make_step(branches, settings), views)
+
+
+def _build_branch(settings: PairSettings) -> Branch:
+    encoder = build_model(settings.model, 0)
+    return Branch(encoder, Expander(encoder.embedding_width, settings.expander))
+
+
+def _encoders(model: Branches | UNet) -> dict[BranchName, Network]:
+    if isinstance(model, UNet):
+        return {"primary": model.encoder}
+    return {"primary": model.primary.encoder, "privileged": model.privileged.encoder}
+
+
+def _save(model: Branches | UNet, reads: Mapping[BranchName, ModelDescription], path: Path) -> None:
+    """Write the encoders: the primary as the run's model, the privileged beside it."""
+    for branch, encoder in _encoders(model).items():
+        beside = path if branch == "primary" else branch_path(path, "privileged")
+        save_model(encoder, reads[branch], beside)
+
+
+def _describe(
+    pixels: Pixels, rows: list[int], magnification: float, settings: PairSettings
+) -> ModelDescription:
+    if settings.compat:  # the published code feeds 0 to 255 as they are
+        mean, std = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)
+    else:
+        mean, std = image_statistics(pixels[row] for row in rows)
+    return ModelDescription(
+        architecture=settings.model,
+        classes=(),
+        magnification=magnification,
+        mpp=magnification_to_mpp(magnification),
+        mean=mean,
+        std=std,
+    )
+
+
+def _seen_as(
+    branch: BranchName, reads: Mapping[BranchName, ModelDescription], settings: PairSettings
+) -> ModelDescription:
+    """Give how a view is standardised; what a U-Net predicts stays in 0 to 1."""
+    if settings.is_prediction and branch == "privileged":
+        plain = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+        return reads[branch].model_copy(update=plain)
+    return reads["primary"] if settings.shared else reads[branch]
+
+
+def _limit_gradients(settings: PairSettings, parameters: Iterable[nn.Parameter]) -> None:
+    """Limit each parameter's gradient to length 1 if what is published is asked for.
+
+    The published loss is the sum over the batch and ours is the mean, hence the division.
+    """
+    for parameter in parameters if settings.compat else ():
+        if parameter.grad is not None:
+            nn.utils.clip_grad_norm_([parameter], 1.0 / settings.batch)
+
+
+@torch.no_grad()
+def _watch(approach: Approach, feed: PatchFeed, say: Say) -> dict[str, float]:
+    """Look at what the primary branch makes of some patches, and warn if they are all alike."""
+    model = approach.model.eval()
+    primary = model.encoder if isinstance(model, UNet) else model.primary
+    projections = []
+    for views in feed.batches(range(min(_WATCHED, len(feed)))):
+        seen = primary(views["primary"])
+        projections.append(seen if isinstance(seen, Tensor) else seen.embedding)
+    found = spread(torch.cat(projections))
+    if found < _COLLAPSED and not isinstance(model, UNet):
+        say(
+            f"projections have collapsed: their spread is {found:.2g}, of 1 in random directions; "
+            "raise --batch, lower --learning-rate, or choose another --objective"
+        )
+    return {"spread": found}

@@ -1,0 +1,28 @@
+"""Compare what the layers of runs represent, within and between ways of training.
+
+Example: wsikd cka pair-downsample-vicreg-seed1 pair-symmetric-vicreg-seed2 --count 256
+"""
+
+from typing import Annotated
+
+from wsikd.cli.console import Flat, InWorkspace, show
+from wsikd.report.similarity import CkaSettings, compare_runs
+
+
+def cka(
+    *runs: str,
+    settings: Annotated[CkaSettings, Flat] = CkaSettings(),
+    workspace: InWorkspace,
+) -> int:
+    """Compare what the layers of runs represent, within and between ways of training.
+
+    Parameters
+    ----------
+    runs
+        names of at least two runs; those that differ in their seed or fold only are one regime
+    """
+    compared = compare_runs(runs, settings, workspace)
+    show(compared.same_layers().to_string(index=False))
+    for path in (compared.picture, compared.table, compared.summary):
+        show(str(path))
+    return 0

@@ -35,7 +35,7 @@ def arm_summary(result: dict[str, Any], unit: Unit = "region") -> pd.DataFrame:
     """
     return pd.DataFrame(
         {
-            "arm": arm["name"],
+            "arm": _shorten(arm["name"]),
             "patches" if unit == "region" else f"{unit}s": summary["count"],
             "runs": len(arm["runs"]),
             "right %": format_estimate(summary["metrics"]["plain_accuracy"]),
@@ -54,8 +54,8 @@ def arm_differences(result: dict[str, Any], unit: Unit = "region") -> pd.DataFra
     """Give the comparisons as a printed table, in percentage points; empty if there are none."""
     return pd.DataFrame(
         {
-            "arm": difference["arm"],
-            "minus": difference["reference"],
+            "arm": _shorten(difference["arm"]),
+            "minus": _shorten(difference["reference"]),
             "right": format_estimate(difference["metrics"]["plain_accuracy"], signed=True),
             "F1": format_estimate(difference["metrics"]["f1"], signed=True),
             "balanced": format_estimate(difference["metrics"]["recall"], signed=True),
@@ -63,6 +63,10 @@ def arm_differences(result: dict[str, Any], unit: Unit = "region") -> pd.DataFra
         for difference in result["differences"]
         if difference["unit"] == unit
     )
+
+
+def _shorten(name: str) -> str:
+    return name.removeprefix("probe-")
 
 
 def _range(estimate: dict[str, float]) -> str:

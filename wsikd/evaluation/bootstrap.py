@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from wsikd.evaluation.metrics import Floats
 
+_BLOCK = 500  # draws at a time: whole numbers take twice the room of what is kept
+
 
 def patient_matrices(decisions: pd.DataFrame, class_count: int) -> NDArray[np.int64]:
     """Count every patient's decisions.
@@ -96,5 +98,9 @@ def interval(values: Floats) -> tuple[float, float]:
 
 @lru_cache(maxsize=1)  # every run of one test set asks for the same
 def _times_drawn(count: int, draws: int, seed: int) -> NDArray[np.float32]:
-    drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=draws)
-    return drawn.astype(np.float32)  # exact up to 16.7 million, also in the sums
+    random, even = np.random.default_rng(seed), np.full(count, 1 / count)
+    drawn = np.empty((draws, count), np.float32)  # exact up to 16.7 million, also in the sums
+    for start in range(0, draws, _BLOCK):
+        block = drawn[start : start + _BLOCK]
+        block[:] = random.multinomial(count, even, size=len(block))
+    return drawn

@@ -121,6 +121,11 @@ class Contender(abc.ABC):
         """Give the cost of reading a patch, in 10^9 multiply-accumulate operations."""
         return 0.0
 
+    def forget(self) -> None:
+        """Let go of what it has read, to make room for the next one."""
+        for name in ("_histograms", "_loaded", "_known"):
+            self.__dict__.pop(name, None)
+
 
 class ShareSettings(ControlSettings):
     """What matters to a control without a network."""

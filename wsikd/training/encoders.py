@@ -8,6 +8,7 @@ from wsikd.data.patches import PatchSettings
 from wsikd.errors import CheckpointError, ConfigError, LeakageError
 from wsikd.manifest import read_manifest, splits_of_fold
 from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name
+from wsikd.store import RegionStore
 from wsikd.training.inputs import read_inputs
 from wsikd.workspace import Workspace
 
@@ -89,8 +90,6 @@ def seen_with_labels(run: RunFolder, workspace: Workspace) -> set[str]:
     made = run.read_provenance()
     if made.method not in _TAUGHT:
         return set()
-    from wsikd.store import RegionStore  # noqa: PLC0415
-
     manifest = read_manifest(workspace.manifest)
     inputs = read_inputs(RegionStore(workspace.store), manifest, made.fold)
     if made.inputs.get("splits") != inputs.fingerprints()["splits"]:
@@ -102,19 +101,19 @@ def seen_with_labels(run: RunFolder, workspace: Workspace) -> set[str]:
     return set(table.loc[table["split"] != "test", "patient_id"])
 
 
-def encoder_name(made: Provenance, *, on_own_patches: bool) -> str:
+def encoder_name(made: Provenance, *, same_folds: bool) -> str:
     """Name an encoder in the names of its probes.
 
-    On its own patches an encoder of fold k is probed on fold k, and all folds make one probe. On
-    others, each fold's encoder is probed on all of them.
+    On patches with the folds it was trained with, an encoder of fold k is probed on fold k, and
+    all folds make one probe. On others, each fold's encoder is probed on all of them.
 
     Examples
     --------
     >>> made = Provenance(name="pair-x-fold1-seed2", method="pair", classes=(), fold=1)
-    >>> encoder_name(made, on_own_patches=True), encoder_name(made, on_own_patches=False)
+    >>> encoder_name(made, same_folds=True), encoder_name(made, same_folds=False)
     ('pair-x-seed2', 'pair-x-fromfold1-seed2')
     """
-    if on_own_patches or made.fold is None:
+    if same_folds or made.fold is None:
         return pooled_name(made.name)
     return made.name.replace(f"-fold{made.fold}", f"-fromfold{made.fold}")
 

@@ -1,7 +1,8 @@
 """Who takes part in a probe: the encoders asked for, and the controls of their patches."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from wsikd.data.pairs import PAIRS, Shown, open_views
 from wsikd.data.patches import PatchSettings, PatchSource, open_patches
@@ -27,6 +28,8 @@ from wsikd.training.pair_settings import PairSettings
 from wsikd.training.probed import ProbedPatches, label_of
 from wsikd.training.supervise import SupervisedControl, SuperviseSettings
 from wsikd.workspace import Workspace
+
+_DEALS = ("images", "test_images", "table")  # settings of patches that decide on their folds
 
 
 @dataclass(frozen=True)
@@ -93,20 +96,19 @@ class _Opened:
     def enter(self, run: RunFolder) -> Entrant:
         own = own_patches(run)
         wanted = own if self._patches is None else self._patches
-        if wanted != own and self._settings.name is None:
+        if not _alike(wanted, own, PatchSettings.model_fields) and self._settings.name is None:
             raise ConfigError(
                 f"{run.path}: learnt from other patches than those to probe it on; give them a "
                 "name for the runs with --name"
             )
         patches, made = self._open(run, wanted), run.read_provenance()
-        asked = self._settings.fold
-        if wanted == own and made.fold is not None:
-            asked = made.fold
+        same_folds = _alike(wanted, own, _DEALS)
+        asked = made.fold if same_folds and made.fold is not None else self._settings.fold
         folds = patches.folds(asked)
         if self._settings.fold not in (None, *folds):
             folds = ()
         _refuse_taught(run, seen_with_labels(run, self._workspace), patches, folds)
-        parts = [encoder_name(made, on_own_patches=wanted == own), self._settings.name]
+        parts = [encoder_name(made, same_folds=same_folds), self._settings.name]
         model = run.model_path(self._settings.checkpoint, self._settings.branch)
         contender = FrozenEncoder(patches, "-".join(filter(None, parts)), model, made.seed)
         return Entrant(contender, folds, frozenset(seen_without_labels(run)))
@@ -131,6 +133,18 @@ class _Opened:
         if seen not in self._probed:
             self._probed[seen] = ProbedPatches(source, shown, name, view, self._workspace.cache)
         return self._probed[seen]
+
+
+def _alike(first: PatchSettings, second: PatchSettings, fields: Iterable[str]) -> bool:
+    """Say whether settings agree, however paths are spelt."""
+    pairs = [(getattr(first, name), getattr(second, name)) for name in fields]
+    return all(
+        one == other
+        or (
+            isinstance(one, Path) and isinstance(other, Path) and one.absolute() == other.absolute()
+        )
+        for one, other in pairs
+    )
 
 
 def _controls(

@@ -109,6 +109,7 @@ def probe(
         for name, percent, table in _carry_out(entrant, workspace, settings):
             known = answers.setdefault(arm_name(name), _Answers(entrant, percent))
             known.tables.setdefault(pooled_name(name), []).append(table)
+        entrant.contender.forget()
     made = [known.arm(name) for name, known in answers.items()]
     result = {
         "format": "wsikd-probe-metrics",

@@ -1,3 +1,6 @@
+import shutil
+from functools import cache
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -74,15 +77,29 @@ def noise(width, height, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
 
 
+@pytest.fixture(scope="session")
+def patched_store(tmp_path_factory):
+    """Write a store of one slide once, as most tests want the same ones."""
+
+    @cache
+    def write(slide_id, number, outlines, mpp):
+        store = tmp_path_factory.mktemp("stores")
+        _write_patched_slide(store, slide_id, noise(400, 300, number), outlines, mpp)
+        return store
+
+    return write
+
+
 @pytest.fixture
-def make_workspace(tmp_path):
+def make_workspace(tmp_path, patched_store):
     """Write a workspace of slides with one region each, at 0.5 µm per pixel, 20x, 10x and 5x."""
 
     def make(slides=("s1",), *, name="cohort", outlines=True, mpp=0.5, split="train"):
         workspace = Workspace(tmp_path / name)
         rows = ["slide_id,path,patient_id,label,split"]
         for number, slide_id in enumerate(slides):
-            _write_patched_slide(workspace.store, slide_id, noise(400, 300, number), outlines, mpp)
+            written = patched_store(slide_id, number, outlines, mpp)
+            shutil.copytree(written, workspace.store, dirs_exist_ok=True)
             rows.append(f"{slide_id},{slide_id}.svs,p-{slide_id},{'ab'[number % 2]},{split}")
         workspace.manifest.write_text("\n".join(rows) + "\n")
         return workspace

@@ -88,6 +88,13 @@ class SlidePartner(Partner):
         window = self._slides[slide_id].read(bounds(points), float(mpp))
         return sample(window, points, self.size, self._kernel)
 
+    def pack(self, cache: Path) -> Pixels:
+        """Give all second images and close the slides."""
+        packed = super().pack(cache)
+        for slide in self._slides.values():
+            slide.release()
+        return packed
+
     def _corners(self, index: int) -> tuple[str, NDArray[np.float64]]:
         """Give the partner slide and where on it the patch's corners are, in µm."""
         place = self.source.place(index)

@@ -108,6 +108,9 @@ class FileSlide(PartnerSlide):
             self._reader.close()
             self._reader = None
 
+    def __del__(self) -> None:
+        self.release()
+
     def _open(self) -> SlideReader:
         if has_planes(self._path):
             return PlanesReader(self._path, self._channels)

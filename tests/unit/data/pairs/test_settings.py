@@ -1,0 +1,25 @@
+from typing import get_args
+
+import pytest
+from pydantic import ValidationError
+
+from wsikd.data.pairs import PAIRS, PairingSettings
+
+
+def test_names_every_pairing_there_is():
+    kinds = get_args(PairingSettings.model_fields["pairing"].annotation)
+    assert list(kinds) == list(PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"channels": ("a", "b")}, "must be one or three, got 2"),
+        ({"channels": ()}, "must be one or three, got 0"),
+        ({"transform": (1, 2, 0, 2, 4, 0)}, r"must not squash the plane \(ae = bd\), got"),
+        ({"transform": (1, 0, 0, 0, 1)}, "Field required"),
+    ],
+)
+def test_refuses_channels_and_transforms_that_cannot_be(given, message):
+    with pytest.raises(ValidationError, match=message):
+        PairingSettings(pairing="modality", **given)

@@ -134,6 +134,19 @@ def regime_of(name: str) -> str:
     return re.sub(r"-(fold|seed)\d+", "", name)
 
 
+def folder_name(regimes: Sequence[str]) -> str:
+    """Name the folder of a comparison after its regimes, the first three of them if there are more.
+
+    Examples
+    --------
+    >>> folder_name(["a", "b", "a"]), folder_name(["a", "b", "c", "d", "e"])
+    ('cka-a-b', 'cka-a-b-c-and-2-more')
+    """
+    named = list(dict.fromkeys(regimes))
+    more = len(named) - _NAMED
+    return "-".join(["cka", *named[:_NAMED]]) + (f"-and-{more}-more" if more > 0 else "")
+
+
 def _member(run: OpenedRun) -> Member:
     return Member(run.name, regime_of(run.name), run.folder.read_provenance().seed)
 
@@ -161,7 +174,7 @@ def _write(
     settings: CkaSettings,
     workspace: Workspace,
 ) -> Compared:
-    folder = workspace.runs / _folder_name(members)
+    folder = workspace.runs / folder_name([member.regime for member in members])
     picture, csv, summary = (folder / f"cka{suffix}" for suffix in (".png", ".csv", ".json"))
     with replacing(picture) as temporary:
         draw_similarity(comparisons, separations, patches, temporary)
@@ -182,13 +195,6 @@ def _write(
         },
     )
     return Compared(picture, csv, summary, comparisons, separations)
-
-
-def _folder_name(members: Sequence[Member]) -> str:
-    regimes = list(dict.fromkeys(member.regime for member in members))
-    named = ["cka", *regimes[:_NAMED]]
-    more = len(regimes) - _NAMED
-    return "-".join(named) + (f"-and-{more}-more" if more > 0 else "")
 
 
 def _rows(one: Comparison) -> Iterator[dict[str, Any]]:

@@ -91,15 +91,6 @@ def test_networks_that_are_standardised_differently_each_get_their_own(write_run
     assert compared.same_layers()["layer4"].tolist() != ["1.00"]
 
 
-def test_many_regimes_get_a_folder_with_a_short_name(write_run, own, workspace):
-    names = [f"pair-{letter}" for letter in "abcd"]
-    for seed, name in enumerate(names):
-        write_run(name, settings=own, seed=seed)
-    compared = compare_runs(names, QUICK, workspace)
-    assert compared.picture.parent.name == "cka-pair-a-pair-b-pair-c-and-1-more"
-    assert len(compared.comparisons) == 6
-
-
 @pytest.mark.parametrize(
     ("name", "regime"),
     [("pair-x-seed12", "pair-x"), ("teacher-10x-fold3-seed1", "teacher-10x"), ("a", "a")],

@@ -79,6 +79,7 @@ class FolderPatches(PatchSource):
             table = pd.concat([table, tested], ignore_index=True)
         _refuse_twice(table, folder)
         self.table = table.drop(columns="key")
+        self.table.attrs["source"] = str(settings.table or folder)
         self.paths = tuple(map(Path, table["path"]))
         self.keys = tuple(table["key"])
         self.size = common_size(self.paths)

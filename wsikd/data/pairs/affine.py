@@ -41,7 +41,7 @@ def corners(place: Place, transform: Transform) -> NDArray[np.float64]:
 
     Examples
     --------
-    >>> corners(Place("s", 10, 20, 4, 2), (1, 0, 5, 0, 1, 0))[3].tolist()
+    >>> corners(Place("s", 10.0, 20.0, 4.0, 2.0), (1, 0, 5, 0, 1, 0))[3].tolist()
     [19.0, 22.0]
     """
     a, b, c, d, e, f = transform

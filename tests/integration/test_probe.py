@@ -85,7 +85,7 @@ def write_pair_run(place, cohort, *, fold=None, seed=0, table="folds.csv", learn
     told = {"pairing": "crop_pad", "epochs": 1, "batch": 4, "fold": fold, "seed": seed}
     settings = PairSettings(**told | own(cohort, table) | options)
     made = Provenance(
-        name=run_name(f"pair-{settings.pairing}", fold=fold, seed=seed),
+        name=run_name(settings.name or f"pair-{settings.pairing}", fold=fold, seed=seed),
         method="pair",
         magnification=10.0,
         fold=fold,
@@ -105,8 +105,8 @@ def write_pair_run(place, cohort, *, fold=None, seed=0, table="folds.csv", learn
 
 
 def ask(place, *names, patches=None, **options):
-    settings = ProbeSettings(**{"device": "cpu", "epochs": 30, "learning_rate": 0.01} | options)
-    return probe(place, names, settings, patches, ArmSettings(draws=200))
+    settings = ProbeSettings(**{"device": "cpu", "epochs": 5, "learning_rate": 0.05} | options)
+    return probe(place, names, settings, patches, ArmSettings(draws=100))
 
 
 def arm(result, name):
@@ -227,6 +227,15 @@ def test_a_supervised_control_is_trained_as_the_pairs_were(place, cohort):
     model, description = load_model(run.model_path())
     assert description.classes == ("dark", "light")
     assert model.fc.out_features == 2
+
+
+def test_a_supervised_control_that_fits_one_run_only_is_said(place, cohort):
+    for name, learning_rate in (("pair-a", 1e-3), ("pair-b", 2e-3)):
+        options = {"name": name, "learning_rate": learning_rate, "table": "split.csv"}
+        write_pair_run(place, cohort, **options)
+    (note,) = ask(place, "pair-*", controls=("supervised",))["notes"]
+    name = "control-supervised-resnet10w32-1epochs-crop_pad-images-16px"
+    assert note == f"{name} is trained as another run was, not as pair-b"
 
 
 def test_augmented_embeddings_are_computed_anew_in_every_epoch(place, cohort):

@@ -69,15 +69,18 @@ def list_entrants(
     entrants : list of Entrant
         Controls have the folds of the encoders they stand beside.
     notes : list of str
-        Which runs are left out.
+        Which runs are left out, and which controls fit one run only of those that share them.
     """
     runs, notes = find_encoders(workspace.runs, names)
     opened = _Opened(workspace, settings, patches)
     encoders = [(run, opened.enter(run)) for run in runs]
     controls: dict[str, Entrant] = {}
+    one = settings.of_run(None, 100.0)
     for run, encoder in encoders:
         for control in _controls(run, encoder.contender.patches, settings):
             known = controls.setdefault(control.stem, Entrant(control, ()))
+            if known.contender.settings_of(one) != control.settings_of(one):
+                notes.append(f"{control.stem} is trained as another run was, not as {run.name}")
             folds = dict.fromkeys((*known.folds, *encoder.folds))
             controls[control.stem] = Entrant(known.contender, tuple(folds))
     return [*(encoder for _, encoder in encoders), *controls.values()], notes

@@ -96,11 +96,11 @@ def fit_linear(
     )
     for epoch, embeddings in enumerate(epochs, start=1):
         order = torch.tensor(shuffle(len(labels), seed=settings.seed, epoch=epoch))
-        standardised, truth = ((embeddings - mean) / std)[order], labels[order]
         for start in range(0, len(order), settings.items_per_step):
-            step = slice(start, start + settings.items_per_step)
+            batch = order[start : start + settings.items_per_step]
             optimizer.zero_grad()
-            torch.autograd.backward(F.cross_entropy(layer(standardised[step]), truth[step]))
+            logits = layer((embeddings[batch] - mean) / std)
+            torch.autograd.backward(F.cross_entropy(logits, labels[batch]))
             optimizer.step()
     return _fold_in(layer, mean, std)
 

@@ -52,6 +52,7 @@ class ProbedPatches:
         self.name, self.view = name, view
         self.magnification, self.size = shown.magnification, shown.size
         self.inputs = {"patches": source.fingerprint, "view": shown.fingerprint}
+        self._splits: dict[int | None, pd.DataFrame] = {}
         self.classes = classes_of(self._table)
         if len(self.classes) < 2:
             found = ", ".join(self.classes) or "none"
@@ -98,13 +99,19 @@ class ProbedPatches:
         NothingUsableError
             If no patch is tested.
         """
+        if fold not in self._splits:
+            self._splits[fold] = self._split(fold)
+        table = self._splits[fold]
+        return table.assign(train=_choose(table, percent, seed))
+
+    def _split(self, fold: int | None) -> pd.DataFrame:
         table = splits_of_fold(self._table, fold).assign(region_id=self._region_ids)[_ROW]
         if not (table["split"] == "test").any():
             raise NothingUsableError(
                 f"{self._origin}: no labelled patch is tested; name --test-images, or a --table "
                 "with split or fold"
             )
-        return table.assign(train=_choose(table, percent, seed)).set_axis(self._rows)
+        return table.set_axis(self._rows)
 
 
 def label_of(settings: PatchSettings, source: PatchSource) -> str:

@@ -185,6 +185,7 @@ def test_the_privileged_branch_sees_what_it_saw_in_training(place, cohort):
     expected = oracle.predict_proba(embed(run, cohort, table["slide_id"], "privileged"))
     assert table[["p_0", "p_1"]].to_numpy() == pytest.approx(expected)
     assert "probe-control-colour-images-16px" in [one["name"] for one in result["arms"]]
+    assert (place.runs / "probe-metrics-privileged-knn.csv").exists()
 
 
 def test_what_is_done_is_not_redone(place, cohort):

@@ -5,8 +5,6 @@ Example: wsikd probe pair-downsample-10x --fractions 1 100
 
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
 from wsikd.data.patches import PatchSettings
 from wsikd.evaluation.arm_tables import arm_differences, arm_summary
@@ -16,8 +14,7 @@ from wsikd.training.probe import probe as score
 
 
 def probe(
-    runs: Annotated[tuple[str, ...], Parameter(consume_multiple=True)],
-    /,
+    runs: tuple[str, ...],
     *,
     json: bool = False,
     settings: Annotated[ProbeSettings, Flat] = ProbeSettings(),

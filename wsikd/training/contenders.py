@@ -74,6 +74,18 @@ class ProbeSettings(RunSettings):
         return self.model_copy(update=one)
 
     @property
+    def how(self) -> list[str]:
+        """How an encoder of a run is probed, in the names of probes; nothing by default."""
+        which = {self.branch: self.branch != "primary", "last": self.checkpoint == "last"}
+        return [part for part, is_said in which.items() if is_said] + self.how_of_all
+
+    @property
+    def how_of_all(self) -> list[str]:
+        """How any encoder is probed, whether of a run or not."""
+        parts = {"knn": self.classifier == "knn", "augmented": self.augmented}
+        return [part for part, is_said in parts.items() if is_said]
+
+    @property
     def percent(self) -> float:
         """Share of the training patches, of the settings of one run."""
         (percent,) = self.fractions
@@ -189,13 +201,7 @@ class FrozenEncoder(Contender):
         return {"encoder": file_digest(self._model)}
 
     def how(self, asked: ProbeSettings) -> list[str]:
-        said = {
-            asked.branch: not self.is_control and asked.branch != "primary",
-            "last": not self.is_control and asked.checkpoint == "last",
-            "knn": asked.classifier == "knn",
-            "augmented": asked.augmented,
-        }
-        return [part for part, is_said in said.items() if is_said]
+        return asked.how_of_all if self.is_control else asked.how
 
     def settings_of(self, asked: ProbeSettings) -> Settings:
         return asked

@@ -1,8 +1,9 @@
 """Probing frozen encoders: what a linear layer, or neighbours, can read from their embeddings.
 
 Section 3 of "More From Less" [1]_, with folds, seeds, shares of the training patches, and controls
-beside every encoder: the most common class, and colour alone. `probe-metrics.json`, format
-"wsikd-probe-metrics", version 1, is a mapping with
+beside every encoder: the most common class, and colour alone. `probe-metrics.json`, or
+`probe-metrics-<name>-<how>.json` with a name for the patches or another branch or classifier than
+by default, format "wsikd-probe-metrics", version 1, is a mapping with
 
 * settings: the resolved `ProbeSettings` and `ArmSettings`
 * arms: what `wsikd.evaluation.arms.score_arm` gives of each arm, and control (whether it is one),
@@ -77,7 +78,8 @@ def probe(
     Parameters
     ----------
     workspace : Workspace
-        Holds the runs; gets those of the probes, and `runs/probe-metrics.json` and `.csv`.
+        Holds the runs; gets those of the probes, and `runs/probe-metrics.json` and `.csv`, of the
+        last call with this name, branch and classifier.
     names : sequence of str
         Of the runs; see `wsikd.training.encoders.find_encoders`.
     settings : ProbeSettings
@@ -119,9 +121,10 @@ def probe(
         "differences": list(compare_all(made, arms)),
         "notes": [*notes, *_notes(entrants, settings)],
     }
-    suffix = f"-{settings.name}" if settings.name else ""
-    write_json(workspace.runs / f"probe-metrics{suffix}.json", result)
-    with replacing(workspace.runs / f"probe-metrics{suffix}.csv") as temporary:
+    parts = ["probe-metrics", *([settings.name] if settings.name else []), *settings.how]
+    path = workspace.runs / ("-".join(parts) + ".json")
+    write_json(path, result)
+    with replacing(path.with_suffix(".csv")) as temporary:
         arms_table(result).to_csv(temporary, index=False)
     return result
 
@@ -172,16 +175,16 @@ def _answer(contender: Contender, workspace: Workspace, asked: ProbeSettings) ->
 def _notes(entrants: Sequence[Entrant], settings: ProbeSettings) -> Iterator[str]:
     """Say which encoders have seen tested patients without their labels."""
     for entrant in entrants:
-        for fold in entrant.folds:
+        tested: set[str] = set()
+        for fold in entrant.folds if entrant.seen else ():
             dealt = entrant.contender.patches.deal(fold, 100, settings.seed)
-            tested = set(dealt.loc[dealt["split"] == "test", "patient_id"])
-            seen = len(tested & entrant.seen)
-            where = "" if fold is None else f" of fold {fold}"
-            if seen:
-                yield (
-                    f"{entrant.contender.stem} has learnt, without labels, from {seen} of the "
-                    f"{len(tested)} patients{where} it is tested on"
-                )
+            tested.update(dealt.loc[dealt["split"] == "test", "patient_id"])
+        seen = len(tested & entrant.seen)
+        if seen:
+            yield (
+                f"{entrant.contender.stem} has learnt, without labels, from {seen} of the "
+                f"{len(tested)} patients it is tested on"
+            )
 
 
 def _digest(dealt: pd.DataFrame) -> str:

@@ -30,9 +30,9 @@ from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, run_name
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.tissue import to_geojson
-from wsikd.training.contenders import ProbeSettings
 from wsikd.training.pair_settings import PairSettings
 from wsikd.training.probe import probe
+from wsikd.training.probe_settings import ProbeSettings
 from wsikd.training.teach import TeachSettings, teach
 from wsikd.workspace import Workspace
 

@@ -9,8 +9,8 @@ from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
 from wsikd.data.patches import PatchSettings
 from wsikd.evaluation.arm_tables import arm_differences, arm_summary
 from wsikd.evaluation.arms import ArmSettings
-from wsikd.training.contenders import ProbeSettings
 from wsikd.training.probe import probe as score
+from wsikd.training.probe_settings import ProbeSettings
 
 
 def probe(

@@ -14,7 +14,6 @@ from wsikd.training.contenders import (
     Contender,
     FrozenEncoder,
     MajorityControl,
-    ProbeSettings,
     RandomControl,
 )
 from wsikd.training.encoders import (
@@ -25,6 +24,7 @@ from wsikd.training.encoders import (
     seen_without_labels,
 )
 from wsikd.training.pair_settings import PairSettings
+from wsikd.training.probe_settings import ProbeSettings
 from wsikd.training.probed import ProbedPatches, label_of
 from wsikd.training.supervise import SupervisedControl, SuperviseSettings
 from wsikd.workspace import Workspace

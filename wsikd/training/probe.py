@@ -38,9 +38,10 @@ from wsikd.runs import (
     probability_columns,
     run_name,
 )
-from wsikd.training.contenders import Contender, ProbeSettings
+from wsikd.training.contenders import Contender
 from wsikd.training.display import Display
 from wsikd.training.entrants import Entrant, list_entrants
+from wsikd.training.probe_settings import ProbeSettings
 from wsikd.training.settings import choose_device
 from wsikd.workspace import Workspace
 

@@ -17,12 +17,13 @@ from wsikd.evaluation.metrics import Floats
 from wsikd.models.cost import count_macs
 from wsikd.models.weights import load_model, save_model
 from wsikd.runs import RunFolder, run_name
-from wsikd.training.contenders import Contender, ProbeSettings, describe_patches
+from wsikd.training.contenders import Contender, describe_patches
 from wsikd.training.loop import Learner, Loop
 from wsikd.training.method import build_seeded, place
 from wsikd.training.pair import warm_up_cosine
 from wsikd.training.pair_settings import PairSettings
 from wsikd.training.patch_feed import Distortion, PatchFeed, PatchView
+from wsikd.training.probe_settings import ProbeSettings
 from wsikd.training.probed import ProbedPatches
 from wsikd.training.settings import RunSettings, choose_device
 from wsikd.training.teach import make_step

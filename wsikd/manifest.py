@@ -220,13 +220,14 @@ def check_no_leak(table: pd.DataFrame) -> None:
     for part, places in (("split", table["split"]), ("fold", folds)):
         for column in ("patient_id", "path"):
             used = (places != "") & (table[column] != "")
-            for value, held in table.assign(place=places)[used].groupby(column)["place"]:
-                if held.nunique() > 1:
-                    first, second = sorted(set(held))[:2]
-                    raise LeakageError(
-                        f"{_source(table)}: {column} {value!r} is in {part} {first} and {second}; "
-                        "keep it in one"
-                    )
+            held = table[used].assign(place=places)[[column, "place"]].drop_duplicates()
+            twice = held[held[column].duplicated(keep=False)].sort_values([column, "place"])
+            if len(twice):
+                value, first, second = twice[column].iloc[0], *twice["place"].iloc[:2]
+                raise LeakageError(
+                    f"{_source(table)}: {column} {value!r} is in {part} {first} and {second}; "
+                    "keep it in one"
+                )
 
 
 def _completed(table: pd.DataFrame, folder: Path) -> pd.DataFrame:

@@ -34,6 +34,8 @@ READS: Mapping[str, tuple[str, ...]] = {
     "finetune": ("slides.csv", "regions/*/slide.json"),
     "pair": ("slides.csv", "regions/*/slide.json"),
     "probe": ("slides.csv", "runs/pair-*/run.json"),
+    "explain": ("runs/*/run.json",),
+    "cka": ("runs/*/run.json",),
     "evaluate": ("slides.csv", "runs/*/predictions*.csv"),
     "report": ("slides.csv", "runs/metrics.json", "regions/status.csv"),
 }

@@ -5,12 +5,15 @@ Example: wsikd cka pair-downsample-vicreg-seed1 pair-symmetric-vicreg-seed2 --co
 
 from typing import Annotated
 
+from cyclopts import Parameter
+
 from wsikd.cli.console import Flat, InWorkspace, show
 from wsikd.report.similarity import CkaSettings, compare_runs
 
 
 def cka(
-    *runs: str,
+    runs: Annotated[tuple[str, ...], Parameter(consume_multiple=True)] = (),
+    *,
     settings: Annotated[CkaSettings, Flat] = CkaSettings(),
     workspace: InWorkspace,
 ) -> int:
@@ -19,7 +22,8 @@ def cka(
     Parameters
     ----------
     runs
-        names of at least two runs; those that differ in their seed or fold only are one regime
+        names of at least two runs, or patterns such as 'pair-*'; those that differ in their seed
+        or fold only are one regime
     """
     compared = compare_runs(runs, settings, workspace)
     show(compared.same_layers().to_string(index=False))

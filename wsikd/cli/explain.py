@@ -12,7 +12,6 @@ from wsikd.report.saliency import ExplainSettings, explain_runs
 def explain(
     run: str,
     other: str | None = None,
-    /,
     *,
     settings: Annotated[ExplainSettings, Flat] = ExplainSettings(),
     workspace: InWorkspace,

@@ -1,4 +1,4 @@
-"""Score what a classifier reads from frozen encoders, beside colour and other controls.
+"""Score what a classifier reads from frozen encoders, beside colour alone.
 
 Example: wsikd probe pair-downsample-10x --fractions 1 100
 """
@@ -22,7 +22,7 @@ def probe(
     arms: Annotated[ArmSettings, Flat] = ArmSettings(),
     workspace: InWorkspace,
 ) -> int:
-    """Score what a classifier reads from frozen encoders, beside colour and other controls.
+    """Score what a classifier reads from frozen encoders, beside colour alone.
 
     Parameters
     ----------

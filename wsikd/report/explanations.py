@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,8 @@ class Patches:
 def open_runs(names: Sequence[str], runs: Path, settings: LookSettings) -> list[OpenedRun]:
     """Load the networks of runs, which have to read the same magnification.
 
+    A name may have its folder before it, and may be a pattern such as "pair-*".
+
     Raises
     ------
     CheckpointError
@@ -93,12 +96,12 @@ def open_runs(names: Sequence[str], runs: Path, settings: LookSettings) -> list[
     ConfigError
         If a run is named twice, or two networks read pixels of different magnifications.
     """
-    for name in names:
-        if names.count(name) > 1:
+    chosen = [name for pattern in names for name in _names_like(Path(pattern).name, runs)]
+    for name in chosen:
+        if chosen.count(name) > 1:
             raise ConfigError(f"runs to compare must differ, got {name} twice")
-    opened = [_open_run(RunFolder(runs / name), settings) for name in names]
-    first = opened[0]
-    for other in opened[1:]:
+    opened = [_open_run(RunFolder(runs / name), settings) for name in chosen]
+    for first, other in pairwise(opened):
         if other.description.magnification != first.description.magnification:
             raise ConfigError(
                 "runs to compare must read the same magnification, "
@@ -154,6 +157,10 @@ def choose_patches(
         tuple(read[row] for row in rows),
         split,
     )
+
+
+def _names_like(pattern: str, runs: Path) -> list[str]:
+    return [run.name for run in find_runs(runs) if fnmatchcase(run.name, pattern)] or [pattern]
 
 
 def _open_run(run: RunFolder, settings: LookSettings) -> OpenedRun:

@@ -101,9 +101,9 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
     CheckpointError
         If a run does not exist, has no network, or one that gives the same for every image.
     """
-    if len(names) < 2:
-        raise ConfigError(f"runs to compare must be at least 2, got {len(names)}")
     opened = open_runs(names, workspace.runs, settings)
+    if len(opened) < 2:
+        raise ConfigError(f"runs to compare must be at least 2, got {len(opened)}")
     members = [_member(run) for run in opened]
     patches = choose_patches(opened[0], settings, settings.count, workspace)
     if len(patches) < FEWEST_IMAGES:

@@ -233,7 +233,7 @@ def _pair_fold(
     learner = Learner(
         approach.model,
         approach.step,
-        save=partial(_save, approach.model, reads),
+        save=partial(_save, approach.model, standardised),
         schedule=partial(warm_up_cosine, warm_up=settings.warm_up_steps(len(rows))),
         limit_gradients=partial(_limit_gradients, settings),
         watch=partial(_watch, approach, feed),
@@ -301,7 +301,7 @@ def _seen_as(
     if settings.is_prediction and branch == "privileged":
         plain = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
         return reads[branch].model_copy(update=plain)
-    return reads["primary"] if settings.shared else reads[branch]
+    return reads[branch]
 
 
 def _limit_gradients(settings: PairSettings, parameters: Iterable[nn.Parameter]) -> None:

@@ -18,7 +18,9 @@ from wsikd.listing import find_slides, list_slides, name_slides
 from wsikd.stratify import deal_folds, deal_splits
 
 
-def read_manifest(path: Path, slides: Path | None = None) -> pd.DataFrame:
+def read_manifest(
+    path: Path, slides: Path | None = None, known: Mapping[str, str] | None = None
+) -> pd.DataFrame:
     """Read a manifest: UTF-8 CSV with a header, columns under their own or a neighbour's name.
 
     Parameters
@@ -28,6 +30,8 @@ def read_manifest(path: Path, slides: Path | None = None) -> pd.DataFrame:
         named after its file.
     slides : Path or None
         Folder in which a table without a column `path` finds its slides by `slide_id`.
+    known : mapping of str to str, or None
+        Names that slides keep, by path; see `name_slides`.
 
     Raises
     ------
@@ -40,9 +44,10 @@ def read_manifest(path: Path, slides: Path | None = None) -> pd.DataFrame:
         if slides is None or "slide_id" not in table:
             found = ", ".join(table.columns)
             raise ManifestError(f"{path}: needs a column path, has {found}; add the column path")
-        table["path"] = find_slides(list(table["slide_id"]), slides)
+        table["path"] = find_slides(list(table["slide_id"]), slides, known)
     if "slide_id" not in table:
-        table["slide_id"] = name_slides([Path(text) for text in table["path"]])
+        paths = [path.parent / text for text in table["path"]]
+        table["slide_id"] = name_slides(paths, known)
     return _completed(table, path.parent)
 
 
@@ -58,8 +63,15 @@ def write_manifest(table: pd.DataFrame, path: Path) -> None:
     write_text(path, written.to_csv(index=False))
 
 
-def manifest_from_folder(folder: Path) -> pd.DataFrame:
+def manifest_from_folder(folder: Path, known: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Take a folder's own manifest, its one CSV file, or else list its slides.
+
+    Parameters
+    ----------
+    folder : Path
+        With slides in it.
+    known : mapping of str to str, or None
+        Names that slides keep, by path; see `name_slides`.
 
     Raises
     ------
@@ -75,11 +87,11 @@ def manifest_from_folder(folder: Path) -> pd.DataFrame:
         names = ", ".join(table.name for table in tables)
         raise ManifestError(f"{folder}: one CSV file can be its manifest, has {names}; choose one")
     if tables:
-        return read_manifest(tables[0], folder)
+        return read_manifest(tables[0], folder, known)
     slides = list_slides(folder)
     if not slides:
         raise NothingUsableError(f"{folder}: holds no slide")
-    table = pd.DataFrame({"slide_id": name_slides(slides), "path": slides}, dtype=str)
+    table = pd.DataFrame({"slide_id": name_slides(slides, known), "path": slides}, dtype=str)
     table.attrs["source"] = str(folder)
     return _completed(table, Path())
 
@@ -220,7 +232,7 @@ def check_no_leak(table: pd.DataFrame) -> None:
     for part, places in (("split", table["split"]), ("fold", folds)):
         for column in ("patient_id", "path"):
             used = (places != "") & (table[column] != "")
-            held = table[used].assign(place=places)[[column, "place"]].drop_duplicates()
+            held = table.assign(place=places)[used][[column, "place"]].drop_duplicates()
             twice = held[held[column].duplicated(keep=False)].sort_values([column, "place"])
             if len(twice):
                 value, first, second = twice[column].iloc[0], *twice["place"].iloc[:2]

@@ -264,7 +264,8 @@ def branch_path(model: Path, branch: Branch) -> Path:
     >>> branch_path(Path("model-last.safetensors"), "privileged").name
     'privileged-last.safetensors'
     """
-    return model.with_name(model.name.replace("model", branch, 1) if branch != "primary" else model.name)
+    stem = "model" if branch == "primary" else branch
+    return model.with_name(model.name.replace("model", stem, 1))
 
 
 def pooled_name(name: str) -> str:

@@ -36,6 +36,8 @@ from wsikd.models.weights import ModelDescription, save_model
 from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
 from wsikd.slides.reader import Pixels
+from wsikd.training.display import Display
+from wsikd.training.distributed import first_alone, is_first, refuse_uneven, share_batch_norm
 from wsikd.training.feed import Views
 from wsikd.training.inputs import begin
 from wsikd.training.loop import Learner, Loop, Say, Step
@@ -113,6 +115,8 @@ def pair(
 ) -> list[RunFolder]:
     """Train encoders on pairs of images of the same tissue, without labels.
 
+    Inside `wsikd.training.distributed.joined` all processes that torchrun started train together.
+
     Parameters
     ----------
     source : PatchSource
@@ -136,7 +140,7 @@ def pair(
     Raises
     ------
     ConfigError
-        If a batch holds more than there is to learn from.
+        If a batch holds more than there is to learn from, or cannot be dealt to the processes.
     ResumeError
         If the run exists with other settings or inputs.
     DivergedError
@@ -145,6 +149,7 @@ def pair(
         If a signal came; the same call goes on.
     """
     settings.check()
+    refuse_uneven(settings.batch)
     images = {branch: seen.pack(cache) for branch, seen in shown.items()}
     return [
         _pair_fold(source, shown, images, runs, settings.model_copy(update={"fold": fold}))
@@ -206,12 +211,15 @@ def _pair_fold(
             "chosen": settings.digest(source, rows),
         },
     )
-    run = begin(runs, made, settings)
+    with first_alone():
+        run = begin(runs, made, settings)
     if run.is_complete():
         return run
-    run.write_learnt(source.table.iloc[rows])
+    if is_first():
+        run.write_learnt(source.table.iloc[rows])
     device = choose_device(settings.device)
     approach = _build(settings)
+    share_batch_norm(approach.model, device, Display(run.name).say)
     place(approach.model, device)
     reads = {
         branch: _describe(pixels, rows, shown[branch].magnification, settings)
@@ -233,12 +241,14 @@ def _pair_fold(
     learner = Learner(
         approach.model,
         approach.step,
-        save=partial(_save, approach.model, standardised),
+        save=partial(_save, approach.model, reads),
         schedule=partial(warm_up_cosine, warm_up=settings.warm_up_steps(len(rows))),
         limit_gradients=partial(_limit_gradients, settings),
         watch=partial(_watch, approach, feed),
     )
-    run.finish(seconds=Loop(run, learner, feed, None, settings).run())
+    seconds = Loop(run, learner, feed, None, settings).run()
+    if is_first():
+        run.finish(seconds=seconds)
     return run
 
 

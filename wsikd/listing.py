@@ -1,7 +1,8 @@
 """Which entries of a folder are slides, and what they are called."""
 
+import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wsikd.errors import ManifestError
@@ -21,20 +22,42 @@ def list_slides(folder: Path) -> list[Path]:
     return [entry for entry in _visible(folder) if _is_slide(entry)]
 
 
-def name_slides(paths: Sequence[Path]) -> list[str]:
+def name_slides(paths: Sequence[Path], known: Mapping[str, str] | None = None) -> list[str]:
     """Name slides after their files without the last suffix, or with it where two would collide.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        Slides that were found together.
+    known : mapping of str to str, or None
+        Names by absolute path that slides have already, see `path_key`: those keep them, and no
+        other file is given one.
 
     Examples
     --------
     >>> name_slides([Path("a.svs"), Path("b.svs"), Path("b.ome.tif"), Path("b.tif")])
     ['a', 'b.svs', 'b.ome', 'b.tif']
     """
+    known = known or {}
+    file_of = {slide_id: Path(key).name for key, slide_id in known.items()}
     stems = [_stem(path) for path in paths]
     uses = Counter(stems)
-    return [stem if uses[stem] == 1 else path.name for stem, path in zip(stems, paths, strict=True)]
+    names = []
+    for path, stem in zip(paths, stems, strict=True):
+        # a file of the same name is a slide that was moved
+        is_free = uses[stem] == 1 and file_of.get(stem, path.name) == path.name
+        names.append(known.get(path_key(path), stem if is_free else path.name))
+    return names
 
 
-def find_slides(slide_ids: Sequence[str], folder: Path) -> list[str]:
+def path_key(path: Path) -> str:
+    """Give the text by which a path is known: absolute, without ".."; links are not followed."""
+    return os.path.abspath(path)  # noqa: PTH100  pathlib keeps ".." or follows links
+
+
+def find_slides(
+    slide_ids: Sequence[str], folder: Path, known: Mapping[str, str] | None = None
+) -> list[str]:
     """Find the slides of a folder that go by these names, see `name_slides`; absolute paths.
 
     Raises
@@ -43,7 +66,7 @@ def find_slides(slide_ids: Sequence[str], folder: Path) -> list[str]:
         If the folder holds no slide of one of the names.
     """
     slides = list_slides(folder.absolute())
-    named = dict(zip(name_slides(slides), slides, strict=True))
+    named = dict(zip(name_slides(slides, known), slides, strict=True))
     for slide_id in slide_ids:
         if slide_id and slide_id not in named:
             raise ManifestError(

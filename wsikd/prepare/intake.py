@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from wsikd.listing import path_key
 from wsikd.manifest import check_no_leak, manifest_from_folder, read_manifest
 
 
@@ -11,7 +12,8 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     """Join what is brought to the workspace's manifest.
 
     Rows are matched by slide_id. What is brought wins cell by cell where it is filled in, so labels
-    can be corrected at the source while splits and ids filled in here stay.
+    can be corrected at the source while splits and ids filled in here stay. A slide that is named
+    after its file keeps the slide_id it has here, whatever lies beside it now.
 
     Parameters
     ----------
@@ -31,15 +33,22 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     NothingUsableError
         If the folder holds no slide.
     """
+    held = read_manifest(existing) if existing.exists() else None
+    known = {} if held is None else _names_by_path(held)
     if given is not None:
-        brought = _found_in(read_manifest(given, folder), folder)
+        brought = _found_in(read_manifest(given, folder, known), folder)
     elif folder is not None:
-        brought = manifest_from_folder(folder)
+        brought = manifest_from_folder(folder, known)
     else:
         brought = read_manifest(existing)
-    joined = _joined(read_manifest(existing), brought) if existing.exists() else brought
+    joined = brought if held is None else _joined(held, brought)
     check_no_leak(joined)
     return joined
+
+
+def _names_by_path(table: pd.DataFrame) -> dict[str, str]:
+    pairs = zip(table["path"], table["slide_id"], strict=True)
+    return {path_key(Path(path)): slide_id for path, slide_id in pairs}
 
 
 def _found_in(table: pd.DataFrame, folder: Path | None) -> pd.DataFrame:

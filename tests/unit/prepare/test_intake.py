@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from wsikd.errors import LeakageError, ManifestError
@@ -47,6 +49,54 @@ def test_new_slides_come_after_those_that_were_there(workspace):
     write_manifest(take_in(existing, folder, None).iloc[[1]], existing)
     (folder / "0.svs").write_bytes(b"slide")
     assert take_in(existing, folder, None)["slide_id"].tolist() == ["b", "0", "a"]
+
+
+def test_a_slide_keeps_its_name_when_one_of_the_same_name_comes_beside_it(workspace):
+    existing, folder = workspace
+    (folder / "table.csv").unlink()
+    write_manifest(take_in(existing, folder, None), existing)
+    (folder / "b.tif").write_bytes(b"slide")
+    joined = take_in(existing, folder / ".." / "slides", None)
+    assert [[name, Path(path).name] for name, path in cells(joined, "path")] == [
+        ["a", "a.svs"],
+        ["b", "b.svs"],
+        ["b.tif", "b.tif"],
+    ]
+
+
+def test_a_name_of_ones_own_stays_when_the_folder_is_listed_again(workspace):
+    existing, folder = workspace
+    (folder / "table.csv").unlink()
+    write_manifest(take_in(existing, folder, None).assign(slide_id=["one", "two"]), existing)
+    assert take_in(existing, folder, None)["slide_id"].tolist() == ["one", "two"]
+
+
+def test_another_file_is_not_given_the_name_of_a_slide_that_is_gone(workspace):
+    existing, folder = workspace
+    (folder / "table.csv").unlink()
+    write_manifest(take_in(existing, folder, None), existing)
+    (folder / "b.svs").rename(folder / "b.tif")
+    assert take_in(existing, folder, None)["slide_id"].tolist() == ["a", "b", "b.tif"]
+
+
+def test_a_slide_that_was_moved_keeps_its_name(workspace):
+    existing, folder = workspace
+    (folder / "table.csv").unlink()
+    write_manifest(take_in(existing, folder, None), existing)
+    moved = folder.rename(folder.with_name("moved"))
+    table = take_in(existing, moved, None)
+    assert cells(table, "path") == [["a", str(moved / "a.svs")], ["b", str(moved / "b.svs")]]
+
+
+@pytest.mark.parametrize("text", ["slide_id,label\nb,x\n", "path,label\nb.svs,x\nb.tif,y\n"])
+def test_a_folders_table_finds_its_slide_by_the_name_it_had(workspace, text):
+    existing, folder = workspace
+    (folder / "table.csv").unlink()
+    write_manifest(take_in(existing, folder, None), existing)
+    (folder / "b.tif").write_bytes(b"slide")
+    (folder / "table.csv").write_text(text)
+    labelled = take_in(existing, folder, None).set_index("slide_id")
+    assert (labelled.at["b", "label"], Path(labelled.at["b", "path"]).name) == ("x", "b.svs")
 
 
 def test_slides_no_longer_in_the_folder_stay(workspace):

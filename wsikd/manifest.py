@@ -14,7 +14,7 @@ import pandas as pd
 from wsikd.columns import COLUMNS, PATH_COLUMNS, SPLITS, read_cells, rule_broken
 from wsikd.errors import ConfigError, LeakageError, ManifestError, NothingUsableError
 from wsikd.files import write_text
-from wsikd.listing import find_slides, list_slides, name_slides
+from wsikd.listing import SLIDE_SUFFIXES, find_slides, list_slides, name_slides
 from wsikd.stratify import deal_folds, deal_splits
 
 
@@ -76,10 +76,15 @@ def manifest_from_folder(folder: Path, known: Mapping[str, str] | None = None) -
     Raises
     ------
     ManifestError
-        If the folder is missing or has several CSV files.
+        If the folder is missing, is a file, or has several CSV files.
     NothingUsableError
         If there is no slide in it.
     """
+    if folder.is_file():
+        raise ManifestError(
+            f"{folder}: must be a folder of slides, is a file; give its folder, or a CSV file "
+            "with --manifest"
+        )
     if not folder.is_dir():
         raise ManifestError(f"{folder}: no such folder")
     tables = sorted(folder.glob("[!.]*.csv"))
@@ -90,7 +95,10 @@ def manifest_from_folder(folder: Path, known: Mapping[str, str] | None = None) -
         return read_manifest(tables[0], folder, known)
     slides = list_slides(folder)
     if not slides:
-        raise NothingUsableError(f"{folder}: holds no slide")
+        raise NothingUsableError(
+            f"{folder}: holds no slide; put files of {', '.join(SLIDE_SUFFIXES)}, or folders of "
+            "DICOM files, directly into it"
+        )
     table = pd.DataFrame({"slide_id": name_slides(slides, known), "path": slides}, dtype=str)
     table.attrs["source"] = str(folder)
     return _completed(table, Path())

@@ -189,10 +189,20 @@ class TestFolder:
             manifest_from_folder(tmp_path)
 
     def test_refuses_a_folder_that_is_empty_or_not_there(self, tmp_path):
-        with pytest.raises(NothingUsableError, match="holds no slide"):
+        with pytest.raises(NothingUsableError, match=r"holds no slide; put files of .svs, .*, dir"):
             manifest_from_folder(tmp_path)
         with pytest.raises(ManifestError, match="nowhere: no such folder"):
             manifest_from_folder(tmp_path / "nowhere")
+
+    @pytest.mark.parametrize("name", ["a.svs", "cohort.csv"])
+    def test_says_what_to_give_in_place_of_a_file(self, tmp_path, name):
+        (tmp_path / name).touch()
+        with pytest.raises(ManifestError) as refused:
+            manifest_from_folder(tmp_path / name)
+        assert str(refused.value) == (
+            f"{tmp_path / name}: must be a folder of slides, is a file; give its folder, or a CSV "
+            "file with --manifest"
+        )
 
     def test_lists_every_real_slide_also_the_broken_ones(self, shared_data):
         counts = {name: len(manifest_from_folder(shared_data / name)) for name in _REAL_COUNTS}

@@ -179,7 +179,9 @@ def test_the_workspace_is_where_everything_is_looked_for(workspace, monkeypatch,
 
 def test_nothing_to_work_on_exits_4(workspace, capsys):
     (workspace / "slides").mkdir()
-    assert told(capsys, "prepare", "slides") == (4, "slides: holds no slide")
+    status, said = told(capsys, "prepare", "slides")
+    assert status == 4
+    assert said.startswith("slides: holds no slide; put files of .svs, ")
 
 
 def test_every_slide_failing_exits_4_after_each_was_tried(tmp_path, capsys):

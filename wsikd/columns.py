@@ -43,10 +43,13 @@ def read_cells(path: Path) -> pd.DataFrame:
     Raises
     ------
     ManifestError
-        If the file is missing, no CSV in UTF-8, or has no rows, ragged ones or a column twice.
+        If the file is missing, no CSV in UTF-8, not separated by commas, or has no rows, ragged
+        ones or a column twice.
     """
     try:
-        lines = csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        text = path.read_text(encoding="utf-8-sig")
+        _refuse_other_separators(path, text)
+        lines = csv.reader(io.StringIO(text), strict=True)
         rows = [[cell.strip() for cell in line] for line in lines]
     except (FileNotFoundError, IsADirectoryError):
         raise ManifestError(f"{path}: no such file; wsikd prepare makes one") from None
@@ -94,6 +97,15 @@ def rule_broken(column: str, text: str) -> str | None:
         return None
     holds, rule = _RULES[column]
     return None if holds(text) else rule
+
+
+def _refuse_other_separators(path: Path, text: str) -> None:
+    header = text.lstrip().partition("\n")[0]
+    for mark, found in ((";", "semicolons"), ("\t", "tabs")):
+        if mark in header.strip() and "," not in header:
+            raise ManifestError(
+                f"{path}: must be CSV, is separated by {found}; separate the columns by commas"
+            )
 
 
 def _is_folder_name(text: str) -> bool:

@@ -87,7 +87,15 @@ class TestReading:
         [
             ("", "holds no slide"),
             ("slide_id,path\n", "holds no slide"),
-            ("slide_id;path\na;b.svs\n", "needs a column path, has slide_id;path"),
+            ("slide\npath\n", "needs a column path, has slide_id; add the column path"),
+            *(
+                (text, f"must be CSV, is separated by {found}; separate the columns by commas")
+                for text, found in (
+                    ("slide_id;path\na;b.svs\n", "semicolons"),
+                    ('\n"slide_id";"path";"mpp"\n"a";"b.svs";"0,25"\n', "semicolons"),
+                    ("slide_id\tpath\na\tb.svs\n", "tabs"),
+                )
+            ),
             ("slide_id,path,path\na,b,c\n", "column 'path' is there twice; rename one"),
             ("slide_id,path\na\n", "row 2 has 1 cells, not 2"),
             ('slide_id,path\n"a,b.svs\n', "must be CSV in UTF-8; unexpected end of data"),

@@ -25,6 +25,7 @@ COLUMNS = (
 )
 PATH_COLUMNS = ("path", "mask_path")
 SPLITS = ("train", "val", "test", "auxiliary")
+_LONGEST_ID = 200  # file systems take names of 255 bytes, and temporary ones are longer than the id
 # tried in this order, whatever their case
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "slide_id": ("slide", "sample_id", "image_id"),
@@ -109,7 +110,9 @@ def _refuse_other_separators(path: Path, text: str) -> None:
 
 
 def _is_folder_name(text: str) -> bool:
-    return not text.startswith(".") and text.isprintable() and not set(text) & set("/\\")
+    if text.startswith(".") or not text.isprintable() or set(text) & set("/\\"):
+        return False
+    return len(text.encode()) <= _LONGEST_ID
 
 
 def _is_above_0(text: str) -> bool:
@@ -120,7 +123,10 @@ def _is_above_0(text: str) -> bool:
 
 
 _RULES: Mapping[str, tuple[Callable[[str], bool], str]] = {
-    "slide_id": (_is_folder_name, "usable as the name of a folder"),
+    "slide_id": (
+        _is_folder_name,
+        f"usable as the name of a folder, of at most {_LONGEST_ID} bytes",
+    ),
     "split": (SPLITS.__contains__, f"one of {', '.join(SPLITS)}"),
     "fold": (str.isdecimal, "a whole number from 0"),
     "mpp": (_is_above_0, "a number above 0"),

@@ -23,9 +23,12 @@ def test_takes_the_first_of_two_aliases():
     assert canonical_names(["filename", "image_path"]) == {"image_path": "path"}
 
 
-@pytest.mark.parametrize("text", ["a/b", "a\\b", "..", ".hidden", "a\nb", "a\0b"])
+@pytest.mark.parametrize(
+    "text", ["a/b", "a\\b", "..", ".hidden", "a\nb", "a\0b", "a" * 201, "й" * 101, "a\udcff"]
+)
 def test_refuses_a_slide_id_that_is_no_folder_name(text):
-    assert rule_broken("slide_id", text) == "usable as the name of a folder"
+    rule = "usable as the name of a folder, of at most 200 bytes"
+    assert rule_broken("slide_id", text) == rule
 
 
 @pytest.mark.parametrize("column", ["mpp", "objective_power"])
@@ -40,6 +43,7 @@ def test_refuses_a_number_that_is_none_or_not_above_0(column, text):
         *(("split", split) for split in SPLITS),
         ("fold", "0"),
         ("mpp", "2.5e-1"),
+        ("slide_id", "й" * 100),
         ("slide_id", "TCGA-CR-7395-01A.1 (копия)"),
         ("label", "anything / at all"),
         *((column, "") for column in COLUMNS),

@@ -109,6 +109,10 @@ class TestReading:
                 "slide_id of slide '../a' must be usable as the name of a ",
             ),
             (
+                f"slide_id,path\n{'a' * 201},b\n",
+                f"slide_id of slide '{'a' * 201}' must be usable as the name of a folder, of at ",
+            ),
+            (
                 "slide_id,path,split\na,b,dev\n",
                 "split of slide 'a' must be one of train, val, test, auxiliary, got 'dev'",
             ),

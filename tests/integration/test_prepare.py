@@ -105,6 +105,19 @@ def test_refusals_alone_are_told_by_the_first_and_exit_with_5(tmp_path, good_sli
     assert (row["status"], row["regions"], row["mpp"]) == ("failed", 2, 1.0)
 
 
+def test_a_complete_slide_that_is_gone_is_a_failure_and_no_refusal(tmp_path, good_slide, capsys):
+    (tmp_path / "slides").mkdir()
+    slide = tmp_path / "slides" / "good.svs"
+    shutil.copy(good_slide, slide)
+    arguments = ["prepare", str(slide.parent), "--workers", "0", "--workspace", str(tmp_path)]
+    assert main(arguments) == 0
+    slide.unlink()
+    assert main([*arguments[:1], *arguments[2:]]) == 4
+    assert capsys.readouterr().err.splitlines()[-1].endswith("status.csv: all 1 slides failed")
+    row = status_of(tmp_path).loc["good"]
+    assert (row["status"], row["regions"], row["mpp"]) == ("failed", 2, 1.0)
+
+
 DYING = """
 import os, signal, sys
 from wsikd import slides

@@ -13,7 +13,7 @@ from distributed import Client, KilledWorker, LocalCluster, as_completed
 
 from wsikd.errors import ConfigError
 from wsikd.prepare.settings import PrepareSettings
-from wsikd.prepare.slide import SlideTask, prepare_slide
+from wsikd.prepare.slide import SlideTask, kept_facts, prepare_slide
 from wsikd.prepare.status import SlideStatus, StatusTable
 
 _NOWHERE = "127.0.0.1:0"  # any free port of this machine alone
@@ -95,7 +95,8 @@ def _outcomes(
             task_of = dict(zip(futures, tasks, strict=True))
             for future in as_completed(futures):
                 failure = future.exception()
-                yield future.result() if failure is None else _crashed(task_of[future], failure)
+                task = task_of[future]
+                yield future.result() if failure is None else _crashed(task, store, failure)
 
 
 def _connect(cluster: LocalCluster | str) -> Client:
@@ -110,8 +111,14 @@ def _connect(cluster: LocalCluster | str) -> Client:
         ) from None
 
 
-def _crashed(task: SlideTask, failure: BaseException) -> SlideStatus:
+def _crashed(task: SlideTask, store: Path, failure: BaseException) -> SlideStatus:
     killed = isinstance(failure, KilledWorker)
     reason = "the worker died twice on it" if killed else f"a bug, {failure!r}"
     error = f"{task.path}: {reason}; try another --reader"
-    return SlideStatus(slide_id=task.slide_id, path=str(task.path), status="failed", error=error)
+    return SlideStatus(
+        slide_id=task.slide_id,
+        path=str(task.path),
+        status="failed",
+        error=error,
+        **kept_facts(store / task.slide_id),
+    )

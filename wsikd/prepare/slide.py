@@ -15,14 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsikd.config import first_difference
-from wsikd.errors import BusyError, ResumeError, SlideError, WsikdError
+from wsikd.errors import BusyError, ResumeError, SlideError, StoreError, WsikdError
 from wsikd.geometry import Mpp, format_magnification
 from wsikd.prepare.settings import PrepareSettings
-from wsikd.prepare.status import SlideStatus
+from wsikd.prepare.status import REDO, SlideStatus
 from wsikd.pyramid import build_pyramid, left_out, plan_levels
 from wsikd.regions import read_overview
 from wsikd.slides import SlideReader, open_slide, resolution_of
-from wsikd.store import SlideRecord, SlideWriter, Source, read_record
+from wsikd.store import SlideRecord, SlideWriter, Source, find_damage, read_record
 from wsikd.tissue import find_tissue, to_geojson
 
 THUMBNAIL_SIDE = 1024
@@ -42,18 +42,19 @@ class SlideTask:
 def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlideStatus:
     """Prepare one slide; what a user can act on becomes a failed row, not an exception."""
     start = time.perf_counter()
+    folder = store / task.slide_id
     facts: dict[str, Any] = {}
     try:
         with _locked(store, task.slide_id):
             wanted = settings.of_slide(task.mpp, task.objective_power)
             source = _source_of(task.path)
-            record = _finished(store / task.slide_id, wanted, source, settings)
+            damage = _damage(folder, settings)
+            record = None if damage else _finished(folder, wanted, source, settings)
             status: Literal["done", "skipped"] = "skipped" if record else "done"
             record = record or _make(task, store, settings, wanted, source)
-            facts = {"status": status, **_facts(record)}
+            facts = {"status": status, **_facts(record, *damage)}
     except (WsikdError, OSError) as error:
-        # a finished slide that is not redone stays as it is, and so do the facts of it
-        kept = _facts(read_record(store / task.slide_id)) if isinstance(error, ResumeError) else {}
+        kept = kept_facts(folder)
         facts = {**kept, "status": "failed", "error": " ".join(str(error).split())}
     return SlideStatus(
         slide_id=task.slide_id,
@@ -62,6 +63,22 @@ def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> Sl
         peak_mib=_peak_mib(),
         **facts,
     )
+
+
+def kept_facts(folder: Path) -> dict[str, Any]:
+    """Give the facts of a finished slide that failed when it was tried again, and so stays."""
+    try:
+        return {} if find_damage(folder) else _facts(read_record(folder))
+    except (StoreError, OSError):
+        return {}
+
+
+def _damage(folder: Path, settings: PrepareSettings) -> tuple[str, ...]:
+    """Give a warning that a slide is redone, if it was complete and lacks something now."""
+    if settings.overwrite or not (folder / "slide.json").exists():
+        return ()
+    damage = find_damage(folder)
+    return (f"prepared again, as {damage}",) if damage else ()
 
 
 def _finished(
@@ -75,13 +92,10 @@ def _finished(
     if difference is not None:
         key, before, now = difference
         raise ResumeError(
-            f"{folder}: was prepared with {key} {before}, now asked for {now}; "
-            "redo it with --overwrite"
+            f"{folder}: was prepared with {key} {before}, now asked for {now}; {REDO}"
         )
     if record.source.sha256 != source.sha256:
-        raise ResumeError(
-            f"{folder}: the slide {source.name} changed since; redo it with --overwrite"
-        )
+        raise ResumeError(f"{folder}: the slide {source.name} changed since; {REDO}")
     return record
 
 
@@ -138,7 +152,7 @@ def _thumbnail(reader: SlideReader, mpp: Mpp) -> NDArray[np.uint8]:
     return read_overview(reader, mpp, max(*mpp, extent_um / THUMBNAIL_SIDE))[0]
 
 
-def _facts(record: SlideRecord) -> dict[str, Any]:
+def _facts(record: SlideRecord, *noted: str) -> dict[str, Any]:
     made = {level.magnification for region in record.regions for level in region.levels}
     return {
         "regions": len(record.regions),
@@ -146,7 +160,7 @@ def _facts(record: SlideRecord) -> dict[str, Any]:
         "reader": record.reader_version,
         "mpp": round(sum(record.mpp) / 2, 5),
         "mpp_source": record.mpp_source,
-        "warnings": "; ".join(record.warnings),
+        "warnings": "; ".join((*noted, *record.warnings)),
     }
 
 

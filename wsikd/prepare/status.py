@@ -10,6 +10,8 @@ from pydantic import Field
 from wsikd.config import Settings
 from wsikd.files import replacing
 
+REDO = "redo it with --overwrite"
+
 
 class SlideStatus(Settings):
     """What became of one slide: a row of `status.csv`."""
@@ -30,7 +32,7 @@ class SlideStatus(Settings):
     @property
     def refused(self) -> bool:
         """Whether the slide is complete, but made otherwise than it was asked for now."""
-        return self.status == "failed" and self.regions > 0
+        return self.status == "failed" and self.error.endswith(REDO)
 
 
 class StatusTable:

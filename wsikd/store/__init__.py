@@ -6,7 +6,7 @@ slide is there whole or not at all. docs/formats.md is the specification.
 """
 
 from wsikd.store.ome import NgffVersion
-from wsikd.store.reading import RegionStore
+from wsikd.store.reading import RegionStore, find_damage
 from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord, Source, read_record
 from wsikd.store.writing import SlideWriter
 
@@ -18,5 +18,6 @@ __all__ = [
     "SlideRecord",
     "SlideWriter",
     "Source",
+    "find_damage",
     "read_record",
 ]

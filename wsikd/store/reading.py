@@ -106,6 +106,33 @@ class RegionStore:
         return tuple(sorted(set.intersection(*each), reverse=True)) if each else ()
 
 
+def find_damage(folder: Path) -> str | None:
+    """Say which part of a complete slide's folder is missing or cut short; None if none is.
+
+    Only sizes and descriptions are looked at: pixels that changed are found when they are read.
+
+    Raises
+    ------
+    StoreError
+        If its `slide.json` is of another format version, or breaks a rule of this one.
+    """
+    try:
+        json.loads((folder / "slide.json").read_text(encoding="utf-8"))
+    except ValueError:
+        return "slide.json is no JSON"
+    for name in ("tissue.geojson", "thumbnail.png"):
+        if not (folder / name).is_file() or (folder / name).stat().st_size == 0:
+            return f"{name} is missing or empty"
+    for region in read_record(folder).regions:
+        for level in region.levels:
+            path = folder / f"{region.region_id}.ome.zarr" / level.path
+            try:
+                _refuse_gaps(zarr.open_array(path, mode="r"), path)
+            except (OSError, RuntimeError, ValueError, KeyError):
+                return f"array {level.path} of {region.region_id} is missing or incomplete"
+    return None
+
+
 def _refuse_gaps(array: zarr.Array[Any], path: Path) -> None:
     """Refuse an array with missing or empty files, which zarr would read as the fill value."""
     sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]

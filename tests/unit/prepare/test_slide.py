@@ -79,6 +79,60 @@ def test_the_row_of_a_refused_slide_keeps_the_facts_of_what_is_there(task, store
     assert (made.refused, refused.refused) == (False, True)
 
 
+def test_the_row_of_a_slide_that_was_moved_away_keeps_the_facts_of_what_is_there(
+    task, store, settings
+):
+    made = prepare_slide(task, store, settings)
+    task.path.unlink()
+    gone = prepare_slide(task, store, settings)
+    facts = {"regions", "magnifications", "reader", "mpp", "mpp_source", "warnings"}
+    assert gone.model_dump(include=facts) == made.model_dump(include=facts)
+    assert (gone.status, gone.refused) == ("failed", False)
+
+
+def cut_short(folder):
+    path = folder / "slide.json"
+    path.write_text(path.read_text()[:-20])
+
+
+def lose_a_region(folder):
+    (folder / "region-000.ome.zarr").rename(folder / "lost")
+
+
+def empty_the_outlines(folder):
+    (folder / "tissue.geojson").write_bytes(b"")
+
+
+DAMAGE = {
+    cut_short: "slide.json is no JSON",
+    lose_a_region: "array 0 of region-000 is missing or incomplete",
+    empty_the_outlines: "tissue.geojson is missing or empty",
+}
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGE.items())
+def test_a_slide_that_lacks_something_is_prepared_again_and_its_row_says_so(
+    task, store, settings, damage, told
+):
+    prepare_slide(task, store, settings)
+    before = RegionStore(store).read_pixels("s1", "region-000", 1.25)
+    damage(store / "s1")
+    again = prepare_slide(task, store, settings)
+    assert (again.status, again.warnings) == ("done", f"prepared again, as {told}")
+    assert (RegionStore(store).read_pixels("s1", "region-000", 1.25) == before).all()
+    assert prepare_slide(task, store, settings).status == "skipped"
+
+
+def test_the_row_of_a_slide_that_cannot_be_prepared_again_has_no_facts_of_what_is_damaged(
+    task, store, settings
+):
+    prepare_slide(task, store, settings)
+    cut_short(store / "s1")
+    task.path.unlink()
+    status = prepare_slide(task, store, settings)
+    assert (status.status, status.regions, status.magnifications) == ("failed", 0, "")
+
+
 def test_a_slide_that_changed_is_refused(task, store, settings):
     prepare_slide(task, store, settings)
     data = bytearray(task.path.read_bytes())

@@ -1,9 +1,10 @@
 import json
+import shutil
 
 import pytest
 
 from wsikd.errors import StoreError
-from wsikd.store import RegionStore
+from wsikd.store import RegionStore, find_damage
 
 
 def refusal(call, *arguments):
@@ -52,6 +53,51 @@ def test_a_slide_that_is_not_there_is_refused(tmp_path):
     message = refusal(RegionStore(tmp_path).read_slide, "s2")
     assert message.startswith(f"{tmp_path / 's2' / 'slide.json'}: no such file; ")
     assert "wsikd prepare" in message
+
+
+def remove(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+ARRAY_1 = "array 1 of region-000 is missing or incomplete"
+
+
+@pytest.mark.parametrize(
+    ("ngff", "harm", "name", "told"),
+    [
+        ("0.5", cut, "slide.json", "slide.json is no JSON"),
+        ("0.5", remove, "tissue.geojson", "tissue.geojson is missing or empty"),
+        ("0.5", empty, "thumbnail.png", "thumbnail.png is missing or empty"),
+        ("0.5", remove, "region-000.ome.zarr/1", ARRAY_1),
+        ("0.5", cut, "region-000.ome.zarr/1/zarr.json", ARRAY_1),
+        ("0.5", remove, "region-000.ome.zarr/1/c", ARRAY_1),
+        ("0.5", empty, "region-000.ome.zarr/1/c/0/0/0", ARRAY_1),
+        ("0.4", remove, "region-000.ome.zarr/1/.zarray", ARRAY_1),
+        ("0.4", remove, "region-000.ome.zarr/0/0/1/0", ARRAY_1.replace("1", "0", 1)),
+    ],
+)
+def test_what_a_slide_lacks_is_found_without_reading_pixels(
+    tmp_path, write, ngff, harm, name, told
+):
+    write(tmp_path, ngff=ngff)
+    assert find_damage(tmp_path / "s1") is None
+    harm(tmp_path / "s1" / name)
+    assert find_damage(tmp_path / "s1") == told
+
+
+def test_another_format_version_is_no_damage(tmp_path, write):
+    write(tmp_path)
+    path = tmp_path / "s1" / "slide.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "version": 3}))
+    assert "found wsikd-regions version 3" in refusal(find_damage, tmp_path / "s1")
 
 
 def test_another_format_version_is_refused_by_both_numbers(tmp_path, write):

@@ -35,7 +35,8 @@ def prepare(
     workspace.root.mkdir(parents=True, exist_ok=True)
     write_manifest(table, workspace.manifest)
     say(f"{len(table)} slides in {workspace.manifest}")
-    done = prepare_slides(table, workspace.store, settings, on_done=_Progress(len(table)))
+    progress = _Progress(len(table))
+    done = prepare_slides(table, workspace.store, settings, progress, progress.warn)
     return _conclude(done, table, workspace.store / "status.csv")
 
 
@@ -49,6 +50,9 @@ class _Progress:
         say(f"[{self.count}/{self.total}] {status.slide_id}: {status.status}, {told}")
         for warning in filter(None, status.warnings.split("; ")):
             say(f"    warning: {warning}")
+
+    def warn(self, text: str) -> None:
+        say(f"warning: {text}")
 
 
 def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -> int:

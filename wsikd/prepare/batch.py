@@ -24,6 +24,7 @@ def prepare_slides(
     store: Path,
     settings: PrepareSettings,
     on_done: Callable[[SlideStatus], None] = lambda _: None,
+    on_warning: Callable[[str], None] = lambda _: None,
 ) -> list[SlideStatus]:
     """Prepare every slide of a manifest that is not complete yet.
 
@@ -37,6 +38,8 @@ def prepare_slides(
         How.
     on_done : callable
         Told each outcome as it comes.
+    on_warning : callable
+        Told that a damaged `status.csv` was set aside.
 
     Returns
     -------
@@ -46,6 +49,8 @@ def prepare_slides(
     store.mkdir(parents=True, exist_ok=True)
     tasks = [_task(row, settings) for row in manifest.to_dict("records")]
     table = StatusTable(store / "status.csv")
+    if table.warning:
+        on_warning(table.warning)
     by_id: dict[str, SlideStatus] = {}
     before = {task.slide_id for task in tasks if (store / task.slide_id / "slide.json").exists()}
     try:

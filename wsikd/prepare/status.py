@@ -36,16 +36,29 @@ class SlideStatus(Settings):
 
 
 class StatusTable:
-    """`status.csv`, written now and then, rows of slides outside this batch kept."""
+    """`status.csv`, written now and then, rows of slides outside this batch kept.
+
+    Attributes
+    ----------
+    warning : str
+        Says that what was there is no such table and was set aside; empty if it was not.
+    """
 
     _SECONDS_BETWEEN_WRITES = 5
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[str, dict[str, Any]] = {}
+        self.warning = ""
         if path.exists() and path.stat().st_size:  # empty: a crash of the machine, begun anew
-            old = pd.read_csv(path, dtype=str, keep_default_na=False)
-            self.rows = {str(row["slide_id"]): dict(row) for _, row in old.iterrows()}
+            try:
+                self.rows = _read_rows(path)
+            except ValueError:  # pandas' own, and text that is no UTF-8
+                aside = path.with_name(f"{path.name}.damaged")
+                path.replace(aside)
+                self.warning = (
+                    f"{path}: must be a table of outcomes; begun anew, what was there is in {aside}"
+                )
         self.written = time.monotonic()
 
     def add(self, status: SlideStatus) -> None:
@@ -59,3 +72,11 @@ class StatusTable:
         with replacing(self.path) as temporary:
             pd.DataFrame(rows, columns=columns).to_csv(temporary, index=False)
         self.written = time.monotonic()
+
+
+def _read_rows(path: Path) -> dict[str, dict[str, Any]]:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    cut_short = not path.read_bytes().endswith(b"\n") or table.isna().any(axis=None)
+    if cut_short or "slide_id" not in table:
+        raise ValueError("a line or a column is missing")
+    return {str(row["slide_id"]): dict(row) for _, row in table.iterrows()}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from wsikd.errors import StoreError
 from wsikd.evaluation.aggregate import aggregate
 from wsikd.evaluation.pooling import pool_runs
 from wsikd.report.pictures import crop_region, draw_thumbnail
@@ -52,12 +53,23 @@ def shown_slides(
 
 
 def failed_slides(store: RegionStore) -> list[dict[str, str]]:
-    """List the slides that could not be prepared, with the reason."""
+    """List the slides that could not be prepared, with the reason.
+
+    Raises
+    ------
+    StoreError
+        If `status.csv` is damaged.
+    """
     path = store.path / "status.csv"
     if not path.exists():
         return []
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    failed = table[table["status"] == "failed"]
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        failed = table.loc[table["status"] == "failed", ["slide_id", "error"]]
+    except (ValueError, KeyError):
+        raise StoreError(
+            f"{path}: must be a table of outcomes; run wsikd prepare, which writes it anew"
+        ) from None
     pairs = zip(failed["slide_id"], failed["error"], strict=True)
     return [{"slide_id": slide_id, "error": error} for slide_id, error in pairs]
 

@@ -27,6 +27,18 @@ def test_every_slide_has_a_row_and_outcomes_keep_the_manifests_order(tmp_path, m
     assert rows(tmp_path / "regions")["status"].to_dict() == {"s0": "failed", "s1": "done"}
 
 
+def test_a_damaged_table_of_outcomes_is_told_of_and_does_not_stop_the_batch(
+    tmp_path, manifest, settings
+):
+    (tmp_path / "status.csv").write_text("<html>")
+    told = []
+    prepare_slides(manifest, tmp_path, settings, on_warning=told.append)
+    assert [text.partition("; ")[0] for text in told] == [
+        f"{tmp_path / 'status.csv'}: must be a table of outcomes"
+    ]
+    assert rows(tmp_path)["status"].to_dict() == {"s0": "failed", "s1": "done"}
+
+
 def test_rows_of_other_slides_are_kept(tmp_path, manifest, settings):
     prepare_slides(manifest, tmp_path / "regions", settings)
     prepare_slides(manifest[:1], tmp_path / "regions", settings)

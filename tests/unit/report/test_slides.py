@@ -4,6 +4,7 @@ import sys
 import pandas as pd
 import pytest
 
+from wsikd.errors import StoreError
 from wsikd.report.slides import failed_slides, shown_regions, shown_slides
 from wsikd.runs import Provenance, RunFolder
 from wsikd.store import RegionStore
@@ -50,6 +51,16 @@ def test_only_failed_slides_are_listed_with_their_reason(tmp_path):
     assert failed_slides(RegionStore(tmp_path)) == [
         {"slide_id": "s2", "error": "s2.svs: no tissue"}
     ]
+
+
+@pytest.mark.parametrize("text", ["", "slide_id\n", 'slide_id,status,error\n"a'])
+def test_a_damaged_table_of_outcomes_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "status.csv"
+    path.write_text(text)
+    with pytest.raises(StoreError) as refused:
+        failed_slides(RegionStore(tmp_path))
+    remedy = "run wsikd prepare, which writes it anew"
+    assert str(refused.value) == f"{path}: must be a table of outcomes; {remedy}"
 
 
 def test_one_slide_of_each_class_shows_its_largest_region(tmp_path, write_slide):

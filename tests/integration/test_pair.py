@@ -140,6 +140,12 @@ def test_a_batch_larger_than_what_there_is_is_refused(images, tmp_path):
         train(tmp_path, images, pairing="symmetric", batch=11)
 
 
+def test_a_network_that_cannot_be_built_leaves_no_run_behind(images, tmp_path):
+    with pytest.raises(ConfigError, match="a layer of the expander must be at least 1 wide"):
+        train(tmp_path, images, pairing="symmetric", expander=(0,))
+    assert not list(tmp_path.glob("runs/*"))
+
+
 def test_a_batch_of_one_is_refused():
     with pytest.raises(ValueError, match="greater than or equal to 2"):
         PairSettings(pairing="symmetric", batch=1)

@@ -212,7 +212,8 @@ def _pair_fold(
         },
     )
     with first_alone():
-        run = begin(runs, made, settings)
+        approach = _build(settings)  # first, so that what cannot be built leaves no run behind
+    run = begin(runs, made, settings)
     if run.is_complete():
         return run
     if is_first():

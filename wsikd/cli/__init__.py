@@ -4,6 +4,7 @@ A command's module is imported only when that command is asked for, so `wsikd --
 """
 
 import errno
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,8 @@ COMMANDS = {
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
 }
 """Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`."""
+
+_IN_PROCESSES = ("pair",)  # commands that torchrun may start several times
 
 _FILE_REMEDIES = {
     errno.EACCES: "allow it with chmod, or choose another folder",
@@ -126,6 +129,7 @@ def build_app(*, parse_only: bool = False) -> App:
             raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
         if parse_only:
             return 0
+        _refuse_processes(command.__name__)
         ours = {"workspace": place} if "workspace" in left_to_us else {}
         return command(*bound.args, **bound.kwargs, **ours)
 
@@ -167,6 +171,13 @@ def _is_from_file(said: str, tokens: Sequence[str], sections: Mapping[str, Any])
     name = next((token for token in tokens if token in sections), "")
     in_file = Step(0, name, sections.get(name, {})).arguments
     return option in in_file and option not in typed
+
+
+def _refuse_processes(command: str) -> None:
+    """Refuse to do the same in each of several processes, where they would not share the work."""
+    alone = os.environ.get("WORLD_SIZE", "1") == "1"  # set by torchrun
+    if command in COMMANDS and command not in _IN_PROCESSES and not alone:
+        raise ConfigError(f"{command} runs in one process; start it without torchrun")
 
 
 def _explain_file(error: OSError) -> str:

@@ -8,15 +8,20 @@ from typing import Annotated
 from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
 from wsikd.data.pairs import open_views
 from wsikd.data.patches import open_patches
+from wsikd.training.distributed import is_first, joined
 from wsikd.training.pair import pair as train
 from wsikd.training.pair_settings import PairSettings
 
 
 def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> int:
     """Train an encoder without labels, from pairs of images of the same tissue."""
-    source = open_patches(settings, workspace)
-    shown = open_views(settings, source)
-    side, other = (shown[name].size.width for name in ("primary", "privileged"))
-    say(f"{len(source.items)} pairs of {side} and {other} px from {source.origin}")
-    tell_runs(train(source, shown, workspace.cache, workspace.runs, settings))
+    with joined(settings.device):
+        source = open_patches(settings, workspace)
+        shown = open_views(settings, source)
+        side, other = (shown[name].size.width for name in ("primary", "privileged"))
+        if is_first():
+            say(f"{len(source.items)} pairs of {side} and {other} px from {source.origin}")
+        runs = train(source, shown, workspace.cache, workspace.runs, settings)
+        if is_first():
+            tell_runs(runs)
     return 0

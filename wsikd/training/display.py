@@ -6,9 +6,11 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from wsikd.training.distributed import is_first
+
 
 class Display:
-    """Shows how far a run has come.
+    """Shows how far a run has come; of several processes the first does, the others are silent.
 
     Parameters
     ----------
@@ -18,14 +20,14 @@ class Display:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._console = Console(stderr=True)
+        self._console = Console(stderr=True, quiet=not is_first())
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         self._bar = Progress(
             *columns,
             TimeRemainingColumn(),
             console=self._console,
             transient=True,
-            disable=not self._console.is_terminal,
+            disable=not self._console.is_terminal or not is_first(),
         )
         self._task = self._bar.add_task(name, total=None)
 

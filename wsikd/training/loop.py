@@ -14,6 +14,15 @@ from wsikd.errors import DivergedError, StoppedError
 from wsikd.runs import RunFolder
 from wsikd.training.checkpoints import load_state, save_state
 from wsikd.training.display import Display
+from wsikd.training.distributed import (
+    average,
+    average_gradients,
+    is_first,
+    largest,
+    process_count,
+    refuse_unequal,
+    wait,
+)
 from wsikd.training.feed import Batches, Views
 from wsikd.training.settings import RunSettings
 from wsikd.training.signals import StopRequest
@@ -34,14 +43,14 @@ class Learner:
     step : callable
         Named terms of the loss of one batch, each a mean over its items; their sum is minimised.
     save : callable
-        Writes the model as it is now to a path.
+        Writes the model as it is now to a path; of several processes the first alone is asked.
     schedule : callable
         Factor of the learning rate, from the steps taken so far and those to take in all.
     limit_gradients : callable
         Told the parameters before each step, to limit their gradients.
     watch : callable
         Asked after every epoch what else the log should hold, by name; given a function that says
-        a line to the user, for warnings.
+        a line to the user, for warnings. Of several processes the first alone is asked.
     """
 
     model: nn.Module
@@ -57,6 +66,9 @@ class Loop:
 
     It takes up the state that an earlier, stopped call left in the run's folder, and then ends with
     the very weights of a call that was never stopped.
+
+    Several processes train one model if `train` gives each its part of every batch and `step` knows
+    of the others where items are compared; there is no validation then.
 
     Parameters
     ----------
@@ -80,6 +92,7 @@ class Loop:
         val: Batches | None,
         settings: RunSettings,
     ) -> None:
+        assert val is None or process_count() == 1, "every process would validate by all items"
         self._run, self._learner, self._settings = run, learner, settings
         self._train, self._val = train, val
         self._optimizer = torch.optim.Adam(
@@ -88,6 +101,7 @@ class Loop:
             weight_decay=settings.weight_decay,
         )
         self._progress = load_state(run.state_path, learner.model, self._optimizer)
+        refuse_unequal(self._progress.steps, run.state_path)
         self._marked = self._saved = time.monotonic()
 
     def run(self) -> float:
@@ -128,7 +142,7 @@ class Loop:
         for batch in self._train.batches(order[start:], epoch=epoch):
             # the last group of an epoch may be smaller: its mean is over what it has
             group = min(self._settings.items_per_step, len(order) - progress.position)
-            count = len(batch["index"])
+            count = _count(batch)
             loss = self._loss(self._train, batch, progress.sums)
             torch.autograd.backward(loss * (count / group))
             learnt += count
@@ -140,6 +154,7 @@ class Loop:
         settings, steps = self._settings, self._progress.steps
         in_all = settings.epochs * math.ceil(items / settings.items_per_step)
         for group in self._optimizer.param_groups:
+            average_gradients(group["params"])
             group["lr"] = settings.learning_rate * self._learner.schedule(steps, in_all)
             self._learner.limit_gradients(group["params"])
         self._optimizer.step()
@@ -166,14 +181,14 @@ class Loop:
         terms = self._learner.step(batch)
         loss = torch.stack(list(terms.values())).sum()
         names = ("loss", *terms)
-        values: list[float] = torch.stack([loss, *terms.values()]).tolist()
+        values: list[float] = average(torch.stack([loss, *terms.values()])).tolist()
         if not math.isfinite(values[0]):
             raise DivergedError(
                 f"{self._run.path}: loss must be finite, is {values[0]} in epoch "
                 f"{self._progress.epoch + 1} at {feed.name(batch)}; lower --learning-rate"
             )
         for name, value in zip(names, values, strict=True):
-            sums[name] = sums.get(name, 0.0) + value * len(batch["index"])
+            sums[name] = sums.get(name, 0.0) + value * _count(batch)
         return loss
 
     def _close_epoch(self, val: dict[str, float]) -> None:
@@ -186,17 +201,23 @@ class Loop:
             "val": val,
             "seconds": round(progress.epoch_seconds, 3),
         }
+        progress.close_epoch()
+        is_best = not val or progress.best_loss is None or val["loss"] < progress.best_loss
+        if is_best:
+            progress.best_loss, progress.best_epoch = val.get("loss"), progress.epoch
+        if is_first():
+            self._write_epoch(entry, is_best=is_best)
+        self._save_state()
+        self._display.say(_summary(entry, self._settings.epochs))
+
+    def _write_epoch(self, entry: Entry, *, is_best: bool) -> None:
         watched = self._learner.watch(self._display.say)
         if watched:
             entry["watched"] = watched
-        progress.close_epoch()
-        if not val or progress.best_loss is None or val["loss"] < progress.best_loss:
-            progress.best_loss, progress.best_epoch = val.get("loss"), progress.epoch
+        if is_best:
             self._learner.save(self._run.model_path("best"))
         self._learner.save(self._run.model_path("last"))
         self._run.log(entry)
-        self._save_state()
-        self._display.say(_summary(entry, self._settings.epochs))
 
     def _show_epoch(self, epoch: int, count: int) -> None:
         self._display.restart(
@@ -206,24 +227,32 @@ class Loop:
         )
 
     def _stop_if_asked(self) -> None:
-        if self._stop.number is None:
+        number = largest(self._stop.number or 0)  # all stop if a signal came to any
+        if not number:
             return
         self._save_state()
+        wait()  # torchrun ends all processes as soon as one has ended
         raise StoppedError(
             f"{self._run.path}: saved in epoch {self._progress.epoch + 1} after step "
             f"{self._progress.steps}; run the same command to go on",
-            self._stop.number,
+            number,
         )
 
     def _save_state(self) -> None:
         self._tick()
-        save_state(self._run.state_path, self._learner.model, self._optimizer, self._progress)
+        if is_first():
+            save_state(self._run.state_path, self._learner.model, self._optimizer, self._progress)
         self._saved = time.monotonic()
 
     def _tick(self) -> None:
         now = time.monotonic()
         self._progress.epoch_seconds += now - self._marked
         self._marked = now
+
+
+def _count(batch: Views) -> int:
+    """Count the items of a batch, the parts of all processes together."""
+    return len(batch["index"]) * process_count()
 
 
 def _means(sums: dict[str, float], count: int) -> dict[str, float]:

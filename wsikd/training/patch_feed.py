@@ -12,6 +12,7 @@ from wsikd.data.distort import DistortSettings, distort, draw_distortions
 from wsikd.data.statistics import standardise
 from wsikd.models.weights import ModelDescription
 from wsikd.slides.reader import Pixels
+from wsikd.training.distributed import part_of
 from wsikd.training.feed import Views, memory_format, shuffle
 
 
@@ -85,9 +86,14 @@ class PatchFeed:
         return shuffle(len(self._chosen), seed=seed, epoch=epoch)[:whole]
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Give the items in this order; without an epoch they are not varied."""
+        """Give the items in this order; without an epoch they are not varied.
+
+        With an epoch each of several processes gets its part of every batch, else all of it.
+        """
         rows = [self._chosen[item] for item in order]
         groups = [rows[i : i + self._batch] for i in range(0, len(rows), self._batch)]
+        if epoch is not None:
+            groups = [part_of(group) for group in groups]
         with ThreadPoolExecutor(max_workers=1) as reader:
             coming = [reader.submit(self._read, group) for group in groups[:1]]
             for number, group in enumerate(groups):

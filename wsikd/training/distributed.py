@@ -1,0 +1,193 @@
+"""One training in several processes, as torchrun starts them; each has a rank from 0.
+
+Every process holds the whole model and reads its part of each batch; gradients are averaged before
+each step, so that the models stay equal. The process of rank 0 alone writes and speaks. Without a
+group of processes, which `joined` forms, every function here does nothing.
+
+Notes
+-----
+Gradients are averaged in one go after the backward pass, and not by DistributedDataParallel: that
+wants a single call of one `forward` per step, where here two branches are called in turn and their
+projections meet in between, and it would have to be told about accumulated batches. What it would
+save, the time to average while gradients are still computed, is some milliseconds per step.
+
+Batch normalisation sees the whole batch on CUDA only, where torch has a layer for it. On a CPU each
+process normalises by its own part, and the running statistics that are kept are those of rank 0.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed
+from torch import Tensor, nn
+
+from wsikd.errors import CheckpointError, ConfigError
+from wsikd.training.settings import choose_device
+
+_FROM_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextmanager
+def joined(device: str) -> Iterator[None]:
+    """Form a group of the processes that torchrun started; a single one needs none.
+
+    Parameters
+    ----------
+    device : str
+        As in `RunSettings`; on CUDA each process gets a GPU of its own.
+
+    Raises
+    ------
+    ConfigError
+        If the processes cannot have a GPU each, or were not started by torchrun.
+    """
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        yield
+        return
+    missing = [name for name in _FROM_TORCHRUN if name not in os.environ]
+    if missing:
+        raise ConfigError(f"WORLD_SIZE is set but {missing[0]} is not; start with torchrun")
+    torch.distributed.init_process_group(_choose_backend(device))
+    try:
+        yield
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def process_count() -> int:
+    """Count the processes that train together."""
+    return torch.distributed.get_world_size() if _is_joined() else 1
+
+
+def rank() -> int:
+    """Give the number of this process, from 0."""
+    return torch.distributed.get_rank() if _is_joined() else 0
+
+
+def is_first() -> bool:
+    """Say whether this process is the one that writes and speaks."""
+    return rank() == 0
+
+
+def part_of(batch: list[int]) -> list[int]:
+    """Give the rows of a batch that are this process's: equally many each, in the order of ranks.
+
+    Examples
+    --------
+    >>> part_of([3, 1, 2, 0])
+    [3, 1, 2, 0]
+    """
+    count = len(batch) // process_count()
+    return batch[rank() * count : (rank() + 1) * count]
+
+
+def refuse_uneven(batch: int) -> None:
+    """Refuse a batch that cannot be dealt to the processes evenly.
+
+    Raises
+    ------
+    ConfigError
+    """
+    if batch % process_count():
+        raise ConfigError(
+            f"--batch must be a multiple of the {process_count()} processes, got {batch}"
+        )
+
+
+def refuse_unequal(steps: int, place: object) -> None:
+    """Refuse to begin where the processes have not found the same state.
+
+    Raises
+    ------
+    CheckpointError
+        On all of them.
+    """
+    lowest, highest = -largest(-steps), largest(steps)
+    if lowest != highest:
+        raise CheckpointError(
+            f"{place}: must be the same for all processes, is after {lowest} steps for one and "
+            f"{highest} for another; put the workspace on a disk that all share"
+        )
+
+
+@contextmanager
+def first_alone() -> Iterator[None]:
+    """Let the process of rank 0 do something before the others do the same, failing included."""
+    if not is_first():
+        wait()
+    try:
+        yield
+    finally:
+        if is_first():
+            wait()
+
+
+def wait() -> None:
+    """Wait until all processes have come here."""
+    largest(0)
+
+
+def largest(number: int) -> int:
+    """Give the largest number that any process has, to all of them."""
+    if process_count() == 1:
+        return number
+    shared = torch.tensor(number)
+    torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+    return int(shared)
+
+
+def average(values: Tensor) -> Tensor:
+    """Give the mean of what the processes have, equal shapes, to all of them; without gradients."""
+    if process_count() == 1:
+        return values
+    shared = values.detach().clone()
+    torch.distributed.all_reduce(shared)
+    return shared / process_count()
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace gradients by their mean over the processes, which all have gradients of the same."""
+    gradients = [weight.grad for weight in parameters if weight.grad is not None]
+    if process_count() == 1 or not gradients:
+        return
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    flat /= process_count()
+    means = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view(gradient.shape))
+
+
+def share_batch_norm(model: nn.Module, device: torch.device, warn: Callable[[str], None]) -> None:
+    """Let layers of batch normalisation see the whole batch, or warn that they cannot."""
+    norms = [
+        module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
+    ]
+    if process_count() == 1 or not norms:
+        return
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    else:
+        warn(
+            "batch normalisation sees the part of a batch that each process has; one process, "
+            "GPUs, or a model and --expander without it let it see the whole"
+        )
+
+
+def _is_joined() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _choose_backend(name: str) -> str:
+    device = choose_device(name)
+    if device.type != "cuda":
+        return "gloo"
+    if device.index is not None:
+        raise ConfigError(f"--device must be auto, cuda or cpu with several processes, got {name}")
+    here, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+    if here >= count:
+        raise ConfigError(f"each process must have a GPU, there are {count}; start fewer processes")
+    torch.cuda.set_device(here)  # what "cuda" means from here on
+    return "cpu:gloo,cuda:nccl"

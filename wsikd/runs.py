@@ -19,7 +19,7 @@ import pandas as pd
 from pydantic import Field
 
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
-from wsikd.errors import CheckpointError, ResumeError
+from wsikd.errors import CheckpointError, ConfigError, ResumeError
 from wsikd.files import replacing, write_json
 from wsikd.geometry import format_magnification
 
@@ -33,6 +33,7 @@ PREDICTION_COLUMNS = (
     "height",
     "gmacs",
 )
+_FOLD = r"-fold\d+"
 _LEARNT_COLUMNS = ("slide_id", "patient_id")
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
@@ -108,10 +109,13 @@ class RunFolder:
         ------
         ResumeError
             If the folder exists and was made with others; the message names the first difference.
+        ConfigError
+            If a new run is named like a fold that it is not.
         """
         if self.exists():
             self._refuse_other(settings, provenance)
             return self
+        _refuse_other_fold(provenance)
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(self.settings_path) as temporary:
             save(settings, temporary)
@@ -276,7 +280,7 @@ def pooled_name(name: str) -> str:
     >>> pooled_name("student-1.25x-fold0-seed1")
     'student-1.25x-seed1'
     """
-    return re.sub(r"-fold\d+", "", name)
+    return re.sub(_FOLD, "", name)
 
 
 def find_runs(folder: Path) -> list[RunFolder]:
@@ -293,6 +297,15 @@ def probability_columns(classes: Iterable[str]) -> list[str]:
     ['p_0', 'p_1']
     """
     return [f"p_{index}" for index, _ in enumerate(classes)]
+
+
+def _refuse_other_fold(made: Provenance) -> None:
+    """Refuse a name that `pooled_name` would take for a fold of another run."""
+    if re.findall(_FOLD, made.name) not in ([], [f"-fold{made.fold}"]):
+        raise ConfigError(
+            "--name must not hold -fold and a number, as that is how the folds of a run are "
+            f"named, got {made.name!r}; leave it out"
+        )
 
 
 def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:

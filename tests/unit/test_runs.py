@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from wsikd.config import Settings
-from wsikd.errors import CheckpointError, ResumeError
+from wsikd.errors import CheckpointError, ConfigError, ResumeError
 from wsikd.runs import (
     PREDICTION_COLUMNS,
     Provenance,
@@ -44,6 +44,26 @@ def test_a_run_is_complete_only_once_it_is_finished(tmp_path):
     assert told.seconds == 12.5
     assert told.started <= told.finished
     assert told.versions["torch"].startswith("2.")
+
+
+@pytest.mark.parametrize(
+    ("name", "fold"),
+    [("x-fold1", None), ("x-fold1-fold2", 2), ("x-fold12b", 1), ("x-fold1-fold1", 1)],
+)
+def test_a_new_run_is_not_named_like_a_fold_that_it_is_not(tmp_path, name, fold):
+    with pytest.raises(ConfigError) as refused:
+        RunFolder(tmp_path / name).start(Training(), provenance(name=name, fold=fold))
+    assert str(refused.value) == (
+        "--name must not hold -fold and a number, as that is how the folds of a run are named, "
+        f"got '{name}'; leave it out"
+    )
+    assert not (tmp_path / name).exists()
+
+
+@pytest.mark.parametrize(("name", "fold"), [("x-fold1", 1), ("x-folds", None), ("fold1-x", None)])
+def test_other_names_are_not_taken_for_folds(tmp_path, name, fold):
+    run = RunFolder(tmp_path / name).start(Training(), provenance(name=name, fold=fold))
+    assert run.exists()
 
 
 def test_the_settings_are_kept_with_their_defaults(run):

@@ -143,6 +143,7 @@ def make_run():
         classes=(),
         settings=None,
         seed=0,
+        fold=None,
         privileged=None,
         **about,
     ):
@@ -158,6 +159,7 @@ def make_run():
             classes=classes,
             magnification=described.magnification,
             seed=seed,
+            fold=fold,
         )
         run.start(settings or Settings(), made)
         torch.manual_seed(seed)

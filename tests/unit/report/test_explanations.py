@@ -32,8 +32,8 @@ class TestOpeningRuns:
         assert run.ready([image])[0, :, 1, 2].tolist() == [1.0, 1.5, 4.0]
 
     def test_names_the_runs_of_a_missing_one_that_has_folds(self, workspace, write_run):
-        write_run("teacher-10x-fold0")
-        write_run("teacher-10x-fold1")
+        write_run("teacher-10x-fold0", fold=0)
+        write_run("teacher-10x-fold1", fold=1)
         message = "teacher-10x: no such run; name one of teacher-10x-fold0, teacher-10x-fold1"
         with pytest.raises(CheckpointError, match=message):
             open_runs(["teacher-10x"], workspace.runs, LookSettings())

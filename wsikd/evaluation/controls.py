@@ -8,6 +8,7 @@ that is no better than a colour histogram has not been shown to see structure.
 import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -18,10 +19,17 @@ from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 
 from wsikd.config import Settings
-from wsikd.errors import ManifestError, StoreError
+from wsikd.errors import CheckpointError, ManifestError, StoreError
 from wsikd.evaluation.metrics import Floats
 from wsikd.manifest import classes_of, splits_of_fold
-from wsikd.runs import Provenance, RunFolder, probability_columns, run_name
+from wsikd.runs import (
+    Provenance,
+    RunFolder,
+    find_runs,
+    pooled_name,
+    probability_columns,
+    run_name,
+)
 from wsikd.slides.reader import Pixels
 from wsikd.store import RegionStore
 
@@ -48,7 +56,8 @@ def write_controls(
 ) -> None:
     """Write the runs `control-majority` and `control-colour` for every fold.
 
-    A control that was made from the same regions, splits and settings is kept.
+    A control that was made from the same regions, splits and settings is kept. Those of other
+    folds are removed: they would be pooled with these.
 
     Parameters
     ----------
@@ -72,6 +81,7 @@ def write_controls(
         raise StoreError(f"{store.path}: no magnification that all slides have; prepare them alike")
     view = _View(store, min(store.magnifications()), settings.bins)
     classes = classes_of(manifest)
+    _remove_others(runs, folds)
     for fold in folds:
         regions = _list_regions(store, splits_of_fold(manifest, fold))
         for method, control in CONTROLS.items():
@@ -199,6 +209,15 @@ def _write(
     run.start(settings, made)
     run.write_predictions(predictions)
     run.finish(seconds=0.0)
+
+
+def _remove_others(runs: Path, folds: Sequence[int | None]) -> None:
+    wanted = {run_name(method, fold=fold) for method in CONTROLS for fold in folds}
+    for run in find_runs(runs):
+        if pooled_name(run.name) in CONTROLS and run.name not in wanted:
+            with suppress(CheckpointError):  # a damaged run is left out by name, not removed
+                if run.read_provenance().method == "control":
+                    shutil.rmtree(run.path)
 
 
 def _is_current(run: RunFolder, made: Provenance, settings: ControlSettings) -> bool:

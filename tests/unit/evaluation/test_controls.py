@@ -9,7 +9,7 @@ from wsikd.evaluation.controls import (
     majority_probabilities,
     write_controls,
 )
-from wsikd.runs import RunFolder
+from wsikd.runs import Provenance, RunFolder
 
 
 def test_the_majority_control_gives_the_class_frequencies_of_training():
@@ -49,6 +49,26 @@ def test_controls_predict_for_the_folds_own_test_and_validation_slides(tmp_path,
     fold_of = manifest.set_index("slide_id")["fold"]
     assert set(fold_of[table.loc[table["split"] == "test", "slide_id"]]) == {"1"}
     assert set(fold_of[table.loc[table["split"] == "val", "slide_id"]]) == {"2"}
+
+
+def test_controls_of_other_folds_are_removed_and_other_runs_are_not(tmp_path, store, manifest):
+    def made(folds):
+        write_controls(tmp_path, store, manifest, folds, ControlSettings())
+        return sorted(path.name for path in tmp_path.glob("control-*"))
+
+    mine = Provenance(name="control-colour-fold1", method="teacher", fold=1, classes=("a",))
+    RunFolder(tmp_path / mine.name).start(ControlSettings(), mine)
+    dealt = manifest.copy()
+    manifest["split"] = manifest["fold"].map({"0": "test", "1": "val", "2": "train"})
+    assert made([None]) == ["control-colour", "control-colour-fold1", "control-majority"]
+    manifest["split"] = dealt["split"]
+    assert made([0, 2]) == [
+        "control-colour-fold0",
+        "control-colour-fold1",
+        "control-colour-fold2",
+        "control-majority-fold0",
+        "control-majority-fold2",
+    ]
 
 
 def test_a_control_is_made_again_only_when_the_splits_change(tmp_path, store, manifest):

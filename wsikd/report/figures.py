@@ -167,7 +167,7 @@ def _draw_losses(axis: Axes, logs: Sequence[Sequence[dict[str, Any]]], colour: s
             axis.plot([entry["epoch"] for entry in checked], losses, color=colour, linestyle="--")
             axis.plot(checked[best]["epoch"], losses[best], "o", color=colour, markersize=5)
     axis.set_ylim(bottom=0)
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
 
 
 def _data_uri(figure: Figure) -> str:

@@ -110,10 +110,14 @@ def _compared(difference: Estimate) -> str:
     points = round(abs(100 * value))
     place = "above" if value > 0 else "below"
     said = (
-        f"{points} percentage point{'' if points == 1 else 's'} {place} it" if points else "level"
+        f"{points} percentage point{'' if points == 1 else 's'} {place} it"
+        if points
+        else "level with it"
     )
     if low is None or high is None:
         return said
+    if _signed(low) == _signed(high):
+        return f"{said}, whichever patients are drawn"
     verdict = "which chance could explain" if low <= 0 <= high else "more than chance explains"
     return f"{said} (95{_PERCENT} interval {_signed(low)} to {_signed(high)}), {verdict}"
 

@@ -1,7 +1,10 @@
 import base64
 from xml.etree import ElementTree
 
-from wsikd.report.figures import draw_cost_chart, draw_learning_curves
+import pytest
+from matplotlib.figure import Figure
+
+from wsikd.report.figures import _draw_losses, draw_cost_chart, draw_learning_curves
 
 
 def svg_of(uri):
@@ -33,6 +36,17 @@ def test_the_cost_chart_moves_with_the_numbers(metrics):
     before = draw_cost_chart(metrics)
     metrics["runs"][1]["cost"]["gflops_per_slide"] = 20.0
     assert draw_cost_chart(metrics) != before
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 3, 40])
+def test_learning_curves_count_epochs_in_whole_numbers(epochs):
+    figure = Figure()
+    axis = figure.subplots()
+    _draw_losses(axis, [log([1.0] * epochs)], "black")
+    low, high = axis.get_xlim()
+    ticks = [tick for tick in axis.get_xticks() if low <= tick <= high]
+    assert ticks
+    assert all(tick == round(tick) for tick in ticks)
 
 
 def test_learning_curves_stand_folds_without_validation_or_log(metrics):

@@ -27,6 +27,22 @@ def test_a_difference_whose_interval_leaves_zero_out_is_not(sentences):
     assert baseline.endswith("more than chance explains.")
 
 
+@pytest.mark.parametrize(
+    ("estimate", "told"),
+    [
+        ((0.0, 0.0, 0.0), "is level with it, whichever patients are drawn."),
+        ((0.001, -0.004, 0.004), "is level with it, whichever patients are drawn."),
+        ((0.05, 0.05, 0.05), "is 5 percentage points above it, whichever patients are drawn."),
+        ((0.0, -0.1, 0.1), "is level with it (95 % interval \N{MINUS SIGN}10 to +10), which "),
+    ],
+)
+def test_an_interval_that_is_one_number_is_not_put_down_to_chance(metrics, estimate, told):
+    difference = metrics["differences"][2]["metrics"]["plain_accuracy"]
+    difference |= dict(zip(("value", "low", "high"), estimate, strict=True))
+    (baseline,) = [one for one in headline(metrics) if one.startswith("The baseline")]
+    assert told in baseline.replace("\N{NO-BREAK SPACE}", " ")
+
+
 def test_a_difference_without_an_interval_is_given_bare(sentences):
     (colour,) = [one for one in sentences if "colour alone" in one]
     assert colour.endswith("the distilled student is 40 percentage points above it.")

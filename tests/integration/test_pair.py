@@ -18,7 +18,8 @@ from wsikd.models.branches import Branch, Branches
 from wsikd.models.expander import Expander
 from wsikd.models.weights import load_model
 from wsikd.training import loop, pair
-from wsikd.training.pair import make_step, spread
+from wsikd.training.agreement import make_step
+from wsikd.training.pair import spread
 from wsikd.training.pair_settings import PairSettings
 from wsikd.workspace import Workspace
 

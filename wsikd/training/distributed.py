@@ -155,7 +155,7 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= process_count()
-    means = flat.split([gradient.numel() for gradient in gradients])
+    means = torch.split(flat, [gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view(gradient.shape))
 
@@ -168,7 +168,7 @@ def share_batch_norm(model: nn.Module, device: torch.device, warn: Callable[[str
     if process_count() == 1 or not norms:
         return
     if device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
     else:
         warn(
             "batch normalisation sees the part of a batch that each process has; one process, "

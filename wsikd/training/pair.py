@@ -14,7 +14,6 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,86 +23,24 @@ from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSource
 from wsikd.data.statistics import image_statistics
 from wsikd.geometry import magnification_to_mpp
-from wsikd.losses.gather import gather
-from wsikd.losses.reconstruction import reconstruction_loss
-from wsikd.losses.selfsupervised import OBJECTIVES, triple_loss
-from wsikd.models import build_model
-from wsikd.models.branches import Branch, Branches
-from wsikd.models.expander import Expander
-from wsikd.models.network import Network
+from wsikd.models.branches import Branches
 from wsikd.models.unet import UNet
 from wsikd.models.weights import ModelDescription, save_model
 from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
 from wsikd.slides.reader import Pixels
+from wsikd.training.agreement import Approach, build_approach, encoders_of
 from wsikd.training.display import Display
 from wsikd.training.distributed import first_alone, is_first, refuse_uneven, share_batch_norm
-from wsikd.training.feed import Views
 from wsikd.training.inputs import begin
-from wsikd.training.loop import Learner, Loop, Say, Step
-from wsikd.training.method import place, seeded
+from wsikd.training.loop import Learner, Loop, Say
+from wsikd.training.method import place
 from wsikd.training.pair_settings import PairSettings
 from wsikd.training.patch_feed import Distortion, PatchFeed, PatchView
 from wsikd.training.settings import choose_device
 
 _WATCHED = 256  # pairs whose projections are looked at after every epoch
 _COLLAPSED = 0.05  # spread of projections: 1 in random directions, 0 if all are alike
-
-
-_Views = dict[str, tuple[BranchName, int]]
-
-
-class Approach(NamedTuple):
-    """What is trained, the loss, and the views it asks for.
-
-    Attributes
-    ----------
-    model : nn.Module
-        With the encoders of both branches, or a U-Net.
-    step : callable
-        See `Learner`.
-    views : dict of str to (str, int)
-        Name of each view to the branch whose images it shows, and its stream of random numbers.
-    """
-
-    model: Branches | UNet
-    step: Step
-    views: _Views
-
-
-def make_step(branches: Branches, settings: PairSettings) -> Step:
-    """Give the loss that makes both branches agree on a pair."""
-    objective = OBJECTIVES[settings.loss_name]
-
-    def step(batch: Views) -> dict[str, Tensor]:
-        first = gather(branches.project("primary", batch["primary"]))
-        second = gather(branches.project("privileged", batch["privileged"]))
-        return objective(first, second)
-
-    return step
-
-
-def make_triple_step(branches: Branches, settings: PairSettings) -> Step:
-    """Give the loss that makes two primary views and one privileged agree, all three pairs."""
-    objective = OBJECTIVES[settings.loss_name]
-
-    def step(batch: Views) -> dict[str, Tensor]:
-        first = gather(branches.project("primary", batch["primary"]))
-        second = gather(branches.project("primary", batch["second"]))
-        privileged = gather(branches.project("privileged", batch["privileged"]))
-        return triple_loss(objective, first, second, privileged)
-
-    return step
-
-
-def make_prediction_step(unet: UNet, settings: PairSettings) -> Step:
-    """Give the loss of predicting the second image from the first, the control of table S5."""
-    kind: Literal["mse", "ssim"] = "ssim" if settings.objective == "predict-ssim" else "mse"
-
-    def step(batch: Views) -> dict[str, Tensor]:
-        return {kind: reconstruction_loss(unet(batch["primary"]), batch["privileged"], kind)}
-
-    return step
 
 
 def pair(
@@ -148,7 +85,7 @@ def pair(
     StoppedError
         If a signal came; the same call goes on.
     """
-    settings.check()
+    settings.check({branch: seen.size for branch, seen in shown.items()})
     refuse_uneven(settings.batch)
     images = {branch: seen.pack(cache) for branch, seen in shown.items()}
     return [
@@ -211,28 +148,23 @@ def _pair_fold(
             "chosen": settings.digest(source, rows),
         },
     )
+    approach = build_approach(settings)  # first, so that what cannot be built leaves no run behind
     with first_alone():
-        approach = _build(settings)  # first, so that what cannot be built leaves no run behind
-    run = begin(runs, made, settings)
+        run = begin(runs, made, settings)
     if run.is_complete():
         return run
     if is_first():
         run.write_learnt(source.table.iloc[rows])
     device = choose_device(settings.device)
-    approach = _build(settings)
     share_batch_norm(approach.model, device, Display(run.name).say)
     place(approach.model, device)
     reads = {
         branch: _describe(pixels, rows, shown[branch].magnification, settings)
         for branch, pixels in images.items()
     }
-    views = {
-        name: PatchView(images[branch], _seen_as(branch, reads, settings), stream)
-        for name, (branch, stream) in approach.views.items()
-    }
     distortions = release_distortions() if settings.compat else settings.distort
     feed = PatchFeed(
-        views,
+        _views(images, reads, approach, settings),
         rows,
         settings.batch,
         device,
@@ -253,37 +185,21 @@ def _pair_fold(
     return run
 
 
-def _build(settings: PairSettings) -> Approach:
-    """Build what the settings ask for, with first weights that depend on the seed alone."""
-    with seeded(settings.seed):
-        if settings.is_prediction:
-            # flips, crop and rotation must be the same in the image and in what is predicted
-            unet = UNet(build_model(settings.model, 0))
-            aligned: _Views = {"primary": ("primary", 0), "privileged": ("privileged", 0)}
-            return Approach(unet, make_prediction_step(unet, settings), aligned)
-        first, second = (_build_branch(settings) for _ in range(2))
-    branches = Branches(first, None if settings.shared else second)
-    views: _Views = {"primary": ("primary", 0), "privileged": ("privileged", 1)}
-    if settings.triple:
-        views["second"] = ("primary", 2)
-        return Approach(branches, make_triple_step(branches, settings), views)
-    return Approach(branches, make_step(branches, settings), views)
-
-
-def _build_branch(settings: PairSettings) -> Branch:
-    encoder = build_model(settings.model, 0)
-    return Branch(encoder, Expander(encoder.embedding_width, settings.expander))
-
-
-def _encoders(model: Branches | UNet) -> dict[BranchName, Network]:
-    if isinstance(model, UNet):
-        return {"primary": model.encoder}
-    return {"primary": model.primary.encoder, "privileged": model.privileged.encoder}
+def _views(
+    images: Mapping[BranchName, Pixels],
+    reads: Mapping[BranchName, ModelDescription],
+    approach: Approach,
+    settings: PairSettings,
+) -> dict[str, PatchView]:
+    return {
+        name: PatchView(images[branch], _seen_as(branch, reads, settings), stream)
+        for name, (branch, stream) in approach.views.items()
+    }
 
 
 def _save(model: Branches | UNet, reads: Mapping[BranchName, ModelDescription], path: Path) -> None:
     """Write the encoders: the primary as the run's model, the privileged beside it."""
-    for branch, encoder in _encoders(model).items():
+    for branch, encoder in encoders_of(model).items():
         beside = path if branch == "primary" else branch_path(path, "privileged")
         save_model(encoder, reads[branch], beside)
 

@@ -1,7 +1,7 @@
 """What `wsikd pair` can be told."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -10,8 +10,10 @@ from wsikd.data.distort import DistortSettings
 from wsikd.data.pairs import PairingSettings
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.errors import ConfigError
+from wsikd.geometry import Size
 from wsikd.manifest import is_split, splits_of_fold
 from wsikd.models import MODELS
+from wsikd.runs import Branch
 from wsikd.training.inputs import folds_of
 from wsikd.training.settings import RunSettings
 
@@ -61,8 +63,8 @@ class PairSettings(PatchSettings, PairingSettings, RunSettings):
         kinds = [name for name in flags if getattr(self, name)]
         return "-".join(["pair", self.pairing, self.objective, *kinds])
 
-    def check(self) -> None:
-        """Refuse settings that do not go together.
+    def check(self, sizes: Mapping[Branch, Size]) -> None:
+        """Refuse settings that do not go together, or with these sizes of images.
 
         Raises
         ------

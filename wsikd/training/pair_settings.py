@@ -75,6 +75,12 @@ class PairSettings(PatchSettings, PairingSettings, RunSettings):
                 raise ConfigError(
                     f"--{name} needs two branches, --objective {self.objective} has one"
                 )
+        first, second = sizes["primary"], sizes["privileged"]
+        if self.is_prediction and first != second:
+            raise ConfigError(
+                f"--objective {self.objective} needs images of one size, got {first.width} and "
+                f"{second.width} px; choose another --pairing"
+            )
 
     def warm_up_steps(self, items: int) -> int:
         """Give the steps in which the learning rate rises, rounded down."""

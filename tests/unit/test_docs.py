@@ -17,6 +17,7 @@ from wsikd.models.weights import ModelDescription
 from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes import READS, Recipe
 from wsikd.runs import METHODS, PREDICTION_COLUMNS, Provenance, RunFolder
+from wsikd.slides.synthetic import DrawSettings, draw_slides
 from wsikd.store import LevelRecord, RegionRecord, SlideRecord, Source
 from wsikd.store.ome import region_attributes
 from wsikd.tissue import to_geojson
@@ -80,6 +81,14 @@ def test_formats_names_what_is_said_of_a_piece_in_geojson():
     (feature,) = to_geojson([PIECE], MPP)["features"]
     names = {"id", "geometry", "properties", *keys_of(feature["properties"])}
     assert undocumented("tissue.geojson", names) == set()
+
+
+def test_formats_names_what_is_drawn(tmp_path):
+    draw_slides(tmp_path, DrawSettings(slides=1, auxiliary=0, mpp=4.0, pieces=1))
+    names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.[jgc]*")}
+    names = {name.replace("slide-000", "<slide_id>") for name in names}
+    assert "drawing.json" in names
+    assert undocumented("Drawn slides", names) == set()
 
 
 def write_run(runs: Path, method: str, *, finished: bool = True) -> None:

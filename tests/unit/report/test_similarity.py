@@ -100,7 +100,8 @@ def test_a_regime_is_the_name_without_seed_and_fold(name, regime):
 
 
 class TestRefusals:
-    def test_of_a_single_run(self, workspace):
+    def test_of_a_single_run(self, write_run, write_images, workspace):
+        write_run("pair-x", settings=PatchSettings(images=write_images("one", a=3), mag=10.0))
         with pytest.raises(ConfigError, match="runs to compare must be at least 2, got 1"):
             compare_runs(["pair-x"], QUICK, workspace)
 

@@ -65,7 +65,7 @@ def test_every_objective_trains_both_encoders(images, tmp_path, objective):
     assert not torch.equal(primary.conv1.weight, privileged.conv1.weight)
     (first, last) = run.read_log()
     assert first["steps"] == 2  # ten images are two batches of four, and a rest
-    assert last["watched"]["spread"] > 0
+    assert last["watched"]["privileged_spread"] > 0
 
 
 def test_what_was_seen_is_written_down(images, tmp_path):
@@ -95,7 +95,7 @@ def test_triple_trains_on_two_primary_views_and_one_privileged(images, tmp_path)
 
 @pytest.mark.parametrize("kind", ["mse", "ssim"])
 def test_a_u_net_learns_to_predict_the_second_image(images, tmp_path, kind):
-    options = {"pairing": "symmetric", "epochs": 12, "learning_rate": 3e-3}
+    options = {"pairing": "downsample", "downsample_to": 31, "epochs": 12, "learning_rate": 3e-3}
     still = DistortSettings(crop=0, noise=0, rotation=0, solarize=0, colour=0)
     run = train(tmp_path, images, objective=f"predict-{kind}", distort=still, **options)
     losses = [entry["train"][kind] for entry in run.read_log()]
@@ -105,6 +105,7 @@ def test_a_u_net_learns_to_predict_the_second_image(images, tmp_path, kind):
 
 def test_published_behaviour_is_trained_as_well(images, tmp_path):
     run = train(tmp_path, images, pairing="crop_pad", compat="release")
+    assert run.name == "pair-crop_pad-vicreg-release-10x"
     _, description = load_model(run.model_path())
     assert description.mean == (0, 0, 0)
     assert description.std == pytest.approx([1 / 255] * 3)
@@ -142,7 +143,9 @@ def test_a_batch_larger_than_what_there_is_is_refused(images, tmp_path):
 
 
 def test_a_network_that_cannot_be_built_leaves_no_run_behind(images, tmp_path):
-    with pytest.raises(ConfigError, match="a layer of the expander must be at least 1 wide"):
+    with pytest.raises(
+        ConfigError, match="--expander must be at least 1 wide in every layer, got 0"
+    ):
         train(tmp_path, images, pairing="symmetric", expander=(0,))
     assert not list(tmp_path.glob("runs/*"))
 
@@ -154,7 +157,13 @@ def test_a_batch_of_one_is_refused():
 
 def test_a_u_net_has_no_second_branch_to_share_weights_with(images, tmp_path):
     with pytest.raises(ConfigError, match="--shared needs two branches, --objective predict-mse"):
-        train(tmp_path, images, pairing="symmetric", objective="predict-mse", shared=True)
+        train(tmp_path, images, pairing="downsample", objective="predict-mse", shared=True)
+
+
+def test_a_u_net_has_to_predict_another_image(images, tmp_path):
+    with pytest.raises(ConfigError, match="--objective predict-mse needs two images to tell apart"):
+        train(tmp_path, images, pairing="symmetric", objective="predict-mse")
+    assert not list(tmp_path.glob("*"))  # not even a cache
 
 
 def test_a_loss_that_is_not_finite_is_named(images, tmp_path):
@@ -167,7 +176,7 @@ def test_collapsed_projections_are_warned_of_with_their_spread(
 ):
     monkeypatch.setattr(pair, "_COLLAPSED", 2.0)  # no projections are spread as far
     train(tmp_path, images, pairing="symmetric")
-    assert "projections have collapsed: their spread is 0." in capsys.readouterr().err
+    assert "projections have collapsed: their primary spread is 0." in capsys.readouterr().err
 
 
 def test_constant_projections_have_no_spread():

@@ -20,7 +20,7 @@ def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> 
         shown = open_views(settings, source)
         side, other = (shown[name].size.width for name in ("primary", "privileged"))
         if is_first():
-            say(f"{len(source.items)} pairs of {side} and {other} px from {source.origin}")
+            say(f"{source.origin}: {len(source.items)} patches, in pairs of {side} and {other} px")
         runs = train(source, shown, workspace.cache, workspace.runs, settings)
         if is_first():
             tell_runs(runs)

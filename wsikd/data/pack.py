@@ -72,12 +72,13 @@ def digest(lines: Iterable[str]) -> str:
 
 
 def file_fingerprint(path: Path, ends: int = 4096) -> str:
-    """Hash a file's size, first and last bytes: quick, and different for any real edit."""
-    size = path.stat().st_size
+    """Hash a file's size, time of change and both ends: quick, and different once it is edited."""
+    stat = path.stat()
+    size, about = stat.st_size, f"{stat.st_size} {stat.st_mtime_ns}"
     with path.open("rb") as file:
         first = file.read(ends)
         file.seek(max(0, size - ends))
-        return hashlib.sha256(str(size).encode() + first + file.read(ends)).hexdigest()
+        return hashlib.sha256(about.encode() + first + file.read(ends)).hexdigest()
 
 
 def _write(path: Path, read: Callable[[int], Pixels], count: int, size: Size) -> None:

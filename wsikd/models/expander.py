@@ -44,7 +44,7 @@ class Expander(nn.Sequential):
         super().__init__()
         for size in sizes:
             if size < 1:
-                raise ConfigError(f"a layer of the expander must be at least 1 wide, got {size}")
+                raise ConfigError(f"--expander must be at least 1 wide in every layer, got {size}")
             if len(self):
                 self.extend([BatchNorm1d(width), nn.ReLU(inplace=True)])
             self.append(nn.Linear(width, size))

@@ -32,6 +32,7 @@ from wsikd.slides.reader import Pixels
 from wsikd.training.agreement import Approach, build_approach, encoders_of
 from wsikd.training.display import Display
 from wsikd.training.distributed import first_alone, is_first, refuse_uneven, share_batch_norm
+from wsikd.training.feed import shuffle
 from wsikd.training.inputs import begin
 from wsikd.training.loop import Learner, Loop, Say
 from wsikd.training.method import place
@@ -87,11 +88,13 @@ def pair(
     """
     settings.check({branch: seen.size for branch, seen in shown.items()})
     refuse_uneven(settings.batch)
+    folds = [settings.model_copy(update={"fold": fold}) for fold in settings.folds_of(source)]
+    for one in folds:  # what cannot be is said before anything is decoded
+        one.rows_of(source)
+    with torch.device("meta"):
+        build_approach(settings)
     images = {branch: seen.pack(cache) for branch, seen in shown.items()}
-    return [
-        _pair_fold(source, shown, images, runs, settings.model_copy(update={"fold": fold}))
-        for fold in settings.folds_of(source)
-    ]
+    return [_pair_fold(source, shown, images, runs, one) for one in folds]
 
 
 def warm_up_cosine(done: int, in_all: int, *, warm_up: int) -> float:
@@ -192,7 +195,12 @@ def _views(
     settings: PairSettings,
 ) -> dict[str, PatchView]:
     return {
-        name: PatchView(images[branch], _seen_as(branch, reads, settings), stream)
+        name: PatchView(
+            images[branch],
+            _seen_as(branch, reads, settings),
+            stream,
+            only_moved=settings.is_prediction and branch == "privileged",
+        )
         for name, (branch, stream) in approach.views.items()
     }
 
@@ -243,17 +251,23 @@ def _limit_gradients(settings: PairSettings, parameters: Iterable[nn.Parameter])
 
 @torch.no_grad()
 def _watch(approach: Approach, feed: PatchFeed, say: Say) -> dict[str, float]:
-    """Look at what the primary branch makes of some patches, and warn if they are all alike."""
+    """Look at what the branches make of some patches, and warn if they are all alike."""
     model = approach.model.eval()
-    primary = model.encoder if isinstance(model, UNet) else model.primary
-    projections = []
-    for views in feed.batches(range(min(_WATCHED, len(feed)))):
-        seen = primary(views["primary"])
-        projections.append(seen if isinstance(seen, Tensor) else seen.embedding)
-    found = spread(torch.cat(projections))
-    if found < _COLLAPSED and not isinstance(model, UNet):
-        say(
-            f"projections have collapsed: their spread is {found:.2g}, of 1 in random directions; "
-            "raise --batch, lower --learning-rate, or choose another --objective"
-        )
-    return {"spread": found}
+    chosen = shuffle(len(feed), seed=0, epoch=0)[:_WATCHED]
+    seen: dict[str, list[Tensor]] = {}
+    for views in feed.batches(chosen):
+        if isinstance(model, UNet):
+            made = {"primary": model.encoder(views["primary"]).embedding}
+        else:
+            made = {name: model.project(name, views[name]) for name in encoders_of(model)}
+        for name, projections in made.items():
+            seen.setdefault(name, []).append(projections)
+    found = {f"{name}_spread": spread(torch.cat(parts)) for name, parts in seen.items()}
+    for name, value in found.items():
+        if value < _COLLAPSED and not isinstance(model, UNet):
+            say(
+                f"projections have collapsed: their {name.replace('_', ' ')} is {value:.2g}, of 1 "
+                "in random directions; raise --batch, lower --learning-rate, or choose another "
+                "--objective"
+            )
+    return found

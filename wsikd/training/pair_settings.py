@@ -59,8 +59,8 @@ class PairSettings(PatchSettings, PairingSettings, RunSettings):
     @property
     def stem(self) -> str:
         """How the run's name begins."""
-        flags = ("symmetric", "triple", "shared")
-        kinds = [name for name in flags if getattr(self, name)]
+        flags = {name: getattr(self, name) for name in ("symmetric", "triple", "shared")}
+        kinds = [name for name, is_set in (flags | {"release": self.compat}).items() if is_set]
         return "-".join(["pair", self.pairing, self.objective, *kinds])
 
     def check(self, sizes: Mapping[Branch, Size]) -> None:
@@ -75,6 +75,11 @@ class PairSettings(PatchSettings, PairingSettings, RunSettings):
                 raise ConfigError(
                     f"--{name} needs two branches, --objective {self.objective} has one"
                 )
+        if self.is_prediction and (self.symmetric or self.pairing == "symmetric"):
+            raise ConfigError(
+                f"--objective {self.objective} needs two images to tell apart; leave --symmetric "
+                "out, or choose another --pairing"
+            )
         first, second = sizes["primary"], sizes["privileged"]
         if self.is_prediction and first != second:
             raise ConfigError(

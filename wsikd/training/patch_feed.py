@@ -15,6 +15,8 @@ from wsikd.slides.reader import Pixels
 from wsikd.training.distributed import part_of
 from wsikd.training.feed import Views, memory_format, shuffle
 
+_ONLY_MOVED = {"noise": 0.0, "solarize": 0.0, "colour": 0.0}  # flips, crop, rotation as drawn
+
 
 class PatchView(NamedTuple):
     """One named input of an item.
@@ -27,11 +29,14 @@ class PatchView(NamedTuple):
         The model that reads it, for its mean and std.
     branch : int
         Chooses the stream of random numbers, so that no two views of an item are varied alike.
+    only_moved : bool
+        Whether flips, crop and rotation are the only changes.
     """
 
     pixels: Pixels
     description: ModelDescription
     branch: int = 0
+    only_moved: bool = False
 
 
 class Distortion(NamedTuple):
@@ -122,6 +127,8 @@ class PatchFeed:
             images = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
             if self._distortion is not None and epoch is not None:
                 settings, seed = self._distortion
+                if view.only_moved:
+                    settings = settings.model_copy(update=_ONLY_MOVED)
                 draws = draw_distortions(settings, seed, epoch, rows, view.branch)
                 images = distort(images, draws, settings)
             images = standardise(images, view.description.mean, view.description.std)

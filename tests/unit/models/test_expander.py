@@ -34,7 +34,7 @@ def test_without_layers_leaves_the_embedding_as_it_is():
 
 
 def test_refuses_a_layer_without_width():
-    with pytest.raises(ConfigError, match="a layer of the expander must be at least 1 wide, got 0"):
+    with pytest.raises(ConfigError, match="--expander must be at least 1 wide in every layer"):
         Expander(5, (8, 0))
 
 

@@ -21,6 +21,10 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed
+
+# Imported while there is a group, as torch does by itself, its default arguments would keep the
+# group and its threads alive until Python ends, which then aborts now and then.
+import torch.distributed.nn
 from torch import Tensor, nn
 
 from wsikd.errors import CheckpointError, ConfigError

@@ -12,8 +12,7 @@ from torch import nn
 from wsikd.errors import DivergedError, StoppedError
 from wsikd.runs import RunFolder
 from wsikd.training.checkpoints import load_state
-from wsikd.training.feed import Feed
-from wsikd.training.feed import shuffle
+from wsikd.training.feed import Feed, shuffle
 from wsikd.training.loop import Learner, Loop
 from wsikd.training.settings import TrainingSettings
 

@@ -41,7 +41,7 @@ class PairingSettings(Settings):
     )
     downsample_to: int = Field(7, ge=1, description="downsample: side in between, in pixels")
     kernel: Literal["lanczos", "bicubic", "bilinear", "box"] = Field(
-        "bilinear", description="anti-aliased kernel of downsample and modality"
+        "bilinear", description="anti-aliased kernel of downsample, modality and magnification"
     )
     centre: float = Field(0.5, gt=0, lt=1, description="crop_pad: share of the side that is kept")
     mask_classes: int | None = Field(

@@ -11,7 +11,7 @@ from wsikd.losses.selfsupervised import OBJECTIVES
 WORKER = """
 import sys
 import torch
-from torch.nn.parallel import DistributedDataParallel
+import torch.distributed.nn  # before there is a group, see wsikd.training.distributed
 from wsikd.losses.gather import gather
 from wsikd.losses.selfsupervised import OBJECTIVES
 
@@ -26,12 +26,12 @@ answers = {}
 for name, objective in OBJECTIVES.items():
     model = torch.nn.Linear(*reversed(given["weight"].shape), bias=False, dtype=torch.double)
     model.weight.data.copy_(given["weight"])
-    model = DistributedDataParallel(model)
     seen = model(torch.cat([given["first"][rows], given["second"][rows]]))
     first, second = (gather(part) for part in seen.chunk(2))
     loss = sum(objective(first, second).values())
     loss.backward()
-    answers[name] = (loss.detach(), model.module.weight.grad)
+    torch.distributed.all_reduce(model.weight.grad)
+    answers[name] = (loss.detach(), model.weight.grad / world)
 torch.save(answers, f"{folder}/answers-{rank}.pt")
 torch.distributed.destroy_process_group()
 """

@@ -141,23 +141,10 @@ def _pair_fold(
     settings: PairSettings,
 ) -> RunFolder:
     rows = settings.rows_of(source)
-    made = Provenance(
-        name=settings.stem,
-        method="pair",
-        magnification=shown["primary"].magnification,
-        classes=(),
-        inputs={
-            **{branch: seen.fingerprint for branch, seen in shown.items()},
-            "chosen": settings.digest(source, rows),
-        },
-    )
-    approach = build_approach(settings)  # first, so that what cannot be built leaves no run behind
-    with first_alone():
-        run = begin(runs, made, settings)
+    run = _begin(source, shown, rows, runs, settings)
     if run.is_complete():
         return run
-    if is_first():
-        run.write_learnt(source.table.iloc[rows])
+    approach = build_approach(settings)
     device = choose_device(settings.device)
     share_batch_norm(approach.model, device, Display(run.name).say)
     place(approach.model, device)
@@ -185,6 +172,31 @@ def _pair_fold(
     seconds = Loop(run, learner, feed, None, settings).run()
     if is_first():
         run.finish(seconds=seconds)
+    return run
+
+
+def _begin(
+    source: PatchSource,
+    shown: Mapping[BranchName, Shown],
+    rows: list[int],
+    runs: Path,
+    settings: PairSettings,
+) -> RunFolder:
+    """Make the folder of a run, with what it learns from, or take up the one that is there."""
+    made = Provenance(
+        name=settings.stem,
+        method="pair",
+        magnification=shown["primary"].magnification,
+        classes=(),
+        inputs={
+            **{branch: seen.fingerprint for branch, seen in shown.items()},
+            "chosen": settings.digest(source, rows),
+        },
+    )
+    with first_alone():
+        run = begin(runs, made, settings)
+    if is_first() and not run.is_complete():
+        run.write_learnt(source.table.iloc[rows])
     return run
 
 

@@ -10,6 +10,8 @@ from cyclopts import Parameter
 from wsikd.workspace import Workspace
 
 if TYPE_CHECKING:  # it imports pandas, for which `wsikd --help` has no time
+    import pandas as pd
+
     from wsikd.runs import RunFolder
 
 InWorkspace = Annotated[Workspace, Parameter(parse=False)]
@@ -22,6 +24,11 @@ Flat = Parameter(name="*")
 def show(text: str) -> None:
     """Print a result."""
     print(text)
+
+
+def show_tables(*tables: "pd.DataFrame") -> None:
+    """Print tables that have rows, with an empty line between."""
+    show("\n\n".join(table.to_string(index=False) for table in tables if len(table)))
 
 
 def show_json(value: Any) -> None:

@@ -5,7 +5,7 @@ Example: wsikd evaluate
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
+from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.cli.results import open_store
 from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, summary_table
 from wsikd.manifest import read_manifest
@@ -29,10 +29,7 @@ def evaluate(
     if json:
         show_json(metrics)
     else:
-        show(summary_table(metrics).to_string(index=False))
-        differences = difference_table(metrics)
-        if len(differences):
-            show("\n" + differences.to_string(index=False))
+        show_tables(summary_table(metrics), difference_table(metrics))
     for note in metrics["notes"]:
         say(f"note: {note}")
     for left in metrics["left_out"]:

@@ -5,7 +5,7 @@ Example: wsikd probe pair-downsample-10x --fractions 1 100
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
+from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.data.patches import PatchSettings
 from wsikd.evaluation.arm_tables import arm_differences, arm_summary
 from wsikd.evaluation.arms import ArmSettings
@@ -35,10 +35,7 @@ def probe(
     if json:
         show_json(result)
     else:
-        show(arm_summary(result).to_string(index=False))
-        differences = arm_differences(result)
-        if len(differences):
-            show("\n" + differences.to_string(index=False))
+        show_tables(arm_summary(result), arm_differences(result))
     for note in result["notes"]:
         say(f"note: {note}")
     return 0

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from shapely import box
 
-from wsikd.data.labels import write_labels
+from wsikd.data.labels import LabelFrame, LabelWriter, labels_path, levels_of
 from wsikd.data.pairs import PAIRS, PairingSettings, open_partner, open_views
 from wsikd.data.patches import PatchSettings, open_patches
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
@@ -60,7 +60,9 @@ def write_store(folder, pixels):
     writer.commit(record, to_geojson([tissue], MPP), pixels)
     workspace.manifest.write_text("slide_id,path,patient_id,label,split\ns1,s1.svs,p1,a,train\n")
     labels = (pixels[..., 0] // 64).astype(np.uint8)
-    write_labels(workspace.runs / "segment" / "labels", "s1", region, MPP, 10.0, labels)
+    path = labels_path(workspace.runs / "segment" / "labels", "s1", region.region_id)
+    with LabelWriter(path, LabelFrame(BOX, MPP), levels_of(region, 10.0)) as writer:
+        writer.push(labels)
 
 
 def settings_of(pairing, root, place):

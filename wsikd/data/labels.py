@@ -1,69 +1,180 @@
 """Label images of tissue regions: whole numbers per pixel, as OME-Zarr beside a run.
 
-`<folder>/<slide_id>/<region_id>.ome.zarr` is an image with the axes y and x and a level for each of
-the region's magnifications that are not finer than the labels, each the nearest pixels of them.
+`<folder>/<slide_id>/<region_id>.ome.zarr` is an image with the axes y and x and one or more levels,
+the finest as it was pushed and each coarser one the nearest pixels of it.
 """
 
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import zarr
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 from zarr.codecs import ZstdCodec
 
 from wsikd.errors import StoreError
-from wsikd.geometry import Mpp, Size, format_magnification
-from wsikd.store import LevelRecord, RegionRecord
+from wsikd.files import sync
+from wsikd.geometry import Mpp, Region, Size, format_magnification
+from wsikd.store import RegionRecord
 
 Labels = NDArray[np.unsignedinteger[Any]]
 
 _CHUNK = 1024
 
 
-def write_labels(
-    folder: Path, slide_id: str, region: RegionRecord, mpp: Mpp, mag: float, labels: Labels
-) -> Path:
-    """Write the labels of a region; what was there is replaced as a whole.
+class LabelLevel(NamedTuple):
+    """One level of a label image."""
+
+    size: Size
+    """In its own pixels."""
+    mpp: Mpp | None
+    """True µm per pixel along x and y; None if unknown."""
+    magnification: float | None
+    """Nominal; None if unknown."""
+
+
+class LabelFrame(NamedTuple):
+    """Where a label image lies on its slide."""
+
+    box: Region
+    """In the level-0 frame, at level 0."""
+    mpp: Mpp | None
+    """µm per level-0 pixel; None if unknown, then lengths are in level-0 pixels."""
+
+
+class LabelWriter:
+    """Writes the labels of one region from rows that come from the top; whole or not at all.
+
+    To be used in a `with`: leaving it gives the image its name and replaces what was there, unless
+    an error or a signal ended it, which leaves no trace. A row of chunks is held of each level,
+    however high the region is.
+
+    Parameters
+    ----------
+    path : Path
+        As `labels_path` gives it.
+    frame : LabelFrame
+        Where the labels lie.
+    levels : sequence of LabelLevel
+        The finest, in which rows are pushed, then the coarser ones that are made of it.
+    made : mapping
+        How the labels were made, for `read_made`; of JSON's types.
+    dtype : unsigned integer type
+        Of the labels, 0 the background.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        frame: LabelFrame,
+        levels: Sequence[LabelLevel],
+        made: Mapping[str, Any] | None = None,
+        *,
+        dtype: DTypeLike = np.uint8,
+    ) -> None:
+        self.path = path
+        self._partial = path.with_name(f".{path.name}.partial")
+        shutil.rmtree(self._partial, ignore_errors=True)
+        group = zarr.open_group(self._partial, mode="w", zarr_format=3)
+        name = path.name.removesuffix(".ome.zarr")
+        group.attrs.update(_attributes(name, frame, levels, made or {}))
+        self._levels = [
+            _LevelWriter(group, str(index), (levels[0].size, level.size), np.dtype(dtype))
+            for index, level in enumerate(levels)
+        ]
+
+    def push(self, rows: Labels) -> None:
+        """Take the next rows of the finest level, shape (any, width)."""
+        for level in self._levels:
+            level.push(rows)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._commit()
+        finally:
+            shutil.rmtree(self._partial, ignore_errors=True)
+
+    def _commit(self) -> None:
+        for level in self._levels:
+            level.finish()
+        for path in self._partial.rglob("*"):
+            sync(path)
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._partial.rename(self.path)
+        sync(self.path.parent)
+
+
+class _LevelWriter:
+    """Gathers the rows of a level until they fill a row of chunks."""
+
+    def __init__(
+        self, group: zarr.Group, path: str, sizes: tuple[Size, Size], dtype: np.dtype[Any]
+    ) -> None:
+        finest, size = sizes
+        self.rows, self.columns = _nearest(finest.height, size.height), None
+        if size.width != finest.width:
+            self.columns = _nearest(finest.width, size.width)
+        chunk = min(_CHUNK, size.height), min(_CHUNK, size.width)
+        self.array = group.create_array(
+            path,
+            shape=(size.height, size.width),
+            dtype=dtype,
+            chunks=chunk,
+            shards=(chunk[0], -(-size.width // chunk[1]) * chunk[1]),  # few files
+            compressors=ZstdCodec(level=1, checksum=True),
+            dimension_names=("y", "x"),
+            fill_value=0,
+            config={"write_empty_chunks": True},  # so that what is missing is not background
+        )
+        self.held = np.empty((chunk[0], size.width), dtype)
+        self.seen = self.taken = 0  # rows of the finest level, and of this one
+
+    def push(self, rows: Labels) -> None:
+        wanted = self.rows[slice(*np.searchsorted(self.rows, (self.seen, self.seen + len(rows))))]
+        picked = rows if len(wanted) == len(rows) else rows[wanted - self.seen]
+        picked = picked if self.columns is None else picked[:, self.columns]
+        self.seen += len(rows)
+        while len(picked):
+            at = self.taken % len(self.held)
+            fitting = picked[: len(self.held) - at]
+            self.held[at : at + len(fitting)] = fitting
+            self.taken += len(fitting)
+            picked = picked[len(fitting) :]
+            if self.taken % len(self.held) == 0:
+                self._write(len(self.held))
+
+    def finish(self) -> None:
+        self._write(self.taken % len(self.held))
+        assert self.taken == self.array.shape[0], (self.taken, self.array.shape)
+
+    def _write(self, count: int) -> None:
+        if count:
+            self.array[self.taken - count : self.taken] = self.held[:count]
+
+
+def read_labels(folder: Path, slide_id: str, region_id: str, mag: float | None = None) -> Labels:
+    """Read the labels of a region at a magnification, shape (height, width).
 
     Parameters
     ----------
     folder : Path
         Such as `runs/<name>/labels`.
-    slide_id : str
-        Whose region it is.
-    region : RegionRecord
-        Gives place, size and magnifications.
-    mpp : Mpp
-        µm per level-0 pixel of the slide.
-    mag : float
-        Magnification of the labels, one of the region's.
-    labels : ndarray of unsigned integers, shape (height, width)
-        0 is background.
-
-    Returns
-    -------
-    Path
-        The OME-Zarr image.
-    """
-    finest = region.level(mag)
-    assert labels.shape == (finest.height, finest.width), (labels.shape, finest)
-    path = labels_path(folder, slide_id, region.region_id)
-    partial = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    levels = [level for level in region.levels if level.magnification <= mag]
-    group = zarr.open_group(partial, mode="w", zarr_format=3)
-    group.attrs.update(_attributes(region, mpp, levels))
-    for index, level in enumerate(levels):
-        _write_level(group, str(index), nearest(labels, Size(level.width, level.height)))
-    shutil.rmtree(path, ignore_errors=True)
-    partial.rename(path)
-    return path
-
-
-def read_labels(folder: Path, slide_id: str, region_id: str, mag: float) -> Labels:
-    """Read the labels of a region at a magnification, shape (height, width).
+    slide_id, region_id : str
+        Whose labels.
+    mag : float or None
+        Magnification; None for the finest there is.
 
     Raises
     ------
@@ -74,24 +185,57 @@ def read_labels(folder: Path, slide_id: str, region_id: str, mag: float) -> Labe
     if not path.is_dir():
         raise StoreError(f"{path}: no labels of this region; let a segmenter write them")
     try:
-        attributes: Any = zarr.open_group(path, mode="r").attrs["wsikd"]
-        have = attributes["magnifications"]
-        array = zarr.open_array(path / str(have.index(mag)), mode="r") if mag in have else None
-        labels = None if array is None else _whole(array)
+        have = _own_attributes(path)["magnifications"]
+        index = 0 if mag is None else have.index(mag) if mag in have else None
+        labels = None if index is None else _whole(zarr.open_array(path / str(index), mode="r"))
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise StoreError(f"{path}: damaged ({reason}); remove it and write it again") from None
+        raise _damaged(path, error) from None
     if labels is None:
+        assert mag is not None
+        named = [format_magnification(each) for each in have if each is not None]
         raise StoreError(
             f"{path}: has no labels at {format_magnification(mag)}, only "
-            f"{', '.join(map(format_magnification, have))}; choose one of those"
+            f"{', '.join(named) or 'at an unknown magnification'}; choose one of those"
         )
     return labels
+
+
+def read_made(folder: Path, slide_id: str, region_id: str) -> dict[str, Any] | None:
+    """Read how the labels of a region were made; None if there are none.
+
+    Raises
+    ------
+    StoreError
+        If they are damaged.
+    """
+    path = labels_path(folder, slide_id, region_id)
+    if not path.is_dir():
+        return None
+    try:
+        return dict(_own_attributes(path)["made"])
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, error) from None
 
 
 def labels_path(folder: Path, slide_id: str, region_id: str) -> Path:
     """Give where the labels of a region are."""
     return folder / slide_id / f"{region_id}.ome.zarr"
+
+
+def levels_of(region: RegionRecord, mag: float) -> tuple[LabelLevel, ...]:
+    """Give the levels of a region's labels: its own from a magnification on, the finest first.
+
+    Raises
+    ------
+    StoreError
+        If the region has no pixels at that magnification.
+    """
+    finest = region.level(mag)
+    return tuple(
+        LabelLevel(Size(level.width, level.height), Mpp(*level.mpp), level.magnification)
+        for level in region.levels
+        if level.magnification <= finest.magnification
+    )
 
 
 def nearest(labels: Labels, size: Size) -> Labels:
@@ -103,10 +247,22 @@ def nearest(labels: Labels, size: Size) -> Labels:
     [[2, 5]]
     """
     height, width = labels.shape
-    rows = ((np.arange(size.height) + 0.5) * height / size.height).astype(int)
-    columns = ((np.arange(size.width) + 0.5) * width / size.width).astype(int)
-    picked: Labels = labels[rows[:, None], columns]
+    picked: Labels = labels[_nearest(height, size.height)[:, None], _nearest(width, size.width)]
     return picked
+
+
+def _nearest(length: int, wanted: int) -> NDArray[np.int64]:
+    return ((np.arange(wanted) + 0.5) * length / wanted).astype(np.int64)
+
+
+def _own_attributes(path: Path) -> dict[str, Any]:
+    attributes: Any = zarr.open_group(path, mode="r").attrs["wsikd"]
+    return dict(attributes)
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    reason = " ".join(str(error).split())
+    return StoreError(f"{path}: damaged ({reason}); remove it and write it again")
 
 
 def _whole(array: zarr.Array[Any]) -> Labels:
@@ -116,45 +272,33 @@ def _whole(array: zarr.Array[Any]) -> Labels:
     return np.asarray(array[:])
 
 
-def _write_level(group: zarr.Group, path: str, labels: Labels) -> None:
-    height, width = labels.shape
-    array = group.create_array(
-        path,
-        shape=labels.shape,
-        dtype=labels.dtype,
-        chunks=(min(_CHUNK, height), min(_CHUNK, width)),
-        compressors=ZstdCodec(level=1, checksum=True),
-        dimension_names=("y", "x"),
-        fill_value=0,
-        config={"write_empty_chunks": True},  # so that what is missing is not taken for background
-    )
-    array[:] = labels
-
-
-def _attributes(region: RegionRecord, mpp: Mpp, levels: list[LevelRecord]) -> dict[str, Any]:
+def _attributes(
+    name: str, frame: LabelFrame, levels: Sequence[LabelLevel], made: Mapping[str, Any]
+) -> dict[str, Any]:
     """Place the labels on the slide, as their region is, by OME-NGFF 0.5."""
+    unit = {} if frame.mpp is None else {"unit": "micrometer"}
     multiscale = {
-        "name": region.region_id,
-        "axes": [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "yx"],
+        "name": name,
+        "axes": [{"name": axis, "type": "space", **unit} for axis in "yx"],
         "datasets": [
-            {
-                "path": str(index),
-                "coordinateTransformations": [
-                    {"type": "scale", "scale": [level.mpp[1], level.mpp[0]]},
-                    {"type": "translation", "translation": _shift(region, mpp, level)},
-                ],
-            }
+            {"path": str(index), "coordinateTransformations": _transformations(frame, level)}
             for index, level in enumerate(levels)
         ],
         "type": "nearest",
     }
     ome = {"version": "0.5", "multiscales": [multiscale], "image-label": {}}
-    return {"ome": ome, "wsikd": {"magnifications": [level.magnification for level in levels]}}
+    own = {"magnifications": [level.magnification for level in levels], "made": dict(made)}
+    return {"ome": ome, "wsikd": own}
 
 
-def _shift(region: RegionRecord, mpp: Mpp, level: LevelRecord) -> list[float]:
-    """Give y and x of the first pixel's centre, in µm from that of the slide's at level 0."""
+def _transformations(frame: LabelFrame, level: LabelLevel) -> list[dict[str, Any]]:
+    """Give pitch and first centre as y and x, from the centre of the slide's first pixel."""
+    box, own = frame.box, frame.mpp or Mpp(1.0, 1.0)
+    pitch = level.mpp or Mpp(
+        own.x * box.size.width / level.size.width, own.y * box.size.height / level.size.height
+    )
+    shift = [box.y * own.y + (pitch.y - own.y) / 2, box.x * own.x + (pitch.x - own.x) / 2]
     return [
-        region.y * mpp.y + (level.mpp[1] - mpp.y) / 2,
-        region.x * mpp.x + (level.mpp[0] - mpp.x) / 2,
+        {"type": "scale", "scale": [pitch.y, pitch.x]},
+        {"type": "translation", "translation": shift},
     ]

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsikd.data.labels import write_labels
+from wsikd.data.labels import LabelFrame, LabelWriter, labels_path, levels_of
 from wsikd.data.pairs.mask import paint
 from wsikd.errors import ConfigError, ManifestError, SlideError, StoreError
-from wsikd.geometry import Mpp
+from wsikd.geometry import Mpp, Region, Size
 from wsikd.store import RegionStore
 
 
@@ -70,9 +70,11 @@ class TestRegions:
             (region,) = store.read_slide(slide_id).regions
             level = region.level(mag)
             labels = np.random.default_rng(number).integers(0, 6, (level.height, level.width))
-            write_labels(
-                run / "labels", slide_id, region, Mpp(0.5, 0.5), mag, labels.astype(np.uint8)
-            )
+            path = labels_path(run / "labels", slide_id, region.region_id)
+            box = Region(region.x, region.y, Size(region.width, region.height))
+            frame = LabelFrame(box, Mpp(0.5, 0.5))
+            with LabelWriter(path, frame, levels_of(region, mag)) as writer:
+                writer.push(labels.astype(np.uint8))
         return run
 
     def test_cuts_the_labels_where_the_patch_is(self, make_workspace, pair_up, tmp_path):

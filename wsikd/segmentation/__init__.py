@@ -1,0 +1,1 @@
+"""From a confidence per pixel to nuclei: masks and outlines of regions of any size."""

@@ -120,7 +120,7 @@ def read_mask(path: Path, size: Size) -> Truth:
     pixels = _decode(path)
     marked = pixels if pixels.ndim == 2 else pixels[..., :3].max(2)  # whatever the transparency
     _checked(marked, path, size)
-    pieces, _ = ndimage.label(marked > 0)
+    pieces, _ = ndimage.label(marked != 0)
     return Truth(pieces.astype(np.int32), 0)
 
 
@@ -136,11 +136,15 @@ def _corner(vertex: ElementTree.Element, path: Path) -> tuple[float, float]:
     return x, y
 
 
-def _inside(corners: NDArray[np.float64], size: Size) -> tuple[NDArray[np.int64], ...]:
+def _inside(
+    corners: NDArray[np.float64], size: Size
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     if len(corners) < 3:
         none = np.zeros(0, np.int64)
         return none, none
-    return tuple(polygon(corners[:, 1], corners[:, 0], (size.height, size.width)))
+    shape = (size.height, size.width)
+    rows, columns = polygon(corners[:, 1], corners[:, 0], shape)  # type: ignore[no-untyped-call]
+    return rows, columns
 
 
 def _decode(path: Path) -> NDArray[np.generic]:

@@ -36,14 +36,14 @@ def patient_matrices(decisions: pd.DataFrame, class_count: int) -> NDArray[np.in
     return matrices
 
 
-def resample_patients(matrices: NDArray[np.int64], *, draws: int, seed: int) -> Floats:
+def resample_patients(matrices: NDArray[np.int64] | Floats, *, draws: int, seed: int) -> Floats:
     """Draw test sets of as many patients, with replacement.
 
     Parameters
     ----------
-    matrices : ndarray of int, shape (patients, ..., K, K)
-        Confusion matrices of each patient. Those of several runs side by side are resampled
-        together, which makes their differences paired.
+    matrices : ndarray, shape (patients, ..., K, K) or (patients, ...)
+        Confusion matrices of each patient, or other sums. Those of several runs side by side are
+        resampled together, which makes their differences paired.
     draws : int
         Number of test sets.
     seed : int
@@ -51,7 +51,7 @@ def resample_patients(matrices: NDArray[np.int64], *, draws: int, seed: int) -> 
 
     Returns
     -------
-    ndarray of float, shape (draws, ..., K, K)
+    ndarray of float, shape (draws, ..., K, K) or (draws, ...)
     """
     count = len(matrices)
     sums = _times_drawn(count, draws, seed) @ matrices.reshape(count, -1).astype(np.float32)

@@ -73,7 +73,8 @@ def otsu_haematoxylin(pixels: Pixels) -> Mask:
         Empty for an image of one colour.
     """
     haematoxylin: NDArray[np.float32] = rgb2hed(pixels.astype(np.float32) / 255)[..., 0]
-    found: Mask = haematoxylin > threshold_otsu(haematoxylin)
+    threshold = threshold_otsu(haematoxylin)  # type: ignore[no-untyped-call]
+    found: Mask = haematoxylin > threshold
     return found
 
 
@@ -83,7 +84,8 @@ def _dice_of_thresholds(pixels: Pixels, mask: Mask) -> Floats:
     marked = np.bincount(greys.ravel(), minlength=_GREYS).cumsum()
     right = np.bincount(greys[mask], minlength=_GREYS).cumsum()
     both = marked + np.count_nonzero(mask)
-    return np.divide(2 * right, both, out=np.ones(_GREYS), where=both > 0)
+    curve: Floats = np.divide(2 * right, both, out=np.ones(_GREYS), where=both > 0)
+    return curve
 
 
 def _grey_sums(pixels: Pixels) -> NDArray[np.uint16]:

@@ -44,7 +44,7 @@ class ObjectSettings(Settings):
         10.0, ge=0, description="smallest nucleus, and smallest hole in one that is kept, in µm²"
     )
     min_distance_um: float = Field(
-        2.5, gt=0, description="least distance between the centres of nuclei that touch, in µm"
+        2.0, gt=0, description="least distance between the centres of nuclei that touch, in µm"
     )
 
 

@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from skimage import morphology
 
 from wsikd.geometry import Mpp
@@ -50,12 +48,12 @@ def test_rows_give_what_the_whole_field_gives(rows, height):
     np.testing.assert_array_equal(found, smoothed_by_skimage(field > np.float32(0.4), (3, 1)))
 
 
-@given(st.lists(st.integers(0, 9), min_size=1, max_size=9))
-def test_rows_come_once_and_in_order_however_they_are_cut(heights):
+def test_rows_come_once_and_in_order_however_they_are_cut():
+    heights = [0, 3, 500, 0, 12, 256, 1, 1]
     field = confidences(sum(heights), 5)
     parts = np.split(field, np.cumsum(heights)[:-1])
-    found = list(mask_rows(parts, RAW, 0.5, None))
-    np.testing.assert_array_equal(np.concatenate(found), field > 0.5)
+    found = np.concatenate(list(mask_rows(parts, ObjectSettings(), 0.5, Mpp(9.0, 9.0))))
+    np.testing.assert_array_equal(found, field > 0.5)  # a pixel is larger than either disk
 
 
 def test_a_stated_threshold_goes_before_that_of_the_model():

@@ -1,4 +1,4 @@
-"""The confidence network on images of any height, a few rows at a time, with nothing computed twice.
+"""The confidence network on images of any height, a few rows at a time, nothing computed twice.
 
 Every convolution keeps the last rows that it has read, two of its dilations, so that the next rows
 continue where the last ones ended: there are no seams, and what is in memory does not grow with the
@@ -142,8 +142,10 @@ class _Layer:
 
     def __init__(self, layer: nn.Sequential, device: torch.device | str) -> None:
         convolution, norm = layer[0], layer[1]
-        assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-        assert norm.running_mean is not None and norm.running_var is not None
+        assert isinstance(convolution, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         weight, bias = fuse_conv_bn_weights(
             convolution.weight,
             None,

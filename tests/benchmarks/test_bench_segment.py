@@ -1,0 +1,127 @@
+"""How fast confidences are streamed over an image, and in how much memory.
+
+Run by `make bench`, or alone: `pytest tests/benchmarks/test_bench_segment.py --benchmark-only -s`.
+The obvious program runs the network as it is, channels_last: on the whole image, or on tiles with
+the halo around them. The programs take turns, so that other work on the machine slows all of them,
+and the best of their rounds counts. Nothing is asserted; docs/benchmarks.md keeps the results.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from wsikd.geometry import Size
+from wsikd.models.confidence import HALO, ConfidenceNetwork, lift
+from wsikd.segmentation.stream import stream_confidence
+from wsikd.slides.reader import Pixels
+
+ROUNDS = 5
+CHANNEL = 1
+
+
+def name_size(size: Size) -> str:
+    return f"{size.width}x{size.height}"
+
+
+@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+def threads(request) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model() -> ConfidenceNetwork:
+    return ConfidenceNetwork(4).eval().to(memory_format=torch.channels_last)
+
+
+@pytest.mark.benchmark(group="confidences of an image, streamed")
+@pytest.mark.parametrize(
+    "size", [Size(320, 256), Size(1000, 1000), Size(3000, 2000)], ids=name_size
+)
+def test_apply(benchmark, model, size, threads, capsys):
+    image = np.random.default_rng(0).integers(0, 256, (size.height, size.width, 3), np.uint8)
+    programs = {
+        "wsikd": lambda: run_streamed(model, image),
+        "whole image": lambda: run_plain(model, image),
+    }
+    for tile in (512, 1024):
+        if tile < size.height:
+            programs[f"tiles of {tile} px"] = lambda tile=tile: run_tiles(model, image, tile)
+    seconds = benchmark.pedantic(take_turns, args=(programs,), rounds=1)
+    rates = {name: size.width * size.height / 1e6 / best for name, best in seconds.items()}
+    ours = rates.pop("wsikd")
+    benchmark.extra_info |= {"MPix/s": ours, "times the best plain": ours / max(rates.values())}
+    with capsys.disabled():
+        print(f"\n{size.width} x {size.height} px, threads: {threads}: {ours:.2f} MPix/s")
+        for name, rate in rates.items():
+            print(f"  {ours / rate:.1f} times the plain network, {name} ({rate:.2f} MPix/s)")
+
+
+def take_turns(programs: dict[str, Callable[[], object]]) -> dict[str, float]:
+    """Give the seconds of each program's best round; the first is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in programs}
+    for _ in range(ROUNDS + 1):
+        for name, program in programs.items():
+            begun = time.perf_counter()
+            program()
+            seconds[name].append(time.perf_counter() - begun)
+    return {name: min(times[1:]) for name, times in seconds.items()}
+
+
+def run_streamed(model: ConfidenceNetwork, image: Pixels) -> None:
+    strips = (image[top : top + 256] for top in range(0, len(image), 256))
+    for _rows in stream_confidence(model, strips, Size(image.shape[1], image.shape[0]), CHANNEL):
+        pass
+
+
+@torch.inference_mode()
+def run_plain(model: ConfidenceNetwork, image: Pixels) -> torch.Tensor:
+    return model(lift(torch.tensor(image).permute(2, 0, 1)[None]))[0, CHANNEL]
+
+
+def run_tiles(model: ConfidenceNetwork, image: Pixels, tile: int) -> None:
+    """Run the plain network on tiles whose inner part is exact."""
+    for top in range(0, image.shape[0], tile):
+        for left in range(0, image.shape[1], tile):
+            rows = slice(max(0, top - HALO), top + tile + HALO)
+            columns = slice(max(0, left - HALO), left + tile + HALO)
+            run_plain(model, image[rows, columns])
+
+
+MEASURE_MEMORY = """
+import resource, sys
+import numpy as np
+from wsikd.geometry import Size
+from wsikd.models.confidence import ConfidenceNetwork
+from wsikd.segmentation.stream import stream_confidence
+
+def peak_mb(size):
+    strips = (np.zeros((32, size.width, 3), np.uint8) for _ in range(size.height // 32))
+    for _ in stream_confidence(ConfidenceNetwork(4), strips, size, 0):
+        pass
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+small = peak_mb(Size(64, 192))
+print(peak_mb(Size(int(sys.argv[1]), int(sys.argv[2]))) - small)
+"""
+
+
+@pytest.mark.benchmark(group="memory of streaming")
+@pytest.mark.parametrize(
+    "size", [Size(1000, 640), Size(1000, 3200), Size(100_000, 192)], ids=name_size
+)
+def test_memory(benchmark, size, capsys):
+    command = [sys.executable, "-c", MEASURE_MEMORY, str(size.width), str(size.height)]
+    done = benchmark.pedantic(
+        subprocess.run, args=(command,), kwargs={"capture_output": True, "check": True}, rounds=1
+    )
+    benchmark.extra_info["MB"] = megabytes = float(done.stdout)
+    with capsys.disabled():
+        print(f"\n{size.width} x {size.height} px: {megabytes:.0f} MB beyond the program's own")

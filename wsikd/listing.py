@@ -9,7 +9,7 @@ from wsikd.errors import ManifestError
 
 SLIDE_SUFFIXES = (
     *(".svs", ".tif", ".tiff", ".ndpi", ".mrxs", ".scn", ".svslide", ".bif", ".vms", ".vmu"),
-    *(".czi", ".qptiff", ".isyntax", ".dcm", ".png", ".jpg", ".jpeg"),
+    *(".czi", ".qptiff", ".isyntax", ".dcm", ".png", ".jpg", ".jpeg", ".webp"),
 )
 
 

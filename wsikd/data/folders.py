@@ -18,7 +18,7 @@ from wsikd.manifest import read_manifest
 from wsikd.slides.image import ImageReader
 from wsikd.slides.reader import Pixels
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 REGION_ID = "image"
 """What the only region of an image is called."""
 

@@ -153,8 +153,7 @@ def cut_patches(images: Tensor, confidence: Tensor, windows: Windows, side: int)
     -------
     Tensor, shape (K, n, 3, side, side)
     """
-    rows, columns = images.shape[-2:]
-    del rows
+    columns = images.shape[-1]
     offsets = (torch.arange(side)[:, None] * columns + torch.arange(side)).flatten()
     corners = windows.top * columns + windows.left
     places = (corners[..., None] + offsets).to(images.device)  # (K, n, side²)
@@ -164,4 +163,4 @@ def cut_patches(images: Tensor, confidence: Tensor, windows: Windows, side: int)
     weights = confidence.flatten(2)[image, channel].gather(2, places)
     colours = images.flatten(2)[image]
     colours = colours.gather(3, places[:, :, None].expand(-1, -1, 3, -1))
-    return (colours * weights[:, :, None]).unflatten(3, (side, side))
+    return (colours * weights[:, :, None]).reshape(channels, count, 3, side, side)

@@ -7,12 +7,13 @@ from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialise
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsikd.config import Settings, load_document
 from wsikd.errors import CheckpointError, ConfigError
 from wsikd.files import replacing, write_json
 from wsikd.models.build import build_model
+from wsikd.models.confidence import ConfidenceNetwork
 from wsikd.models.network import Network
 
 Positive = Annotated[float, Field(gt=0)]
@@ -31,14 +32,36 @@ class ModelDescription(Settings):
     std: tuple[Positive, Positive, Positive] = Field(description="of red, green, blue, in 0 to 1")
 
 
-def save_model(model: Network, description: ModelDescription, path: Path) -> None:
+class SegmenterDescription(Settings):
+    """What a nuclei segmenter is, which pixels it reads and where its nuclei are: `model.json`."""
+
+    format: Literal["wsikd-segmenter"] = "wsikd-segmenter"
+    version: Literal[1] = 1
+    channels: int = Field(ge=1, description="confidences per pixel")
+    mpp: Positive | None = Field(description="µm per pixel of the pixels it reads; unknown: null")
+    nuclei_channel: int = Field(ge=0, description="the channel that shows nuclei")
+    inverted: bool = Field(description="whether nuclei are where that channel's confidence is low")
+    threshold: float = Field(ge=0, le=1, description="confidence of nuclei, from which they count")
+    selected_by: Literal["stain", "labels"] = Field(
+        description="what chose epoch, channel and threshold"
+    )
+    score: float = Field(description="of that choice: explained variance of the stain, or Dice")
+    is_nuclear_sized: bool | None = Field(
+        description="whether what it finds is as large as nuclei; null: µm per pixel is unknown"
+    )
+    has_converged: bool = Field(description="whether the criterion of convergence was met")
+
+
+def save_model(
+    model: nn.Module, description: ModelDescription | SegmenterDescription, path: Path
+) -> None:
     """Write a model atomically: the weights to `path`, then its description beside them.
 
     Parameters
     ----------
-    model : Network
+    model : Network or ConfidenceNetwork
         On any device.
-    description : ModelDescription
+    description : ModelDescription or SegmenterDescription
         Written under the name of `path` with the suffix ".json".
     path : Path
         File with the suffix ".safetensors".
@@ -63,10 +86,29 @@ def load_model(path: Path) -> tuple[Network, ModelDescription]:
         model = build_model(description.architecture, len(description.classes))
     except ConfigError as error:
         raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from None
+    _fill(model, path)
+    return model.eval(), description
+
+
+def load_segmenter(path: Path) -> tuple[ConfidenceNetwork, SegmenterDescription]:
+    """Read a nuclei segmenter that `save_model` wrote, on the CPU and in eval mode.
+
+    Raises
+    ------
+    CheckpointError
+        As for `load_model`.
+    """
+    description = load_document(path.with_suffix(".json"), SegmenterDescription, CheckpointError)
+    model = ConfidenceNetwork(description.channels)
+    _fill(model, path)
+    return model.eval(), description
+
+
+def _fill(model: nn.Module, path: Path) -> None:
+    """Give a model the tensors of a file."""
     tensors = _read_tensors(path)
     _refuse_other_tensors(path, model.state_dict(), tensors)
     model.load_state_dict(tensors)
-    return model.eval(), description
 
 
 def _read_tensors(path: Path) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from wsikd.geometry import format_magnification
 from wsikd.manifest import classes_of, fold_count, splits_of_fold
 from wsikd.runs import Provenance, RunFolder, run_name
 from wsikd.training.display import Display
-from wsikd.training.settings import RunSettings, choose_device
+from wsikd.training.settings import FoldSettings, RunSettings, choose_device
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -119,19 +119,20 @@ def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
     made : Provenance
         What it is and from what; its name is how the run's begins, if the settings have none.
     settings : RunSettings
-        Give the rest of the name, the fold, the seed and the device.
+        Give the rest of the name, the fold if they have one, the seed and the device.
 
     Raises
     ------
     ResumeError
         If it was begun with other settings or inputs.
     """
+    fold = settings.fold if isinstance(settings, FoldSettings) else None
     if settings.name is None:
-        name = run_name(made.name, made.magnification, settings.fold, settings.seed)
+        name = run_name(made.name, made.magnification, fold, settings.seed)
     else:
-        name = run_name(settings.name, fold=settings.fold)
+        name = run_name(settings.name, fold=fold)
     device = str(choose_device(settings.device))
-    how = {"name": name, "fold": settings.fold, "seed": settings.seed, "device": device}
+    how = {"name": name, "fold": fold, "seed": settings.seed, "device": device}
     run = RunFolder(runs / name).start(settings, made.model_copy(update=how))
     if run.is_complete():
         Display(name).say("is finished already; nothing to do")

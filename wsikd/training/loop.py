@@ -41,7 +41,8 @@ class Learner:
     model : nn.Module
         Those of its parameters that require a gradient are trained.
     step : callable
-        Named terms of the loss of one batch, each a mean over its items; their sum is minimised.
+        Named terms of the loss of one batch, each a mean over its items; their sum is minimised. A
+        batch without any is passed over.
     save : callable
         Writes the model as it is now to a path; of several processes the first alone is asked.
     schedule : callable
@@ -51,6 +52,11 @@ class Learner:
     watch : callable
         Asked after every epoch what else the log should hold, by name; given a function that says
         a line to the user, for warnings. Of several processes the first alone is asked.
+    best_by : str, optional
+        The watched number that chooses the best epoch, the smallest; else the loss of validation
+        does, and without validation the last epoch is best.
+    has_converged : callable
+        Asked after every epoch, with all lines of the log, whether training may end early.
     """
 
     model: nn.Module
@@ -59,6 +65,8 @@ class Learner:
     schedule: Callable[[int, int], float] = lambda _done, _all: 1.0
     limit_gradients: Callable[[Iterable[nn.Parameter]], None] = lambda _parameters: None
     watch: Callable[[Say], dict[str, float]] = lambda _say: {}
+    best_by: str | None = None
+    has_converged: Callable[[list[Entry]], bool] = lambda _log: False
 
 
 class Loop:
@@ -93,6 +101,7 @@ class Loop:
         settings: RunSettings,
     ) -> None:
         assert val is None or process_count() == 1, "every process would validate by all items"
+        assert learner.best_by is None or process_count() == 1, "only the first process watches"
         self._run, self._learner, self._settings = run, learner, settings
         self._train, self._val = train, val
         self._optimizer = torch.optim.Adam(
@@ -131,7 +140,9 @@ class Loop:
     def _is_done(self) -> bool:
         progress, patience = self._progress, self._settings.epochs_to_wait
         has_waited = patience is not None and progress.epoch - progress.best_epoch >= patience
-        return progress.epoch >= self._settings.epochs or has_waited
+        if progress.epoch >= self._settings.epochs or has_waited:
+            return True
+        return progress.epoch > 0 and self._learner.has_converged(self._run.read_log())
 
     def _train_epoch(self) -> None:
         progress, epoch = self._progress, self._progress.epoch + 1
@@ -144,7 +155,8 @@ class Loop:
             group = min(self._settings.items_per_step, len(order) - progress.position)
             count = _count(batch)
             loss = self._loss(self._train, batch, progress.sums)
-            torch.autograd.backward(loss * (count / group))
+            if loss is not None:
+                torch.autograd.backward(loss * (count / group))
             learnt += count
             self._display.advance(count)
             if learnt - progress.position == group:
@@ -153,13 +165,14 @@ class Loop:
     def _take_step(self, learnt: int, items: int) -> None:
         settings, steps = self._settings, self._progress.steps
         in_all = settings.epochs * math.ceil(items / settings.items_per_step)
-        for group in self._optimizer.param_groups:
-            average_gradients(group["params"])
-            group["lr"] = settings.learning_rate * self._learner.schedule(steps, in_all)
-            self._learner.limit_gradients(group["params"])
-        self._optimizer.step()
-        self._optimizer.zero_grad()
-        self._progress.steps += 1
+        if self._has_gradients():
+            for group in self._optimizer.param_groups:
+                average_gradients(group["params"])
+                group["lr"] = settings.learning_rate * self._learner.schedule(steps, in_all)
+                self._learner.limit_gradients(group["params"])
+            self._optimizer.step()
+            self._optimizer.zero_grad()
+            self._progress.steps += 1
         self._progress.position = learnt
         if time.monotonic() - self._saved > 60 * self._settings.checkpoint_minutes:
             self._save_state()
@@ -177,8 +190,14 @@ class Loop:
             self._stop_if_asked()
         return _means(sums, len(self._val))
 
-    def _loss(self, feed: Batches, batch: Views, sums: dict[str, float]) -> Tensor:
+    def _has_gradients(self) -> bool:
+        groups = self._optimizer.param_groups
+        return any(weight.grad is not None for group in groups for weight in group["params"])
+
+    def _loss(self, feed: Batches, batch: Views, sums: dict[str, float]) -> Tensor | None:
         terms = self._learner.step(batch)
+        if not terms:
+            return None
         loss = torch.stack(list(terms.values())).sum()
         names = ("loss", *terms)
         values: list[float] = average(torch.stack([loss, *terms.values()])).tolist()
@@ -202,18 +221,20 @@ class Loop:
             "seconds": round(progress.epoch_seconds, 3),
         }
         progress.close_epoch()
-        is_best = not val or progress.best_loss is None or val["loss"] < progress.best_loss
+        watched = self._learner.watch(self._display.say) if is_first() else {}
+        if watched:
+            entry["watched"] = watched
+        best_by = self._learner.best_by
+        judged = val.get("loss") if best_by is None else watched[best_by]
+        is_best = judged is None or progress.best_loss is None or judged < progress.best_loss
         if is_best:
-            progress.best_loss, progress.best_epoch = val.get("loss"), progress.epoch
+            progress.best_loss, progress.best_epoch = judged, progress.epoch
         if is_first():
             self._write_epoch(entry, is_best=is_best)
         self._save_state()
         self._display.say(_summary(entry, self._settings.epochs))
 
     def _write_epoch(self, entry: Entry, *, is_best: bool) -> None:
-        watched = self._learner.watch(self._display.say)
-        if watched:
-            entry["watched"] = watched
         if is_best:
             self._learner.save(self._run.model_path("best"))
         self._learner.save(self._run.model_path("last"))
@@ -261,7 +282,8 @@ def _means(sums: dict[str, float], count: int) -> dict[str, float]:
 
 def _summary(entry: Entry, epochs: int) -> str:
     val = f", validation {entry['val']['loss']:.4f}" if entry["val"] else ""
+    loss = f"loss {entry['train']['loss']:.4f}" if entry["train"] else "nothing to learn from"
     return (
-        f"epoch {entry['epoch']}/{epochs}, {entry['steps']} steps, "
-        f"loss {entry['train']['loss']:.4f}{val}, {entry['seconds']:.1f} s"
+        f"epoch {entry['epoch']}/{epochs}, {entry['steps']} steps, {loss}{val}, "
+        f"{entry['seconds']:.1f} s"
     )

@@ -15,13 +15,13 @@ from wsikd.manifest import is_split, splits_of_fold
 from wsikd.models import MODELS
 from wsikd.runs import Branch
 from wsikd.training.inputs import folds_of
-from wsikd.training.settings import RunSettings
+from wsikd.training.settings import FoldSettings
 
 Objective = Literal["vicreg", "simclr", "simclr-cross", "barlow", "predict-mse", "predict-ssim"]
 _AS_RELEASED = {"vicreg": "vicreg-release", "simclr": "simclr-cross"}
 
 
-class PairSettings(PatchSettings, PairingSettings, RunSettings):
+class PairSettings(PatchSettings, PairingSettings, FoldSettings):
     """How an encoder learns from pairs; the defaults are those of "More From Less"."""
 
     model: str = Field("resnet10w32", description="architecture of the encoders, a key of MODELS")

@@ -6,13 +6,13 @@ from pydantic import Field
 
 from wsikd.data.distort import DistortSettings
 from wsikd.runs import Branch, Checkpoint
-from wsikd.training.settings import RunSettings
+from wsikd.training.settings import FoldSettings
 
 ExtraControl = Literal["random", "supervised"]
 Percent = Annotated[float, Field(gt=0, le=100)]
 
 
-class ProbeSettings(RunSettings):
+class ProbeSettings(FoldSettings):
     """How a frozen encoder is probed; the defaults are those of "More From Less"."""
 
     classifier: Literal["linear", "knn"] = Field(

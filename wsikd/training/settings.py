@@ -17,9 +17,6 @@ class RunSettings(Settings):
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
     weight_decay: float = Field(1e-4, ge=0, description="of Adam, added to the gradient")
     seed: int = Field(0, ge=0, description="of the first weights, the order and the augmentation")
-    fold: int | None = Field(
-        None, ge=0, description="fold that is left out for testing; unset: each in turn"
-    )
     device: str = Field("auto", description="such as cpu or cuda:1; auto: a GPU if there is one")
     checkpoint_minutes: float = Field(
         10.0, ge=0, description="longest time between two checkpoints within an epoch, in minutes"
@@ -41,7 +38,15 @@ class RunSettings(Settings):
         return None
 
 
-class TrainingSettings(RunSettings):
+class FoldSettings(RunSettings):
+    """What a training can be told that tests on patients it has not seen."""
+
+    fold: int | None = Field(
+        None, ge=0, description="fold that is left out for testing; unset: each in turn"
+    )
+
+
+class TrainingSettings(FoldSettings):
     """How a network is trained on tissue regions."""
 
     patience: int | None = Field(

@@ -25,14 +25,14 @@ from wsikd.training.pair_settings import PairSettings
 from wsikd.training.patch_feed import Distortion, PatchFeed, PatchView
 from wsikd.training.probe_settings import ProbeSettings
 from wsikd.training.probed import ProbedPatches
-from wsikd.training.settings import RunSettings, choose_device
+from wsikd.training.settings import FoldSettings, choose_device
 from wsikd.training.teach import make_step
 
 _BATCH = 256  # patches that are read at a time when nothing is learnt
 _UNLABELLED = -1
 
 
-class SuperviseSettings(RunSettings):
+class SuperviseSettings(FoldSettings):
     """How a network is trained from the labels of patches."""
 
     model: str = Field(description="architecture, a key of MODELS")

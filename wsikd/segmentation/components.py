@@ -127,7 +127,8 @@ def _is_open(runs: _Runs, bottom: int, pitch: int) -> NDArray[np.bool_]:
     touched[runs.owner[runs.start >= (bottom - 1) * pitch]] = True
     left, top, right, _ = _rectangles(runs, pitch)
     height = bottom - top
-    return touched & (height < _HIGHEST) & (height * (right - left) < _LARGEST)
+    may_wait: NDArray[np.bool_] = (height < _HIGHEST) & (height * (right - left) < _LARGEST)
+    return touched & may_wait
 
 
 def _rectangles(runs: _Runs, pitch: int) -> _Numbers:

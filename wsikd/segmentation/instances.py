@@ -164,5 +164,5 @@ def _split(mask: Mask, distance: float) -> NDArray[np.int32] | None:
     seeds, count = ndimage.label(peaks, np.ones((3, 3)))
     if count == 1:
         return None
-    parts: NDArray[np.int32] = watershed(-depth, seeds, mask=mask)
+    parts: NDArray[np.int32] = watershed(-depth, seeds, mask=mask)  # type: ignore[no-untyped-call]
     return parts

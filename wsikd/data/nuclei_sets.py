@@ -67,6 +67,11 @@ class LabelledImage:
     truth: Path
     read: Callable[[Path, Size], Truth]
 
+    @property
+    def parts_touching(self) -> bool:
+        """Whether its truth tells nuclei that touch from each other; a mask does not."""
+        return self.read is not read_mask
+
     def read_pixels(self) -> Pixels:
         """Decode the image: ndarray of uint8, shape (height, width, 3)."""
         return read_image(self.image)

@@ -8,13 +8,13 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from wsikd.evaluation.gradcam import Saliency
 from wsikd.evaluation.layers import LAYERS
 from wsikd.evaluation.metrics import Floats
 from wsikd.models.weights import ModelDescription
 from wsikd.report.explanations import Patches
+from wsikd.report.panels import clear, draw_scale
 from wsikd.slides.reader import Pixels
 
 _STRIDES = dict(zip(LAYERS, (4, 4, 8, 16, 32), strict=True))  # pixels per place of a layer
@@ -95,33 +95,13 @@ def draw_saliency(patches: Patches, looked: Sequence[Looked], path: Path) -> Non
 def _draw_patch(axes: Axes, patches: Patches, row: int, mpp: float) -> None:
     pixels = patches.pixels[row]
     axes.imshow(pixels)
-    _clear(axes)
+    clear(axes)
     parts = [patches.labels[row], *patches.names[row].split("/")]
     said = "\n".join(_shortened(part) for part in parts if part and not part.startswith("region-"))
     axes.text(-0.06, 0.5, said, transform=axes.transAxes, ha="right", va="center", fontsize=7.5)
     if row == 0:
         axes.set_title("patch", fontsize=10, pad=6)
-        _draw_scale(axes, pixels, mpp)
-
-
-def _draw_scale(axes: Axes, pixels: Pixels, mpp: float) -> None:
-    """Draw a bar of a round length, about a third of the patch, with its length in µm."""
-    height, width = pixels.shape[:2]
-    wanted = width * mpp / 3
-    power = 10 ** np.floor(np.log10(wanted))
-    length = max(step * power for step in (1, 2, 5) if step * power <= wanted)
-    x, y, thick = 0.05 * width, 0.91 * height, 0.025 * height
-    axes.add_patch(
-        Rectangle((x, y), length / mpp, thick, facecolor="black", edgecolor="white", linewidth=0.8)
-    )
-    axes.text(
-        x,
-        y - 0.02 * height,
-        f"{length:g} µm",
-        fontsize=7.5,
-        va="bottom",
-        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
-    )
+        draw_scale(axes, pixels, mpp)
 
 
 def _draw_maps(cells: Sequence[Axes], pixels: Pixels, run: Looked, row: int) -> None:
@@ -131,7 +111,7 @@ def _draw_maps(cells: Sequence[Axes], pixels: Pixels, run: Looked, row: int) -> 
         peak = float(np.percentile(saliency, _TOP)) or float(saliency.max()) or 1.0
         shares = np.clip(saliency / peak, 0, 1)
         axes.imshow(shares, cmap=_COLOURS, vmin=0, vmax=1, alpha=0.65 * np.sqrt(shares))
-        _clear(axes)
+        clear(axes)
         if row == 0:
             number = layer.removeprefix("layer")
             side = _STRIDES[layer] * run.description.mpp
@@ -167,10 +147,3 @@ def _draw_words(figure: Figure, patches: Patches, looked: Sequence[Looked]) -> N
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}\N{HORIZONTAL ELLIPSIS}"
-
-
-def _clear(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)

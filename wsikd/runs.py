@@ -41,7 +41,9 @@ _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 
 Checkpoint = Literal["best", "last"]
 Branch = Literal["primary", "privileged"]
-Method = Literal["teacher", "baseline", "student", "finetuned", "control", "pair", "probe"]
+Method = Literal[
+    "teacher", "baseline", "student", "finetuned", "control", "pair", "probe", "segment"
+]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "finetune": "Train the last layer of a student from labels.",
     "pair": "Train an encoder without labels, from pairs of images of the same tissue.",
     "probe": "Score what a classifier reads from frozen encoders, beside colour alone.",
+    "segment": "Find nuclei without labels: train, apply, evaluate.",
     "evaluate": "Score all runs on the test patients, with confidence intervals and controls.",
     "report": "Write one HTML page on the slides and the runs.",
     "explain": "Show what the network of a run looks at, layer by layer, or two side by side.",

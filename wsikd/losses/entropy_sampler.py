@@ -153,14 +153,17 @@ def cut_patches(images: Tensor, confidence: Tensor, windows: Windows, side: int)
     -------
     Tensor, shape (K, n, 3, side, side)
     """
-    columns = images.shape[-1]
-    offsets = (torch.arange(side)[:, None] * columns + torch.arange(side)).flatten()
-    corners = windows.top * columns + windows.left
-    places = (corners[..., None] + offsets).to(images.device)  # (K, n, side²)
+    _, colours, height, width = images.shape
     channels, count = windows.image.shape
-    image = windows.image.to(images.device)
-    channel = torch.arange(channels, device=images.device)[:, None].expand(-1, count)
-    weights = confidence.flatten(2)[image, channel].gather(2, places)
-    colours = images.flatten(2)[image]
-    colours = colours.gather(3, places[:, :, None].expand(-1, -1, 3, -1))
-    return (colours * weights[:, :, None]).reshape(channels, count, 3, side, side)
+    inside = (torch.arange(side)[:, None] * width + torch.arange(side)).flatten()
+    corners = windows.top * width + windows.left
+    # places in flat tensors, as indexing whole images would copy one for every window
+    picked = (windows.image * colours * height * width + corners)[..., None, None]
+    picked = picked + torch.arange(colours)[:, None] * height * width + inside
+    channel = torch.arange(channels)[:, None]
+    weighed = ((windows.image * channels + channel) * height * width + corners)[..., None] + inside
+    device = images.device
+    pixels = images.flatten().gather(0, picked.flatten().to(device)).view(picked.shape)
+    weights = confidence.flatten().gather(0, weighed.flatten().to(device)).view(weighed.shape)
+    patches = pixels * weights[:, :, None]  # (K, n, 3, side²)
+    return patches.reshape(channels, count, colours, side, side)

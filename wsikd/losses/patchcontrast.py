@@ -156,6 +156,29 @@ def draw_anchors(counts: Sequence[int], random: Generator, *, count: int = 10) -
     return [torch.randint(among, (count,), generator=random) for among in counts]
 
 
+def separation(drawn: Sequence[tuple[Tensor, Tensor]]) -> float:
+    """Give how much positive windows differ among themselves, relative to negative ones.
+
+    Parameters
+    ----------
+    drawn : sequence of pairs of Tensor, shapes (P, ...) and (Q, ...)
+        Positive and negative windows of each channel, weighted by confidence.
+
+    Returns
+    -------
+    float
+        Sum over channels of the mean squared difference of two positives, divided by that of a
+        positive and a negative. 0 is perfect, 1 no difference at all; infinite without windows.
+    """
+    within = between = 0.0
+    for positives, negatives in drawn:
+        own = -mse_similarity(positives, positives)
+        pairs = len(positives) * (len(positives) - 1)
+        within += float(own.fill_diagonal_(0).sum()) / pairs
+        between -= float(mse_similarity(positives, negatives).mean())
+    return within / between if between > 0 else float("inf")
+
+
 def _pair_weights(near: Tensor, anchors: Tensor, released_images: int | None) -> Tensor:
     if released_images is not None:
         return torch.full_like(near, 1 / (100 * released_images))

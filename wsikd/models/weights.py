@@ -39,6 +39,7 @@ class SegmenterDescription(Settings):
     version: Literal[1] = 1
     channels: int = Field(ge=1, description="confidences per pixel")
     mpp: Positive | None = Field(description="µm per pixel of the pixels it reads; unknown: null")
+    balanced: bool = Field(description="whether it reads colours divided by the unstained light's")
     nuclei_channel: int = Field(ge=0, description="the channel that shows nuclei")
     inverted: bool = Field(description="whether nuclei are where that channel's confidence is low")
     threshold: float = Field(ge=0, le=1, description="confidence of nuclei, from which they count")

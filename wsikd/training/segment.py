@@ -1,0 +1,262 @@
+"""Label-free nuclei segmentation by patch contrast.
+
+"Efficient Self-Supervision using Patch-based Contrastive Learning" [1]_: a confidence network gives
+every pixel a confidence per channel; windows that a channel is sure of are called positive or
+negative by chance; positive ones shall look alike and unlike the negative ones. The paper calls
+training converged when positives are little separated from each other and far from negatives, which
+its code does not test; here it is tested after every epoch. The code chooses epoch and channel by
+labels; here the haematoxylin does, see `wsikd.segmentation.channel`.
+
+References
+----------
+.. [1] Boserup, Selvan. "Efficient Self-Supervision using Patch-based Contrastive Learning for
+       Histopathology Image Segmentation". 2023. arXiv:2208.10779.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator, Tensor, nn
+
+from wsikd.data.field_inputs import FieldInput
+from wsikd.data.fields import Field
+from wsikd.data.pack import digest, file_fingerprint
+from wsikd.errors import DivergedError, SlideError
+from wsikd.losses.entropy_sampler import cut_patches, draw_windows
+from wsikd.losses.patchcontrast import (
+    SIMILARITIES,
+    draw_anchors,
+    patch_contrast_loss,
+)
+from wsikd.models.confidence import ConfidenceNetwork, FeatureNetwork
+from wsikd.runs import Provenance, RunFolder
+from wsikd.training.crop_feed import CropFeed
+from wsikd.training.display import Display
+from wsikd.training.feed import Views
+from wsikd.training.inputs import begin
+from wsikd.training.loop import Entry, Learner, Loop
+from wsikd.training.method import place
+from wsikd.training.segment_settings import SegmentSettings
+from wsikd.training.segment_watch import Truths, Watch
+from wsikd.training.settings import choose_device
+
+_REDRAWS = 5
+_VAIN_BATCHES = 20  # one after the other without a positive or a negative, then training ends
+
+
+def segment(
+    inputs: Sequence[FieldInput],
+    fields: Sequence[Field],
+    truths: Truths,
+    runs: Path,
+    settings: SegmentSettings,
+) -> RunFolder:
+    """Train a nuclei segmenter, without labels unless they are to choose the channel.
+
+    Parameters
+    ----------
+    inputs : sequence of FieldInput
+        Whom the fields are of.
+    fields : sequence of Field
+        What is learnt from.
+    truths : mapping of str to callable
+        Reads the true mask of a slide, by slide_id; asked only if labels select.
+    runs : Path
+        Folder of all runs; a run there that was stopped goes on, a finished one stays as it is.
+    settings : SegmentSettings
+        How.
+
+    Returns
+    -------
+    RunFolder
+        With the segmenter of the best epoch, and of the last.
+
+    Raises
+    ------
+    SlideError
+        If a field is smaller than a window.
+    DivergedError
+        If the loss is not finite, or windows are all positive or all negative.
+    ResumeError
+        If the run exists with other settings or inputs.
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    for field in fields:
+        if min(field.size) < settings.window:
+            raise SlideError(
+                f"{field.source}: {field.region_id} must be at least --window {settings.window} px "
+                f"wide and high, is {field.size.width} x {field.size.height}; leave it out"
+            )
+    run = _begin(inputs, fields, runs, settings)
+    if run.is_complete():
+        return run
+    device = choose_device(settings.device)
+    contrast = Contrast(settings, device)
+    watch = Watch(contrast, fields, truths, settings)
+    learner = Learner(
+        contrast.networks,
+        contrast.step,
+        save=watch.save,
+        watch=watch,
+        best_by="unexplained",
+        has_converged=partial(has_converged, settings=settings),
+    )
+    seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
+    converged = has_converged(run.read_log(), settings=settings)
+    for warning in watch.conclude(run, has_converged=converged):
+        Display(run.name).say(warning)
+    run.finish(seconds=seconds)
+    return run
+
+
+def _begin(
+    inputs: Sequence[FieldInput], fields: Sequence[Field], runs: Path, settings: SegmentSettings
+) -> RunFolder:
+    """Make the folder of a run, with whom it learns from, or take up the one that is there."""
+    known = fields[0].magnification
+    lines = [
+        f"{field.name} {field.box} {field.size} {_fingerprint(field.source)}" for field in fields
+    ]
+    made = Provenance(
+        name="segment",
+        method="segment",
+        magnification=known,
+        classes=(),
+        inputs={"fields": digest(lines)},
+    )
+    run = begin(runs, made, settings)
+    if not run.is_complete():
+        used = {field.slide_id for field in fields}
+        learnt = [(one.slide_id, one.patient_id) for one in inputs if one.slide_id in used]
+        run.write_learnt(pd.DataFrame(learnt, columns=["slide_id", "patient_id"]))
+    return run
+
+
+def _fingerprint(path: Path) -> str:
+    if not path.is_dir():
+        return file_fingerprint(path)
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return digest(f"{file.relative_to(path)} {file_fingerprint(file)}" for file in files)
+
+
+class Contrast:
+    """The networks that are trained, and the loss of a batch.
+
+    Parameters
+    ----------
+    settings : SegmentSettings
+        Channels, windows, similarity and weights.
+    device : torch.device
+        Where the networks are.
+    """
+
+    def __init__(self, settings: SegmentSettings, device: torch.device) -> None:
+        torch.manual_seed(settings.seed)
+        self.settings = settings
+        self.network = ConfidenceNetwork(settings.channels)
+        self.networks = nn.ModuleDict({"confidence": self.network})
+        if settings.similarity == "cosine":
+            self.networks["features"] = FeatureNetwork()
+        place(self.networks, device)
+        self._vain = 0
+
+    def step(self, views: Views) -> dict[str, Tensor]:
+        """Give the terms of the loss; none if no channel has both positives and negatives."""
+        images, settings = views["image"], self.settings
+        random = Generator().manual_seed(int(views["draw"]))
+        drawn = self.draw(images, self.network(images), random)
+        as_released = settings.compat == "release"
+        if len(drawn) < (settings.channels if as_released else 1):
+            self._count_vain()
+            return {}
+        self._vain = 0
+        positives, negatives = zip(*map(self._seen, drawn), strict=True)
+        anchors = draw_anchors([len(own) for own in positives], random, count=settings.anchors)
+        terms = patch_contrast_loss(
+            positives,
+            negatives,
+            SIMILARITIES[settings.similarity],
+            anchors,
+            temperature=settings.temperature,
+            released_images=len(images) if as_released else None,
+        )
+        weights = {"intra": 1.0, "inter": settings.inter}
+        return {name: term * weights[name] for name, term in terms.items()}
+
+    def draw(
+        self, images: Tensor, confidence: Tensor, random: Generator
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Draw windows, anew if a channel lacks positives or negatives; give both of each channel.
+
+        Channels that still lack them are left out. The published code draws once.
+        """
+        settings, found = self.settings, []
+        as_released = settings.compat == "release"
+        for _ in range(1 if as_released else _REDRAWS):
+            windows = draw_windows(
+                confidence,
+                random,
+                side=settings.window,
+                stride=settings.stride,
+                count=settings.windows,
+                as_released=as_released,
+            )
+            counts = windows.positive.sum(1)
+            usable = (counts >= 2) & (counts < windows.positive.shape[1])
+            if usable.all():
+                break
+        patches = cut_patches(images, confidence, windows, settings.window)
+        for channel in usable.nonzero().flatten().tolist():
+            positive = windows.positive[channel].to(patches.device)
+            found.append((patches[channel, positive], patches[channel, ~positive]))
+        return found
+
+    def _seen(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        if "features" not in self.networks:
+            return pair
+        positives, negatives = pair
+        features = self.networks["features"](torch.cat(pair))
+        return features[: len(positives)], features[
+            len(positives) : len(positives) + len(negatives)
+        ]
+
+    def _count_vain(self) -> None:
+        self._vain += 1
+        if self._vain == _VAIN_BATCHES:
+            raise DivergedError(
+                f"windows must be positive and negative in some channel, are not in "
+                f"{_VAIN_BATCHES} batches in a row; lower --learning-rate, or raise --windows"
+            )
+
+
+def has_converged(log: Sequence[Entry], *, settings: SegmentSettings) -> bool:
+    """Say whether windows have been told apart, and ever as well, for long enough.
+
+    Parameters
+    ----------
+    log : sequence of dict
+        Lines of the run's log; what was watched has the "separation": how much positive windows
+        differ among themselves, as a share of how much they differ from negative ones.
+    settings : SegmentSettings
+        Converged is: of the last `patience` epochs each has at most `separation`, and each
+        differs from the one before it by less than `settled`.
+
+    Examples
+    --------
+    >>> log = [{"watched": {"separation": value}} for value in (0.9, 0.41, 0.4, 0.4)]
+    >>> has_converged(log, settings=SegmentSettings(patience=2))
+    True
+    >>> has_converged(log[:2], settings=SegmentSettings(patience=2))
+    False
+    """
+    values = [entry["watched"]["separation"] for entry in log]
+    if len(values) <= settings.patience:
+        return False
+    last = values[-settings.patience - 1 :]
+    changes = np.abs(np.diff(last))
+    return max(last[1:]) <= settings.separation and bool(changes.max() < settings.settled)

@@ -1,0 +1,78 @@
+"""What a segmenter is trained on: fields of images, slides or regions, and whose they are."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from wsikd.data.field_inputs import FieldInput, list_inputs, open_fields
+from wsikd.data.fields import Field
+from wsikd.data.nuclei_sets import LabelledImage, open_nuclei_set, split_images
+from wsikd.errors import ConfigError, NothingUsableError, WsikdError
+from wsikd.training.segment_settings import SegmentSettings
+from wsikd.training.segment_watch import Truths
+from wsikd.workspace import Workspace
+
+
+class Gathered(NamedTuple):
+    """What `wsikd.training.segment.segment` begins with."""
+
+    inputs: list[FieldInput]
+    fields: list[Field]
+    truths: Truths
+
+
+def gather(
+    paths: Sequence[Path],
+    labelled: Path | None,
+    settings: SegmentSettings,
+    workspace: Workspace,
+    say: Callable[[str], None],
+) -> Gathered:
+    """Find what is learnt from; what cannot be used is named and left out.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        As for `wsikd.data.field_inputs.list_inputs`.
+    labelled : Path or None
+        A labelled set, in place of `paths`; its training images are learnt from.
+    settings : SegmentSettings
+        How inputs are read.
+    workspace : Workspace
+        Holds the region store.
+    say : callable
+        Told what is left out, and why.
+
+    Raises
+    ------
+    ConfigError
+        If both or neither are given where one is needed.
+    ManifestError
+        If inputs or the set cannot be listed.
+    NothingUsableError
+        If nothing can be used.
+    """
+    if labelled is not None and paths:
+        raise ConfigError("--labelled and inputs exclude each other; give one")
+    if labelled is None and settings.select == "labels":
+        raise ConfigError("--select labels needs --labelled, a set of images with known nuclei")
+    images = [] if labelled is None else _training_images(labelled)
+    inputs = [_of_image(image) for image in images] or list_inputs(paths, workspace)
+    fields, used = [], []
+    for one in inputs:
+        try:
+            fields += open_fields(one, settings)
+            used.append(one)
+        except WsikdError as error:
+            say(f"left out: {error}")
+    if not fields:
+        raise NothingUsableError(f"all {len(inputs)} inputs were left out; see above")
+    return Gathered(used, fields, {image.name: image.read_instances for image in images})
+
+
+def _training_images(folder: Path) -> list[LabelledImage]:
+    return [image for image in split_images(open_nuclei_set(folder), seed=0) if image.split == "train"]
+
+
+def _of_image(image: LabelledImage) -> FieldInput:
+    return FieldInput(image.name, image.patient_id, image.image, image.mpp)

@@ -95,8 +95,9 @@ def run_tiles(model: ConfidenceNetwork, image: Pixels, tile: int) -> None:
             run_plain(model, image[rows, columns])
 
 
-MEASURE_MEMORY = """
-import resource, sys
+MEASURE_MEMORY = r"""
+import re, sys
+from pathlib import Path
 import numpy as np
 from wsikd.geometry import Size
 from wsikd.models.confidence import ConfidenceNetwork
@@ -106,7 +107,8 @@ def peak_mb(size):
     strips = (np.zeros((32, size.width, 3), np.uint8) for _ in range(size.height // 32))
     for _ in stream_confidence(ConfidenceNetwork(4), strips, size, 0):
         pass
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # getrusage would count the parent's memory too; this file is Linux's
+    return int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 small = peak_mb(Size(64, 192))
 print(peak_mb(Size(int(sys.argv[1]), int(sys.argv[2]))) - small)

@@ -26,7 +26,8 @@ from wsikd.geometry import Size
 from wsikd.models.confidence import HALO, ConfidenceNetwork, lift
 from wsikd.slides.reader import Pixels
 
-_ROWS = 32
+_PIXELS = 2**16  # computed at once; feature maps of 2 MB
+_MAX_ROWS = 256
 _PANEL = 2048  # px; wider images are cut into panels that overlap by the halo
 
 
@@ -56,14 +57,16 @@ def stream_confidence(
     Yields
     ------
     ndarray of float32, shape (rows, width)
-        In 0 to 1. `size.height` rows in all, about 32 at a time. They lag behind what has been read
-        of `strips` by up to 115 rows, and differ from the network on the whole image by the
-        rounding of folded batch norms: at most 1e-5, 1e-6 as a rule.
+        In 0 to 1. `size.height` rows in all, 32 at a time where the image is wide and at most 256
+        where it is narrow. They lag behind what has been read by the halo of 83 rows and those,
+        and differ from the network on the whole image by the rounding of folded batch norms: at
+        most 1e-5, 1e-6 as a rule.
     """
     panels = _cut_panels(size.width)
     networks = [_RowNetwork(model, channel, device) for _ in panels]
     read = 0
-    for strip in _regroup(strips):
+    rows_at_once = max(1, min(_MAX_ROWS, _PIXELS // min(size.width, _PANEL)))
+    for strip in _regroup(strips, rows_at_once):
         assert strip.shape[1:] == (size.width, 3), (strip.shape, size)
         read += len(strip)
         rows = np.concatenate(
@@ -93,13 +96,13 @@ def _cut_panels(width: int) -> list[_Panel]:
     return panels
 
 
-def _regroup(strips: Iterable[Pixels]) -> Iterator[Pixels]:
-    """Give the same rows, `_ROWS` at a time."""
+def _regroup(strips: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
+    """Give the same pixels, `rows` at a time."""
     waiting: list[Pixels] = []
     for strip in strips:
-        for piece in np.split(strip, range(_ROWS - _count(waiting), len(strip), _ROWS)):
+        for piece in np.split(strip, range(rows - _count(waiting), len(strip), rows)):
             waiting.append(piece)
-            if _count(waiting) == _ROWS:
+            if _count(waiting) == rows:
                 yield np.concatenate(waiting)
                 waiting = []
     if waiting:
@@ -122,6 +125,7 @@ class _RowNetwork:
         self._stem = stem
         self._blocks = [_Residual(*pair) for pair in zip(others[::2], others[1::2], strict=True)]
         self._weight = model.head.weight.detach()[channel, :, 0, 0].to(device)
+        assert model.head.bias is not None
         self._bias = model.head.bias.detach()[channel].to(device)
         self._device = device
 

@@ -58,6 +58,14 @@ def test_equals_the_network_on_the_whole_image(model, width, height):
     np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("rows", [1, 5, 32])
+def test_does_not_depend_on_how_many_rows_are_computed_at_once(model, monkeypatch, rows):
+    image = draw(40, 100)
+    monkeypatch.setattr(stream, "_PIXELS", 40 * rows)
+    streamed = run_in_strips(model, image, [3, 50])
+    np.testing.assert_allclose(streamed, run_whole(model, image), rtol=0, atol=1e-5)
+
+
 @settings(max_examples=8, deadline=None)
 @given(heights=st.lists(st.integers(0, 70), max_size=8), width=st.integers(1, 40))
 def test_does_not_depend_on_the_heights_of_the_strips(model, heights, width):
@@ -79,7 +87,7 @@ def test_gives_rows_before_it_has_read_more_than_the_halo_and_a_strip(model):
     strips = (read.append(row) or draw(8, 1) for row in range(10**9))
     first = next(stream_confidence(model, strips, Size(8, 10**9), CHANNEL))
     assert len(first) > 0
-    assert len(read) <= HALO + 2 * 32
+    assert len(read) <= HALO + 256 + 1
 
 
 def test_counts_as_in_evaluation_and_leaves_a_network_in_training_as_it_was(model):

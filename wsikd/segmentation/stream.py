@@ -5,10 +5,9 @@ continue where the last ones ended: there are no seams, and what is in memory do
 image's height. It grows with the width, by 5.3 kB for a pixel: `tests/benchmarks/
 test_bench_segment.py` measures it, and the speed.
 
-The plain network is slow because each of its layers writes the whole image to memory. The rows
-here are few enough for their feature maps to stay in the processor's cache, where convolutions take
-two thirds of the time and the exponential function of ELU nearly all of the rest. Batch norm is
-folded into the convolutions, and the head computes the one channel that is asked for.
+The rows are few enough for their feature maps to stay in the processor's cache, where convolutions
+take about two thirds of the time and the exponential function of ELU most of the rest. Batch norm
+is folded into the convolutions, and the head computes the one channel that is asked for.
 """
 
 from collections.abc import Iterable, Iterator

@@ -8,8 +8,13 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
+from wsikd.data.field_inputs import brightest
+from wsikd.data.fields import balance
+from wsikd.errors import CheckpointError
 from wsikd.geometry import Mpp, Size
 from wsikd.models.confidence import ConfidenceNetwork
+from wsikd.models.weights import load_segmenter
+from wsikd.runs import Checkpoint, RunFolder
 from wsikd.segmentation.objects import Mask, ObjectSettings, mask_rows
 from wsikd.segmentation.stream import stream_confidence
 from wsikd.slides.reader import Pixels
@@ -42,6 +47,8 @@ class Segmenter:
         What was chosen by labels.
     learnt : DataFrame
         What it was trained on, as `RunFolder.read_learnt` gives it.
+    balanced : bool
+        Whether it reads colours divided by those of unstained light.
     """
 
     run: str
@@ -52,9 +59,12 @@ class Segmenter:
     mpp: float | None
     labels: Labels
     learnt: pd.DataFrame
+    balanced: bool = False
 
     def confidence(self, pixels: Pixels, device: Device = "cpu") -> NDArray[np.float32]:
         """Give the confidence that each pixel of an image is nucleus."""
+        if self.balanced:
+            pixels = balance(pixels, brightest(pixels))
         size = Size(pixels.shape[1], pixels.shape[0])
         rows = stream_confidence(self.network, [pixels], size, self.channel, device=device)
         found = np.concatenate(list(rows))
@@ -65,3 +75,32 @@ class Segmenter:
     ) -> Mask:
         """Tell nuclei from the rest, smoothed as the settings ask for."""
         return np.concatenate(list(mask_rows([confidence], objects, self.threshold, mpp)))
+
+
+def open_segmenter(run: RunFolder, checkpoint: Checkpoint = "best") -> Segmenter:
+    """Read the segmenter of a finished run.
+
+    Raises
+    ------
+    CheckpointError
+        If the run is missing, not finished, or no segmenter's.
+    """
+    if not run.exists():
+        raise CheckpointError(f"{run.path}: no such run; train it by wsikd segment train")
+    method = run.read_provenance().method
+    if method != "segment":
+        raise CheckpointError(f"{run.path}: must be a run of wsikd segment train, is a {method}")
+    if not run.is_complete():
+        raise CheckpointError(f"{run.path}: is not finished; run wsikd segment train again")
+    network, about = load_segmenter(run.model_path(checkpoint))
+    return Segmenter(
+        run.name,
+        network,
+        about.nuclei_channel,
+        about.inverted,
+        about.threshold,
+        about.mpp,
+        "epoch and channel" if about.selected_by == "labels" else "none",
+        run.read_learnt(),
+        about.balanced,
+    )

@@ -5,6 +5,7 @@ and `segmented.csv`. Nothing is written where pixels are read from.
 """
 
 import hashlib
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +14,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import Field as Option
 
 from wsikd.config import first_difference
+from wsikd.data.crops import deal_crops, draw_crop
 from wsikd.data.field_inputs import FieldInput, FieldSettings, open_fields
 from wsikd.data.fields import Field
 from wsikd.data.labels import labels_path, read_made
@@ -28,6 +31,7 @@ from wsikd.errors import (
     StoreError,
     WsikdError,
 )
+from wsikd.geometry import Size
 from wsikd.prepare.status import REDO
 from wsikd.segmentation.geojson import gather_features
 from wsikd.segmentation.objects import ObjectSettings, pixel_side
@@ -37,6 +41,7 @@ from wsikd.segmentation.trained import Segmenter
 
 Say = Callable[[str], None]
 
+_SAMPLES, _SAMPLE_SIDE = 16, 512  # crops of a large slide that its threshold comes from
 _FAR = 1.3  # times coarser or finer than the model learnt at, nuclei are of another size to it
 
 
@@ -67,6 +72,7 @@ class _Work:
             "model": weights.hexdigest(),
             "channel": self.segmenter.channel,
             "inverted": self.segmenter.inverted,
+            "balanced": self.segmenter.balanced,
             **self.settings.model_dump(mode="json", include=set(ObjectSettings.model_fields)),
         }
 
@@ -154,11 +160,13 @@ def refuse_failures(outcomes: Sequence[FieldStatus], path: Path) -> None:
 
 
 def _resolve(settings: ApplySettings, segmenter: Segmenter) -> ApplySettings:
-    """Fill in what is left to the model: the resolution and the threshold."""
+    """Fill in what is left to the model: the resolution, and the threshold unless it adapts."""
     asked = settings.segment
     if asked.mpp is None:
         asked = asked.model_copy(update={"mpp": segmenter.mpp})
-    threshold = segmenter.threshold if settings.threshold is None else settings.threshold
+    threshold = settings.threshold
+    if threshold is None and not settings.adapts:
+        threshold = segmenter.threshold
     return settings.model_copy(update={"segment": asked, "threshold": threshold})
 
 
@@ -177,14 +185,31 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
         return
     if len(left) == len(fields):
         shutil.rmtree(work.parts(found.slide_id), ignore_errors=True)
+    segmenter = _adapted(work, fields)
     for field in left:
         work.table.drop(field.slide_id, field.region_id)
-        yield _try(work, field)
+        yield _try(work, field, segmenter)
     parts = [path for path in (work.paths(field).nuclei for field in fields) if path.exists()]
     if parts:
         gather_features(parts, work.collection(found.slide_id))
     if len(parts) == len(fields):
         shutil.rmtree(work.parts(found.slide_id))
+
+
+def _adapted(work: _Work, fields: list[Field]) -> Segmenter:
+    """Give the segmenter with the threshold of a slide: from all of it, or crops if it is large."""
+    if not work.settings.adapts:
+        return work.segmenter
+    random = np.random.default_rng(0)
+    if sum(math.prod(field.size) for field in fields) <= _SAMPLES * _SAMPLE_SIDE**2:
+        crops = [field.crop(0, 0, field.size) for field in fields]
+    else:
+        dealt = (fields[which] for which in deal_crops(fields, _SAMPLES, random))
+        sizes = (
+            (field, Size(*(min(side, _SAMPLE_SIDE) for side in field.size))) for field in dealt
+        )
+        crops = [draw_crop(field, size, random)[0] for field, size in sizes]
+    return work.segmenter.adapted(crops, fields[0].light, work.device)
 
 
 def _unfinished(work: _Work, fields: list[Field]) -> list[Field]:
@@ -253,7 +278,7 @@ def _made_of(field: Field) -> dict[str, Any]:
     return {"source": digest(hashes), "size": size, "mpp": mpp}
 
 
-def _try(work: _Work, field: Field) -> FieldStatus:
+def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     start = time.perf_counter()
     known: dict[str, Any] = {
         "slide_id": field.slide_id,
@@ -267,7 +292,7 @@ def _try(work: _Work, field: Field) -> FieldStatus:
     try:
         made = work.made | _made_of(field)
         paths, device = work.paths(field), work.device
-        found = segment_field(work.segmenter, field, work.settings, paths, made, device=device)
+        found = segment_field(segmenter, field, work.settings, paths, made, device=device)
     except StoppedError:
         raise
     except (WsikdError, OSError) as error:

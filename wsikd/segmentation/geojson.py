@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from shapely import LinearRing, get_coordinates
+from numpy.typing import NDArray
 
 from wsikd.data.fields import Field
 from wsikd.files import replacing
 from wsikd.segmentation.instances import Nucleus
 from wsikd.segmentation.objects import pixel_side
+from wsikd.segmentation.outlines import trace_rings
 
 _COLOUR = [40, 60, 180]
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "nuclei.wsikd")
@@ -36,8 +37,8 @@ def to_feature(nucleus: Nucleus, field: Field) -> dict[str, Any]:
         and "Diameter µm", that of the circle of its area, are "Area px²" and "Diameter px" where
         the µm per pixel are unknown. Equal outlines in equal places have equal ids.
     """
-    outline = nucleus.outline
-    rings = [_place(ring, field) for ring in (outline.exterior, *outline.interiors)]
+    traced = trace_rings(nucleus.mask, nucleus.left, nucleus.top)
+    rings = [_place(ring, field) for ring in traced]
     return {
         "type": "Feature",
         "id": str(uuid.uuid5(_NAMESPACE, f"{field.region_id} {rings}")),
@@ -70,9 +71,9 @@ def gather_features(parts: Iterable[Path], path: Path) -> None:
         file.write("\n]}\n")
 
 
-def _place(ring: LinearRing, field: Field) -> list[list[float]]:
-    """Give a ring's corners in the level-0 frame."""
-    corners = get_coordinates(ring) * field.scale + (field.box.x, field.box.y)
+def _place(ring: NDArray[np.int64], field: Field) -> list[list[float]]:
+    """Bring a ring's corners to the level-0 frame."""
+    corners = ring * field.scale + np.array((field.box.x, field.box.y))
     placed: list[list[float]] = np.round(corners, _DECIMALS).tolist()
     return placed
 

@@ -154,7 +154,10 @@ def _split(mask: Mask, distance: float) -> NDArray[np.int32] | None:
     """Give the nuclei of a component numbers from 1; None if it is one."""
     if math.hypot(*mask.shape) <= distance:
         return None
-    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    height, width = mask.shape
+    padded = np.zeros((height + 2, width + 2), np.bool_)  # what is beside the rectangle is outside
+    padded[1:-1, 1:-1] = mask
+    depth = ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
     depth = ndimage.gaussian_filter(depth, _SMOOTHING * distance, mode="constant")
     depth[~mask] = 0
     highest = ndimage.maximum_filter(depth, 2 * math.floor(distance) + 1, mode="constant")

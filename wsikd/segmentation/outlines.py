@@ -15,12 +15,6 @@ _EULER = np.array([0, 1, 1, 0, 1, 0, -2, -1, 1, -2, 0, -1, 0, -1, -1, 0])
 def trace(mask: Mask, left: int = 0, top: int = 0) -> Polygon:
     """Trace the border of pixels that hang together by their sides.
 
-    The border turns at the corners of pixels. Sorted along columns the turns are the ends of its
-    vertical lines in pairs, sorted along rows those of its horizontal lines, so that following
-    either in turn goes round it. Where two pixels touch by a corner alone two turns are in one
-    place. As the pixels hang together elsewhere, what is between them is a hole on one side, and
-    the turns are taken so that it gets a ring of its own: no ring touches itself.
-
     Parameters
     ----------
     mask : ndarray of bool, shape (height, width)
@@ -38,14 +32,26 @@ def trace(mask: Mask, left: int = 0, top: int = 0) -> Polygon:
     >>> trace(np.array([[True, True], [True, False]]), left=10).wkt
     'POLYGON ((10 0, 12 0, 12 1, 11 1, 11 2, 10 2, 10 0))'
     """
+    shell, *holes = trace_rings(mask, left, top)
+    return Polygon(shell, holes)
+
+
+def trace_rings(mask: Mask, left: int = 0, top: int = 0) -> list[NDArray[np.int64]]:
+    """Give the corners of the outer border, then of each hole; shape (n, 2) each, closed.
+
+    Sorted along columns the corners are the ends of the border's vertical lines in pairs, sorted
+    along rows those of its horizontal lines, so that following either in turn goes round it. Where
+    two pixels touch by a corner alone two corners are in one place. As the pixels hang together
+    elsewhere, what is between them is a hole on one side, and the turns are taken so that it gets a
+    ring of its own: no ring touches itself.
+    """
     x, y, met = _turns(mask)
-    second = np.diff(np.stack([x, y]), prepend=-1).any(axis=0) == 0  # of two turns in one place
+    second = np.zeros(len(x), np.bool_)  # of two corners in one place
+    second[1:] = (x[1:] == x[:-1]) & (y[1:] == y[:-1])
     down = np.lexsort((y, x))
     across = np.lexsort((second ^ (met == _FALLING), x, y))
-    rings = _follow(_pair(across), _pair(down))
     corners = np.stack([x + left, y + top], axis=1)
-    shell, *holes = (corners[ring] for ring in rings)
-    return Polygon(shell, holes)
+    return [corners[[*ring, ring[0]]] for ring in _follow(_pair(across), _pair(down))]
 
 
 def count_holes(mask: Mask) -> int:
@@ -70,11 +76,11 @@ def _turns(mask: Mask) -> NDArray[np.int64]:
 
 def _around(mask: Mask) -> NDArray[np.uint8]:
     """Give the number of the pixels about each corner, shape (height + 1, width + 1)."""
-    padded = np.pad(mask, 1).view(np.uint8)
-    upper, lower = padded[:-1], padded[1:]
-    around: NDArray[np.uint8] = (
-        upper[:, :-1] + 2 * upper[:, 1:] + 4 * lower[:, :-1] + 8 * lower[:, 1:]
-    )
+    height, width = mask.shape
+    padded = np.zeros((height + 2, width + 2), np.uint8)  # np.pad would take most of the time
+    padded[1:-1, 1:-1] = mask
+    pairs = padded[:, :-1] + 2 * padded[:, 1:]
+    around: NDArray[np.uint8] = pairs[:-1] + 4 * pairs[1:]
     return around
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from wsikd.files import replacing
 from wsikd.segmentation.geojson import feature_lines
 from wsikd.segmentation.instances import Nucleus, find_instances, paint
 from wsikd.segmentation.objects import ObjectSettings, mask_rows, pixel_side
-from wsikd.segmentation.stream import stream_confidence
 from wsikd.segmentation.trained import Segmenter
 
 
@@ -66,9 +65,8 @@ def segment_field(
     """
     areas: list[int] = []
     frame, levels = LabelFrame(field.box, field.slide_mpp), (field.level, *field.coarser)
-    masks = mask_rows(
-        _confidences(segmenter, field, device), objects, segmenter.threshold, field.mpp
-    )
+    rows = segmenter.confidence_rows(field.strips(), field.size, field.light, device)
+    masks = mask_rows(rows, objects, segmenter.threshold, field.mpp)
     with (
         replacing(paths.nuclei) as temporary,
         temporary.open("w", encoding="utf-8") as lines,
@@ -81,13 +79,6 @@ def segment_field(
             labels.push(canvas.paint(nuclei, settled))
             areas += [nucleus.area_px for nucleus in nuclei]
     return _summarize(areas, field)
-
-
-def _confidences(segmenter: Segmenter, field: Field, device: str) -> Iterator[NDArray[np.float32]]:
-    rows = stream_confidence(
-        segmenter.network, field.strips(), field.size, segmenter.channel, device=device
-    )
-    return (1 - part for part in rows) if segmenter.inverted else rows
 
 
 class _Canvas:

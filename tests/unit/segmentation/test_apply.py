@@ -28,7 +28,7 @@ AS_DRAWN = ApplySettings(smooth=False)
 MPP = Mpp(0.25, 0.25)
 
 
-def darkness(*, mpp=None, inverted=False, threshold=0.5):
+def darkness(*, mpp=None, inverted=False, **more):
     """Make a segmenter whose confidence is above a half where a pixel is darker than grey."""
     network = ConfidenceNetwork(1).eval()
     with torch.no_grad():
@@ -46,10 +46,11 @@ def darkness(*, mpp=None, inverted=False, threshold=0.5):
         network=network,
         channel=0,
         inverted=inverted,
-        threshold=threshold,
+        threshold=0.5,
         mpp=mpp,
         labels="none",
         learnt=LEARNT,
+        **more,
     )
 
 
@@ -202,6 +203,16 @@ def test_warns_where_nuclei_are_of_another_size_to_the_model(images, run, model,
     warnings = [line for line in told if line.startswith("warning: a/image: ")]
     assert len(warnings) == (warning is not None)
     assert warning is None or warning in warnings[0]
+
+
+def test_balances_colours_for_a_model_that_learnt_from_balanced_ones(images, run):
+    pixels, drawn = draw_nuclei(90, 120, seed=0)
+    dim = (pixels * 0.5).astype(np.uint8)  # all of it darker than grey, until its light is white
+    Image.fromarray(dim).save(images / "a.png")
+    apply_segmenter(darkness(balanced=True), run, inputs_of(images)[:1], AS_DRAWN)
+    labels = read_labels(run / "labels", "a", "image")
+    assert (labels > drawn).sum() == 0
+    assert labels.sum() > 0.95 * drawn.sum()
 
 
 class TestStore:

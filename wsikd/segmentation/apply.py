@@ -4,39 +4,30 @@ In the folder of the run: `labels/<slide_id>/<region_id>.ome.zarr`, `instances/<
 and `segmented.csv`. Nothing is written where pixels are read from.
 """
 
-import hashlib
 import math
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import Field as Option
 
-from wsikd.config import first_difference
 from wsikd.data.crops import deal_crops, draw_crop
 from wsikd.data.field_inputs import FieldInput, FieldSettings, open_fields
 from wsikd.data.fields import Field
-from wsikd.data.labels import labels_path, read_made
-from wsikd.data.pack import digest, file_fingerprint
 from wsikd.errors import (
     NothingUsableError,
-    ResumeError,
     SomeSlidesFailedError,
     StoppedError,
-    StoreError,
     WsikdError,
 )
 from wsikd.geometry import Size
-from wsikd.prepare.status import REDO
-from wsikd.segmentation.geojson import gather_features
 from wsikd.segmentation.objects import ObjectSettings, pixel_side
-from wsikd.segmentation.segment_field import FieldPaths, segment_field
-from wsikd.segmentation.segmented import FieldStatus, SegmentedTable
+from wsikd.segmentation.outputs import Outputs
+from wsikd.segmentation.segment_field import segment_field
+from wsikd.segmentation.segmented import FieldStatus
 from wsikd.segmentation.trained import Segmenter
 
 Say = Callable[[str], None]
@@ -53,39 +44,13 @@ class ApplySettings(FieldSettings, ObjectSettings):
 
 @dataclass(frozen=True)
 class _Work:
-    """What a call works with and writes to."""
+    """What a call works with."""
 
     segmenter: Segmenter
-    folder: Path  # of the run
     settings: ApplySettings
-    table: SegmentedTable
+    outputs: Outputs
     say: Say
     device: str
-
-    @cached_property
-    def made(self) -> dict[str, Any]:
-        """What decides the labels of any field: the model and the settings."""
-        tensors, weights = self.segmenter.network.state_dict(), hashlib.sha256()
-        for name in sorted(tensors):
-            weights.update(name.encode() + tensors[name].cpu().numpy().tobytes())
-        return {
-            "model": weights.hexdigest(),
-            "channel": self.segmenter.channel,
-            "inverted": self.segmenter.inverted,
-            "balanced": self.segmenter.balanced,
-            **self.settings.model_dump(mode="json", include=set(ObjectSettings.model_fields)),
-        }
-
-    def collection(self, slide_id: str) -> Path:
-        return self.folder / "instances" / f"{slide_id}.geojson"
-
-    def parts(self, slide_id: str) -> Path:
-        """Give where the nuclei of fields wait for the other fields of their slide."""
-        return self.folder / "instances" / f".{slide_id}"
-
-    def paths(self, field: Field) -> FieldPaths:
-        labels = labels_path(self.folder / "labels", field.slide_id, field.region_id)
-        return FieldPaths(labels, self.parts(field.slide_id) / f"{field.region_id}.jsonl")
 
 
 def apply_segmenter(
@@ -124,16 +89,17 @@ def apply_segmenter(
     ResumeError
         If some of it was segmented by another model or with other settings.
     """
-    table = SegmentedTable(folder / "segmented.csv")
-    if table.warning:
-        say(f"warning: {table.warning}")
-    work = _Work(segmenter, folder, _resolve(settings, segmenter), table, say, device)
+    settings = _resolve(settings, segmenter)
+    outputs = Outputs(folder, segmenter, settings, overwrite=settings.overwrite)
+    if outputs.table.warning:
+        say(f"warning: {outputs.table.warning}")
     for found in inputs:
-        _refuse_other_settings(work, found.slide_id)
+        outputs.refuse_others(found.slide_id)
+    work = _Work(segmenter, settings, outputs, say, device)
     outcomes = []
     for found in inputs:
         for status in _apply_to(work, found):
-            table.put(status)
+            outputs.table.put(status)
             outcomes.append(status)
             say(_told(status))
     return outcomes
@@ -174,7 +140,8 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
     """Segment the fields of a slide that are not finished, then gather its nuclei."""
     try:
         fields = open_fields(found, work.settings)
-        left = _unfinished(work, fields)
+        left = work.outputs.unfinished(fields)
+        segmenter = _adapted(work, fields) if left else work.segmenter
     except StoppedError:
         raise
     except (WsikdError, OSError) as error:
@@ -183,17 +150,10 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
     if not left:
         work.say(f"{found.slide_id}: was segmented")
         return
-    if len(left) == len(fields):
-        shutil.rmtree(work.parts(found.slide_id), ignore_errors=True)
-    segmenter = _adapted(work, fields)
     for field in left:
-        work.table.drop(field.slide_id, field.region_id)
+        work.outputs.table.drop(field.slide_id, field.region_id)
         yield _try(work, field, segmenter)
-    parts = [path for path in (work.paths(field).nuclei for field in fields) if path.exists()]
-    if parts:
-        gather_features(parts, work.collection(found.slide_id))
-    if len(parts) == len(fields):
-        shutil.rmtree(work.parts(found.slide_id))
+    work.outputs.gather(fields)
 
 
 def _adapted(work: _Work, fields: list[Field]) -> Segmenter:
@@ -212,72 +172,6 @@ def _adapted(work: _Work, fields: list[Field]) -> Segmenter:
     return work.segmenter.adapted(crops, fields[0].light, work.device)
 
 
-def _unfinished(work: _Work, fields: list[Field]) -> list[Field]:
-    """List the fields to segment: all, once the parts of a slide's nuclei were gathered.
-
-    Raises
-    ------
-    ResumeError
-        If a finished one was made of other pixels.
-    """
-    if work.settings.overwrite:
-        return fields
-    slide_id = fields[0].slide_id
-    waiting = work.parts(slide_id).is_dir()
-    left = [
-        field
-        for field in fields
-        if not (_is_made(work, field) and (not waiting or work.paths(field).nuclei.exists()))
-    ]
-    gathered = not waiting and work.collection(slide_id).exists()
-    return left if waiting or (gathered and not left) else fields
-
-
-def _is_made(work: _Work, field: Field) -> bool:
-    made = _read_made(work, field.slide_id, field.region_id)
-    if made is None or not work.table.is_done(field.slide_id, field.region_id):
-        return False
-    _refuse_difference(work.paths(field).labels, made, work.made | _made_of(field))
-    return True
-
-
-def _read_made(work: _Work, slide_id: str, region_id: str) -> dict[str, Any] | None:
-    """Read how labels were made; damaged ones are made again."""
-    try:
-        return read_made(work.folder / "labels", slide_id, region_id)
-    except StoreError:
-        return None
-
-
-def _refuse_other_settings(work: _Work, slide_id: str) -> None:
-    """Refuse to mix what other settings or another model made with what these would."""
-    if work.settings.overwrite:
-        return
-    for path in sorted((work.folder / "labels" / slide_id).glob("[!.]*.ome.zarr")):
-        made = _read_made(work, slide_id, path.name.removesuffix(".ome.zarr"))
-        if made is not None:
-            _refuse_difference(path, {key: made.get(key) for key in work.made}, work.made)
-
-
-def _refuse_difference(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    difference = first_difference(before, now)
-    if difference is None:
-        return
-    key, old, new = difference
-    if key in ("model", "source"):
-        raise ResumeError(f"{path}: the {key} changed since it was segmented; {REDO}")
-    raise ResumeError(f"{path}: was segmented with {key} {old}, now asked for {new}; {REDO}")
-
-
-def _made_of(field: Field) -> dict[str, Any]:
-    """Say what else decides the labels of a field: its pixels."""
-    source = field.source
-    files = sorted(source.rglob("*")) if source.is_dir() else [source]
-    hashes = (f"{file.name} {file_fingerprint(file)}" for file in files if file.is_file())
-    size, mpp = list(field.size), field.mpp and list(field.mpp)
-    return {"source": digest(hashes), "size": size, "mpp": mpp}
-
-
 def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     start = time.perf_counter()
     known: dict[str, Any] = {
@@ -290,9 +184,8 @@ def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     }
     _warn_of_scale(work, field)
     try:
-        made = work.made | _made_of(field)
-        paths, device = work.paths(field), work.device
-        found = segment_field(segmenter, field, work.settings, paths, made, device=device)
+        paths, made = work.outputs.paths(field), work.outputs.made(field)
+        found = segment_field(segmenter, field, work.settings, paths, made, device=work.device)
     except StoppedError:
         raise
     except (WsikdError, OSError) as error:

@@ -8,7 +8,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from wsikd.cli.console import Flat, InWorkspace, say, show_tables, tell_runs
+from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
+from wsikd.training.segment import segment as learn
+from wsikd.training.segment_inputs import gather
 from wsikd.training.segment_settings import SegmentSettings
 
 segment = App(name="segment", help="Find nuclei without labels: train, apply, evaluate.")
@@ -32,9 +34,6 @@ def train(
     labelled
         labelled set of nuclei whose training images are learnt from; labels unread unless --select
     """
-    from wsikd.training.segment import segment as learn
-    from wsikd.training.segment_inputs import gather
-
     gathered = gather(inputs, labelled, settings, workspace, say)
     say(f"{len(gathered.fields)} images or regions of {len(gathered.inputs)} files")
     tell_runs([learn(*gathered, workspace.runs, settings)])

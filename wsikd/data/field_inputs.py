@@ -1,6 +1,5 @@
 """From what a user names to fields: folders of images or slides, files, or a region store."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import Field as Option
 from shapely.geometry import shape
 
 from wsikd.config import Settings
-from wsikd.data.fields import Field, FileField, StoreField
+from wsikd.data.fields import Colour, Field, FileField, StoreField, brightest
 from wsikd.data.folders import read_image
 from wsikd.data.labels import LabelLevel
 from wsikd.errors import ManifestError, NothingUsableError, SlideError, StoreError
@@ -33,8 +32,6 @@ IMAGE = "image"
 """What the only region of an image is called."""
 
 DEFAULT_MPP = 0.25
-
-Colour = tuple[float, float, float]
 
 _OVERVIEW_MPP = 16.0  # fine enough for the colour of glass
 
@@ -322,13 +319,6 @@ def _size_at(
     magnification = mpp_to_magnification(target)
     (level,) = plan_levels(size, mpp, PyramidSettings(magnifications=(magnification,)))
     return level.size, magnification
-
-
-def brightest(pixels: Pixels) -> Colour:
-    """Give the brightness that 5 % of an image's pixels exceed, in each channel."""
-    step = math.ceil(math.sqrt(pixels.size / 3e6))
-    red, green, blue = np.percentile(pixels[::step, ::step].reshape(-1, 3), 95, axis=0)
-    return float(red), float(green), float(blue)
 
 
 def _glass(opened: SlideReader, mpp: Mpp) -> Colour:

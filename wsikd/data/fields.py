@@ -4,6 +4,7 @@ A field gives its pixels in strips from the top, so that it may be of any size, 
 """
 
 import abc
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,9 @@ from wsikd.pyramid import build_pyramid
 from wsikd.resample import resample
 from wsikd.slides import open_slide
 from wsikd.slides.reader import Pixels, SlideReader
+
+Colour = tuple[float, float, float]
+"""Red, green and blue, in 0 to 255."""
 
 _OPEN = 64  # files kept open between crops
 _WHITE = 240.0  # what unstained light is brought to
@@ -56,7 +60,7 @@ class Field(abc.ABC):
     slide_mpp: Mpp | None
     size: Size
     magnification: float | None
-    light: tuple[float, float, float]
+    light: Colour
     outline: shapely.Geometry | None = None
     coarser: tuple[LabelLevel, ...] = ()
 
@@ -180,7 +184,7 @@ class StoreField(Field):
         return zarr.open_array(self.path, mode="r")
 
 
-def balance(pixels: Pixels, light: tuple[float, float, float]) -> Pixels:
+def balance(pixels: Pixels, light: Colour) -> Pixels:
     """Bring unstained light to one white, so that slides of different lamps and stains compare.
 
     Parameters
@@ -197,6 +201,13 @@ def balance(pixels: Pixels, light: tuple[float, float, float]) -> Pixels:
     values = np.arange(256)[:, None] * (_WHITE / np.maximum(light, 1))
     table = np.floor(np.minimum(values, 255) + 0.5).astype(np.uint8)
     return np.stack([table[pixels[..., channel], channel] for channel in range(3)], axis=-1)
+
+
+def brightest(pixels: Pixels) -> Colour:
+    """Give the brightness that 5 % of an image's pixels exceed, in each channel."""
+    step = math.ceil(math.sqrt(pixels.size / 3e6))
+    red, green, blue = np.percentile(pixels[::step, ::step].reshape(-1, 3), 95, axis=0)
+    return float(red), float(green), float(blue)
 
 
 @lru_cache(maxsize=_OPEN)

@@ -137,7 +137,23 @@ def lift(images: Tensor) -> Tensor:
     >>> lift(torch.tensor([0, 255], dtype=torch.uint8))
     tensor([0.0500, 1.0000])
     """
-    return images.float().mul_((1 - _FLOOR) / 255).add_(_FLOOR)
+    return lift_share(images.float().div_(255))
+
+
+def lift_share(images: Tensor) -> Tensor:
+    """Bring 0 to 1 to 0.05 to 1, see `lift`."""
+    return images.mul(1 - _FLOOR).add_(_FLOOR)
+
+
+def lower(images: Tensor) -> Tensor:
+    """Undo `lift_share`.
+
+    Examples
+    --------
+    >>> lower(torch.tensor([0.05, 1.0])).tolist()
+    [0.0, 1.0]
+    """
+    return images.sub(_FLOOR).div_(1 - _FLOOR)
 
 
 def _layer(inputs: int, dilation: int) -> nn.Sequential:

@@ -36,6 +36,7 @@ PLAUSIBLE_UM = (3.0, 20.0)
 """Median equivalent diameter of nuclei, in µm; that of most tissues is 6 to 10."""
 
 _BINS = 1024
+_LEAST_SCORE = 0.1
 
 
 class Choice(NamedTuple):
@@ -79,7 +80,7 @@ def rank_channels(
         choice
         for channel in range(channels)
         for choice in _best_sides(
-            [confidence[channel] for confidence in confidences], targets, channel, labelled
+            [confidence[channel] for confidence in confidences], targets, channel, labelled=labelled
         )
     ]
     return sorted(choices, key=lambda choice: -choice.score)
@@ -117,6 +118,23 @@ def choose_channel(
     return ranked[0], False
 
 
+def stain_threshold(confidences: Sequence[Floats], stains: Sequence[Floats]) -> float | None:
+    """Give the confidence from which on pixels are nucleus by their haematoxylin.
+
+    Parameters
+    ----------
+    confidences, stains : sequences of ndarray, shape (h, w)
+        That pixels are nucleus, and their haematoxylin, of some images of one slide.
+
+    Returns
+    -------
+    float or None
+        None if no threshold explains a tenth of the haematoxylin's variance, as on empty glass.
+    """
+    best, _ = _best_sides(confidences, stains, 0, labelled=False)
+    return best.threshold if best.score >= _LEAST_SCORE else None
+
+
 def nuclear_confidence(confidence: Floats, choice: Choice) -> Floats:
     """Give the confidence that pixels are nucleus, from that of all channels, (K, h, w)."""
     chosen: Floats = confidence[choice.channel]
@@ -124,7 +142,7 @@ def nuclear_confidence(confidence: Floats, choice: Choice) -> Floats:
 
 
 def _best_sides(
-    confidences: Sequence[Floats], targets: Sequence[NDArray[Any]], channel: int, labelled: bool
+    confidences: Sequence[Floats], targets: Sequence[NDArray[Any]], channel: int, *, labelled: bool
 ) -> Iterator[Choice]:
     sums = [_sums(*pair) for pair in zip(confidences, targets, strict=True)]
     covered = np.mean([above / above[0] for above, _, _ in sums], axis=0)

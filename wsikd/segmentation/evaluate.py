@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from wsikd.data.fields import brightest
 from wsikd.data.nuclei_sets import LabelledImage, split_images
 from wsikd.data.nuclei_truth import Instances
 from wsikd.errors import LeakageError, NothingUsableError
@@ -76,7 +77,10 @@ def examine(
 ) -> Examined:
     """Segment a labelled image."""
     pixels, mpp = image.read_pixels(), _mpp(image)
-    confidence = segmenter.confidence(pixels, device)
+    light = brightest(pixels)
+    if objects.adapts:
+        segmenter = segmenter.adapted([pixels], light, device)
+    confidence = segmenter.confidence(pixels, light, device)
     mask = segmenter.mask(confidence, objects, mpp)
     return Examined(image.name, mpp, pixels, confidence, mask, image.read_instances())
 
@@ -188,7 +192,10 @@ def _contenders(
         return lambda pixels, mpp: smooth(find(pixels), mpp) if objects.smooth else find(pixels)
 
     def segment(by: Segmenter, pixels: Pixels, mpp: Mpp | None) -> Mask:
-        return by.mask(by.confidence(pixels, device), objects, mpp)
+        light = brightest(pixels)
+        if objects.adapts:
+            by = by.adapted([pixels], light, device)
+        return by.mask(by.confidence(pixels, light, device), objects, mpp)
 
     for segmenter in segmenters:
         yield _Contender(segmenter.run, segmenter.labels, partial(segment, segmenter))

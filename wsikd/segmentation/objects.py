@@ -36,6 +36,9 @@ class ObjectSettings(Settings):
     threshold: float | None = Field(
         None, ge=0, le=1, description="confidence above which a pixel is nucleus; unset: the run's"
     )
+    adapt: bool = Field(
+        True, description="without a threshold, choose each slide's by its haematoxylin"
+    )
     smooth: bool = Field(
         True, description="open and close the mask by disks of 0.75 µm and of 0.25 µm"
     )
@@ -46,6 +49,11 @@ class ObjectSettings(Settings):
     min_distance_um: float = Field(
         2.0, gt=0, description="least distance between the centres of nuclei that touch, in µm"
     )
+
+    @property
+    def adapts(self) -> bool:
+        """Whether each slide gets a threshold of its own."""
+        return self.adapt and self.threshold is None
 
 
 def mask_rows(

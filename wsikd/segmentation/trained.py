@@ -1,20 +1,21 @@
 """A trained segmenter: its network, and how its confidences show nuclei."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from wsikd.data.field_inputs import brightest
-from wsikd.data.fields import balance
+from wsikd.data.fields import Colour, balance
 from wsikd.errors import CheckpointError
 from wsikd.geometry import Mpp, Size
 from wsikd.models.confidence import ConfidenceNetwork
 from wsikd.models.weights import load_segmenter
 from wsikd.runs import Checkpoint, RunFolder
+from wsikd.segmentation.channel import haematoxylin, stain_threshold
 from wsikd.segmentation.objects import Mask, ObjectSettings, mask_rows
 from wsikd.segmentation.stream import stream_confidence
 from wsikd.slides.reader import Pixels
@@ -61,14 +62,55 @@ class Segmenter:
     learnt: pd.DataFrame
     balanced: bool = False
 
-    def confidence(self, pixels: Pixels, device: Device = "cpu") -> NDArray[np.float32]:
+    def confidence_rows(
+        self, strips: Iterable[Pixels], size: Size, light: Colour, device: Device = "cpu"
+    ) -> Iterator[NDArray[np.float32]]:
+        """Give the confidence that pixels are nucleus, in rows from the top.
+
+        Parameters
+        ----------
+        strips : iterable of ndarray of uint8, shape (rows, width, 3)
+            As they are read, from the top.
+        size : Size
+            Of all of them.
+        light : tuple of float
+            Colour of unstained light on the slide.
+        device : torch.device or str
+            Where the network is computed.
+
+        Yields
+        ------
+        ndarray of float32, shape (rows, width)
+        """
+        seen = (balance(strip, light) for strip in strips) if self.balanced else strips
+        rows = stream_confidence(self.network, seen, size, self.channel, device=device)
+        return (1 - part for part in rows) if self.inverted else rows
+
+    def confidence(
+        self, pixels: Pixels, light: Colour, device: Device = "cpu"
+    ) -> NDArray[np.float32]:
         """Give the confidence that each pixel of an image is nucleus."""
-        if self.balanced:
-            pixels = balance(pixels, brightest(pixels))
         size = Size(pixels.shape[1], pixels.shape[0])
-        rows = stream_confidence(self.network, [pixels], size, self.channel, device=device)
-        found = np.concatenate(list(rows))
-        return 1 - found if self.inverted else found
+        return np.concatenate(list(self.confidence_rows([pixels], size, light, device)))
+
+    def adapted(self, images: Sequence[Pixels], light: Colour, device: Device = "cpu") -> Self:
+        """Give the segmenter with the threshold that suits the stain of a slide.
+
+        Parameters
+        ----------
+        images : sequence of ndarray of uint8, shape (h, w, 3)
+            Of one slide.
+        light : tuple of float
+            Colour of unstained light on it.
+        device : torch.device or str
+            Where the network is computed.
+        """
+        confidences = [self.confidence(pixels, light, device) for pixels in images]
+        stains = [
+            haematoxylin(balance(pixels, light) if self.balanced else pixels) for pixels in images
+        ]
+        threshold = stain_threshold(confidences, stains)
+        return self if threshold is None else replace(self, threshold=threshold)
 
     def mask(
         self, confidence: NDArray[np.float32], objects: ObjectSettings, mpp: Mpp | None

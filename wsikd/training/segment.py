@@ -32,7 +32,8 @@ from wsikd.losses.patchcontrast import (
     draw_anchors,
     patch_contrast_loss,
 )
-from wsikd.models.confidence import ConfidenceNetwork, FeatureNetwork
+from wsikd.losses.stain import haematoxylin_light
+from wsikd.models.confidence import ConfidenceNetwork, FeatureNetwork, lift_share, lower
 from wsikd.runs import Provenance, RunFolder
 from wsikd.training.crop_feed import CropFeed
 from wsikd.training.display import Display
@@ -210,7 +211,10 @@ class Contrast:
             usable = (counts >= 2) & (counts < windows.positive.shape[1])
             if usable.all():
                 break
-        patches = cut_patches(images, confidence, windows, settings.window)
+        seen = images
+        if settings.compare == "haematoxylin":
+            seen = lift_share(haematoxylin_light(lower(images)))
+        patches = cut_patches(seen, confidence, windows, settings.window)
         for channel in usable.nonzero().flatten().tolist():
             positive = windows.positive[channel].to(patches.device)
             found.append((patches[channel, positive], patches[channel, ~positive]))

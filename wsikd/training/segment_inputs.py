@@ -71,7 +71,9 @@ def gather(
 
 
 def _training_images(folder: Path) -> list[LabelledImage]:
-    return [image for image in split_images(open_nuclei_set(folder), seed=0) if image.split == "train"]
+    return [
+        image for image in split_images(open_nuclei_set(folder), seed=0) if image.split == "train"
+    ]
 
 
 def _of_image(image: LabelledImage) -> FieldInput:

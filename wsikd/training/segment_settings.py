@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from wsikd.data.crops import MAX_GLASS
 from wsikd.data.field_inputs import FieldSettings
 from wsikd.models.confidence import PATCH
 from wsikd.training.settings import RunSettings
@@ -16,6 +17,9 @@ class SegmentSettings(FieldSettings, RunSettings):
 
     channels: int = Field(4, ge=1, le=32, description="confidences per pixel; one comes to nuclei")
     similarity: SimilarityName = Field("mse", description="of two windows; published: mse")
+    compare: Literal["haematoxylin", "colours"] = Field(
+        "haematoxylin", description="light that this stain leaves, or colours, as published"
+    )
     inter: float = Field(1.0, ge=0, description="weight of the terms between channels")
     temperature: float = Field(1.0, gt=0, description="similarities are divided by it")
     window: int = Field(10, ge=2, description="side of a window, in pixels; published: 50")
@@ -25,7 +29,10 @@ class SegmentSettings(FieldSettings, RunSettings):
     crop: int = Field(300, ge=2, description="side of a crop in pixels, or the image's if smaller")
     crops: int = Field(30, ge=1, description="crops in an epoch, of all inputs by their area")
     max_glass: float = Field(
-        0.3, ge=0, le=1, description="share of a slide's crop that may be bright; published: 0.3"
+        MAX_GLASS,
+        ge=0,
+        le=1,
+        description="share of a slide's crop that may be bright; published: 0.3",
     )
     balance: bool = Field(
         True, description="divide colours by those of the brightest pixels; published: as they are"
@@ -38,7 +45,7 @@ class SegmentSettings(FieldSettings, RunSettings):
         "stain", description="what chooses epoch, channel and threshold; labels needs --labelled"
     )
     settled: float = Field(
-        0.02, ge=0, description="converged if the separation changes by less from epoch to epoch"
+        0.05, ge=0, description="converged if the separation changes by less from epoch to epoch"
     )
     separation: float = Field(
         0.6, gt=0, description="converged if windows differ at most so much within as between"

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
-from wsikd.data.fields import Field
+from wsikd.data.crops import deal_crops, draw_crop
+from wsikd.data.fields import Field, balance
 from wsikd.errors import ConfigError
 from wsikd.geometry import Mpp, Size
 from wsikd.losses.entropy_sampler import pixel_entropy
@@ -18,7 +19,6 @@ from wsikd.models.confidence import lift
 from wsikd.models.weights import SegmenterDescription, load_segmenter, save_model
 from wsikd.runs import RunFolder
 from wsikd.segmentation.channel import Choice, choose_channel, haematoxylin
-from wsikd.training.crop_feed import draw_crop
 from wsikd.training.segment_settings import SegmentSettings
 
 if TYPE_CHECKING:
@@ -121,18 +121,12 @@ class Watch:
     def _draw(self, count: int) -> _Sample:
         """Cut crops, of as many fields as there are."""
         random = np.random.default_rng((self._settings.seed, count))
-        order = np.resize(random.permutation(len(self._fields)), count)
         sample = _Sample([], [], [])
-        for field in (self._fields[int(index)] for index in order):
+        for field in (self._fields[which] for which in deal_crops(self._fields, count, random)):
             side = self._settings.crop
             size = Size(min(side, field.size.width), min(side, field.size.height))
-            pixels, (left, top) = draw_crop(
-                field,
-                size,
-                random,
-                balanced=self._settings.balance,
-                glass=self._settings.max_glass,
-            )
+            pixels, (left, top) = draw_crop(field, size, random, glass=self._settings.max_glass)
+            pixels = balance(pixels, field.light) if self._settings.balance else pixels
             image = lift(torch.from_numpy(pixels).to(self._device).permute(2, 0, 1)[None])
             sample.images.append(image)
             sample.mpps.append(field.mpp)

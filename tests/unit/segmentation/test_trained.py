@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from wsikd.config import Settings
-from wsikd.data.field_inputs import brightest
-from wsikd.data.fields import balance
+from wsikd.data.fields import balance, brightest
 from wsikd.errors import CheckpointError
 from wsikd.models.confidence import ConfidenceNetwork, lift
 from wsikd.models.weights import SegmenterDescription, save_model
@@ -52,7 +51,7 @@ def test_the_confidence_is_the_networks_on_the_colours_it_was_trained_on(make_ru
     with torch.inference_mode():
         images = lift(torch.from_numpy(seen).permute(2, 0, 1)[None])
         expected = 1 - segmenter.network(images)[0, 1].numpy()
-    np.testing.assert_allclose(segmenter.confidence(pixels), expected, atol=1e-5)
+    np.testing.assert_allclose(segmenter.confidence(pixels, brightest(pixels)), expected, atol=1e-5)
 
 
 def test_refuses_what_is_no_finished_segmenter(make_run, tmp_path):

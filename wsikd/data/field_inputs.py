@@ -1,71 +1,18 @@
-"""From what a user names to fields: folders of images or slides, files, or a region store."""
+"""From what a user names to its slides and images: folders, files, or a region store."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-from PIL import Image
-from pydantic import Field as Option
-from shapely.geometry import shape
-
-from wsikd.config import Settings
-from wsikd.data.fields import Colour, Field, FileField, StoreField, brightest
-from wsikd.data.folders import read_image
-from wsikd.data.labels import LabelLevel
-from wsikd.errors import ManifestError, NothingUsableError, SlideError, StoreError
-from wsikd.geometry import Mpp, Region, Size, format_magnification, mpp_to_magnification
+from wsikd.errors import ManifestError, NothingUsableError
 from wsikd.listing import name_slides
 from wsikd.manifest import manifest_from_folder, read_manifest
-from wsikd.pyramid import MAX_COARSER, PyramidSettings, plan_levels
-from wsikd.regions import read_overview
-from wsikd.slides import SlideReader, open_slide, resolution_of
-from wsikd.slides.reader import Pixels
-from wsikd.slides.resolution import PLAUSIBLE_MPP
-from wsikd.store import RegionRecord, RegionStore
-from wsikd.tissue import TissueSettings, find_tissue
-from wsikd.tissue.stain import glass_colour
+from wsikd.store import RegionStore
 from wsikd.workspace import Workspace
 
-IMAGE = "image"
-"""What the only region of an image is called."""
-
-DEFAULT_MPP = 0.25
-
-_OVERVIEW_MPP = 16.0  # fine enough for the colour of glass
-
-
-class ResolutionSettings(Settings):
-    """At which resolution nuclei are segmented."""
-
-    mpp: float | None = Option(
-        None,
-        gt=0,
-        description="µm per pixel nuclei are segmented at; unset: 0.25 (40x), or what the model "
-        "learnt at",
-    )
-
-
-class FieldSettings(Settings):
-    """What of the inputs is segmented, and how it is read."""
-
-    segment: ResolutionSettings = ResolutionSettings()
-    tissue: TissueSettings = TissueSettings()
-    mpp: float | None = Option(
-        None,
-        ge=PLAUSIBLE_MPP[0],
-        le=PLAUSIBLE_MPP[1],
-        description="µm per pixel of the inputs, where their files state none or a wrong one",
-    )
-    reader: str | None = Option(
-        None, description="force a slide reader: openslide, tiffslide, image"
-    )
-
-    @property
-    def target_mpp(self) -> float:
-        """µm per pixel asked for, or 0.25."""
-        return self.segment.mpp or DEFAULT_MPP
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -122,30 +69,6 @@ def list_inputs(inputs: Sequence[Path], workspace: Workspace) -> list[FieldInput
     return found
 
 
-def open_fields(found: FieldInput, settings: FieldSettings) -> list[Field]:
-    """Find what is segmented of a slide or an image.
-
-    A picture without a resolution is taken whole and as it is; with one, whole and at the mpp asked
-    for. Of a slide, each piece of tissue is one field.
-
-    Raises
-    ------
-    SlideError
-        If it cannot be read, is grey or has a fourth channel, is too coarse, has no tissue, or has
-        no resolution.
-    StoreError
-        If its regions cannot be read, or neither they nor a file have the resolution.
-    """
-    if found.store is not None:
-        return list(_open_store(found, found.store, settings))
-    assert found.path is not None
-    with open_slide(found.path, reader=settings.reader) as opened:
-        mpp = found.mpp or settings.mpp
-        if _is_picture(opened):
-            return [_open_picture(found, opened, mpp, settings)]
-        return _open_slide(found, opened, mpp, settings)
-
-
 def _list(path: Path, workspace: Workspace) -> list[FieldInput]:
     if path == workspace.store or any(path.glob("*/slide.json")):
         return _list_store(RegionStore(path), workspace)
@@ -177,187 +100,3 @@ def _of_row(row: "pd.Series[str]") -> FieldInput:
     mpp = float(row["mpp"]) if row["mpp"] else None
     patient = row["patient_id"] or row["slide_id"]
     return FieldInput(row["slide_id"], patient, Path(row["path"]), mpp)
-
-
-def _is_picture(opened: SlideReader) -> bool:
-    """Say whether a file is a plain picture: one level, and no word of a microscope."""
-    plain = len(opened.level_sizes) == 1 and opened.objective_power is None
-    stated = opened.stated_mpp
-    low, high = PLAUSIBLE_MPP
-    return plain and (stated is None or not all(low <= value <= high for value in stated))
-
-
-def _open_picture(
-    found: FieldInput, opened: SlideReader, mpp: float | None, settings: FieldSettings
-) -> Field:
-    pixels = opened.read(Region(0, 0, opened.size))
-    _refuse_colourless(opened.path, pixels)
-    known = None if mpp is None else Mpp(mpp, mpp)
-    size, magnification = _size_at(opened.path, opened.size, known, settings)
-    return FileField(
-        slide_id=found.slide_id,
-        region_id=IMAGE,
-        box=Region(0, 0, opened.size),
-        slide_mpp=known,
-        size=size,
-        magnification=magnification,
-        light=brightest(pixels),
-        path=opened.path,
-        reader=settings.reader,
-    )
-
-
-def _open_slide(
-    found: FieldInput, opened: SlideReader, mpp: float | None, settings: FieldSettings
-) -> list[Field]:
-    known = resolution_of(opened, mpp=mpp).mpp
-    _size_at(opened.path, opened.size, known, settings)  # too coarse? said before tissue is sought
-    light = _glass(opened, known)
-    fields: list[Field] = []
-    for piece in find_tissue(opened, known, settings.tissue):
-        size, magnification = _size_at(opened.path, piece.box.size, known, settings)
-        fields.append(
-            FileField(
-                slide_id=found.slide_id,
-                region_id=piece.region_id,
-                box=piece.box,
-                slide_mpp=known,
-                size=size,
-                magnification=magnification,
-                light=light,
-                outline=piece.outline,
-                path=opened.path,
-                reader=settings.reader,
-            )
-        )
-    return fields
-
-
-def _open_store(found: FieldInput, store: RegionStore, settings: FieldSettings) -> Iterator[Field]:
-    record = store.read_slide(found.slide_id)
-    outlines = {
-        feature["properties"]["name"]: shape(feature["geometry"])
-        for feature in store.read_outlines(found.slide_id)["features"]
-    }
-    magnification, known = mpp_to_magnification(settings.target_mpp), Mpp(*record.mpp)
-    light = _stored_light(store, found.slide_id)
-    for region in record.regions:
-        box = Region(region.x, region.y, Size(region.width, region.height))
-        outline = outlines.get(region.region_id)
-        coarser = tuple(_coarser(region, magnification))
-        stored = [level for level in region.levels if level.magnification == magnification]
-        if stored:
-            image = store.path / found.slide_id / f"{region.region_id}.ome.zarr"
-            yield StoreField(
-                slide_id=found.slide_id,
-                region_id=region.region_id,
-                box=box,
-                slide_mpp=known,
-                size=Size(stored[0].width, stored[0].height),
-                magnification=magnification,
-                light=light,
-                outline=outline,
-                coarser=coarser,
-                path=image / stored[0].path,
-            )
-            continue
-        path = _slide_of(found, magnification)
-        yield FileField(
-            slide_id=found.slide_id,
-            region_id=region.region_id,
-            box=box,
-            slide_mpp=known,
-            size=_size_at(path, box.size, known, settings)[0],
-            magnification=magnification,
-            light=light,
-            outline=outline,
-            coarser=coarser,
-            path=path,
-            reader=settings.reader or record.reader,
-        )
-
-
-def _slide_of(found: FieldInput, magnification: float) -> Path:
-    if found.path is None or not found.path.exists():
-        where = (
-            "slides.csv does not say where its slide is"
-            if found.path is None
-            else (f"its slide {found.path} is not there")
-        )
-        raise StoreError(
-            f"{found.slide_id}: {format_magnification(magnification)} was not prepared, and "
-            f"{where}; prepare it with --pyramid.magnifications, or bring the slide back"
-        )
-    return found.path
-
-
-def _coarser(region: RegionRecord, magnification: float) -> Iterator[LabelLevel]:
-    for level in region.levels:
-        if level.magnification < magnification:
-            size = Size(level.width, level.height)
-            yield LabelLevel(size, Mpp(*level.mpp), level.magnification)
-
-
-def _size_at(
-    path: Path, size: Size, mpp: Mpp | None, settings: FieldSettings
-) -> tuple[Size, float | None]:
-    """Give size and magnification of a rectangle at the mpp asked for; as it is if its mpp is not.
-
-    Raises
-    ------
-    SlideError
-        If it is too coarse.
-    """
-    if mpp is None:
-        return size, None
-    target = settings.target_mpp
-    if max(mpp) > target * MAX_COARSER:
-        raise SlideError(
-            f"{path}: must be at most {target:g} µm per pixel, is {max(mpp):.4g}; leave it out, or "
-            f"segment at --segment.mpp {max(mpp):.3g} with a model that learnt there"
-        )
-    magnification = mpp_to_magnification(target)
-    (level,) = plan_levels(size, mpp, PyramidSettings(magnifications=(magnification,)))
-    return level.size, magnification
-
-
-def _glass(opened: SlideReader, mpp: Mpp) -> Colour:
-    overview, _ = read_overview(opened, mpp, _OVERVIEW_MPP)
-    red, green, blue = glass_colour(overview, opened.path)
-    return float(red), float(green), float(blue)
-
-
-def _stored_light(store: RegionStore, slide_id: str) -> Colour:
-    path = store.thumbnail_path(slide_id)
-    red, green, blue = glass_colour(read_image(path), path)
-    return float(red), float(green), float(blue)
-
-
-def _refuse_colourless(path: Path, pixels: Pixels) -> None:
-    """Refuse a picture without colours, or with a channel that is none.
-
-    Raises
-    ------
-    SlideError
-    """
-    kind = _fourth_channel(path)
-    if kind is not None:
-        raise SlideError(f"{path}: must have three channels, has {kind}; save it as RGB")
-    if (pixels[..., :1] == pixels).all():
-        raise SlideError(
-            f"{path}: must be in colour, is grey; nuclei are told by their stain, so leave it out"
-        )
-
-
-def _fourth_channel(path: Path) -> str | None:
-    """Say what the fourth channel of a picture is, unless it is an opacity that hides nothing."""
-    try:
-        with Image.open(path) as image:
-            if image.mode == "CMYK":
-                return "four (CMYK)"
-            if image.mode not in ("RGBA", "LA", "PA"):
-                return None
-            least = int(np.asarray(image.getchannel("A")).min())
-    except (OSError, ValueError):  # Pillow does not know it, and the reader that does gives RGB
-        return None
-    return None if least == 255 else "a fourth that is not opaque"

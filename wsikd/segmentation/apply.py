@@ -15,7 +15,8 @@ import numpy as np
 from pydantic import Field as Option
 
 from wsikd.data.crops import deal_crops, draw_crop
-from wsikd.data.field_inputs import FieldInput, FieldSettings, open_fields
+from wsikd.data.field_inputs import FieldInput
+from wsikd.data.field_opening import FieldSettings, open_fields
 from wsikd.data.fields import Field
 from wsikd.errors import (
     NothingUsableError,

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from wsikd.data.field_inputs import FieldInput, list_inputs, open_fields
+from wsikd.data.field_inputs import FieldInput, list_inputs
+from wsikd.data.field_opening import open_fields
 from wsikd.data.fields import Field
 from wsikd.data.nuclei_sets import LabelledImage, open_nuclei_set, split_images
 from wsikd.errors import ConfigError, NothingUsableError, WsikdError

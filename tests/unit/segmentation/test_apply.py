@@ -10,7 +10,8 @@ from shapely import box
 from shapely.geometry import shape
 from skimage.draw import disk
 
-from wsikd.data.field_inputs import FieldInput, ResolutionSettings, list_inputs
+from wsikd.data.field_inputs import FieldInput, list_inputs
+from wsikd.data.field_opening import ResolutionSettings
 from wsikd.data.labels import nearest, read_labels
 from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion

@@ -34,6 +34,9 @@ READS: Mapping[str, tuple[str, ...]] = {
     "finetune": ("slides.csv", "regions/*/slide.json"),
     "pair": ("slides.csv", "regions/*/slide.json"),
     "probe": ("slides.csv", "runs/pair-*/run.json"),
+    "segment train": ("slides.csv", "regions/*/slide.json"),
+    "segment apply": ("slides.csv", "regions/*/slide.json", "runs/*/run.json"),
+    "segment evaluate": ("runs/*/run.json",),
     "explain": ("runs/*/run.json",),
     "cka": ("runs/*/run.json",),
     "evaluate": ("slides.csv", "runs/*/predictions*.csv"),
@@ -48,6 +51,8 @@ MARKS = (
     "runs/*/run.json",
     "runs/metrics.json",
     "runs/probe-metrics.json",
+    "runs/segment-metrics.json",
+    "runs/*/segmented.csv",
     "report.html",
 )
 """What steps leave in the workspace; who removes one of these wants it made anew."""
@@ -75,7 +80,7 @@ class Step:
     @property
     def arguments(self) -> list[str]:
         """What to type after `wsikd`."""
-        return [self.command, *_arguments(self.options)]
+        return [*self.command.split(), *_arguments(self.options)]
 
     def __str__(self) -> str:
         return " ".join(["wsikd", *self.arguments])
@@ -208,7 +213,9 @@ class _Memory:
             paths += self.workspace.root.glob(pattern)
         files = sorted({file for path in paths for file in _files_of(path)})
         place = self.workspace.settings
-        settings = load_yaml(place).get(step.command) if place.exists() else None
+        settings: Any = load_yaml(place) if place.exists() else {}
+        for name in step.command.split():
+            settings = (settings or {}).get(name)
         few = len(files) <= _FEW_FILES
         return _digest([settings or {}, *(_state(file, by_content=few) for file in files)])
 

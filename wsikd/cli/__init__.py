@@ -130,7 +130,7 @@ def build_app(*, parse_only: bool = False) -> App:
             raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
         if parse_only:
             return 0
-        _refuse_processes(command.__name__)
+        _refuse_processes(command.__module__.rpartition(".")[2])
         ours = {"workspace": place} if "workspace" in left_to_us else {}
         return command(*bound.args, **bound.kwargs, **ours)
 

@@ -8,18 +8,37 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
+from wsikd.cli.console import Flat, InWorkspace, say, show, show_tables, tell_runs
+from wsikd.data.field_inputs import list_inputs
+from wsikd.data.nuclei_sets import open_nuclei_set, split_images
+from wsikd.errors import NothingUsableError
+from wsikd.evaluation.nuclei_scores import segmenter_differences, segmenter_summary
+from wsikd.report.nuclei_figure import draw_nuclei
+from wsikd.runs import RunFolder, find_runs
+from wsikd.segmentation.apply import ApplySettings, apply_segmenter, refuse_failures
+from wsikd.segmentation.evaluate import (
+    EvaluateSegmentersSettings,
+    evaluate_segmenters,
+    examine,
+)
+from wsikd.segmentation.objects import ObjectSettings
+from wsikd.segmentation.trained import Segmenter, open_segmenter
 from wsikd.training.segment import segment as learn
 from wsikd.training.segment_inputs import gather
 from wsikd.training.segment_settings import SegmentSettings
+from wsikd.training.settings import choose_device
+from wsikd.workspace import Workspace
+
+Inputs = Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)]
 
 segment = App(name="segment", help="Find nuclei without labels: train, apply, evaluate.")
+
+_DRAWN = 4  # images in the figure
 
 
 @segment.command
 def train(
-    inputs: Annotated[tuple[Path, ...], Parameter(negative=())] = (),
-    /,
+    inputs: Inputs = (),
     *,
     labelled: Path | None = None,
     settings: Annotated[SegmentSettings, Flat] = SegmentSettings(),
@@ -32,9 +51,85 @@ def train(
     inputs
         images or slides, folders of them, or a region store; unset: the workspace's regions
     labelled
-        labelled set of nuclei whose training images are learnt from; labels unread unless --select
+        labelled set whose training images are learnt from; labels are not read unless they select
     """
     gathered = gather(inputs, labelled, settings, workspace, say)
     say(f"{len(gathered.fields)} images or regions of {len(gathered.inputs)} files")
     tell_runs([learn(*gathered, workspace.runs, settings)])
     return 0
+
+
+@segment.command
+def apply(
+    inputs: Inputs = (),
+    *,
+    run: str = "segment",
+    device: str = "auto",
+    settings: Annotated[ApplySettings, Flat] = ApplySettings(),
+    workspace: InWorkspace,
+) -> int:
+    """Find the nuclei of images, slides or regions: label images, and outlines for QuPath.
+
+    Parameters
+    ----------
+    inputs
+        images or slides, folders of them, or a region store; unset: the workspace's regions
+    run
+        name of the trained segmenter; results go into its folder
+    device
+        such as cpu or cuda:1; auto: a GPU if there is one
+    """
+    folder = RunFolder(workspace.runs / run)
+    segmenter = open_segmenter(folder)
+    found = list_inputs(inputs, workspace)
+    on = str(choose_device(device))
+    outcomes = apply_segmenter(segmenter, folder.path, found, settings, say, device=on)
+    show(str(folder.path / "segmented.csv"))
+    refuse_failures(outcomes, folder.path / "segmented.csv")
+    return 0
+
+
+@segment.command
+def evaluate(
+    *,
+    labelled: Path,
+    runs: tuple[str, ...] = (),
+    figure: Path | None = None,
+    objects: Annotated[ObjectSettings, Flat] = ObjectSettings(),
+    settings: Annotated[EvaluateSegmentersSettings, Flat] = EvaluateSegmentersSettings(),
+    workspace: InWorkspace,
+) -> int:
+    """Score segmenters on the test images of a labelled set, beside two controls.
+
+    Parameters
+    ----------
+    labelled
+        labelled set: MoNuSeg, CoNSeP, TNBC, a table labels.csv, or folders images and instances
+    runs
+        names of trained segmenters; unset: all
+    figure
+        PNG of some test images: image, confidence, nuclei found, true nuclei
+    """
+    images = open_nuclei_set(labelled)
+    segmenters = _open_segmenters(workspace, runs)
+    on = choose_device(settings.device)
+    result = evaluate_segmenters(segmenters, images, workspace.runs, objects, settings, on)
+    show_tables(segmenter_summary(result), segmenter_differences(result))
+    for note in result["notes"]:
+        say(note)
+    if figure is not None:
+        tested = [one for one in split_images(images, settings.split_seed) if one.split == "test"]
+        draw_nuclei([examine(segmenters[0], one, objects, on) for one in tested[:_DRAWN]], figure)
+        show(str(figure))
+    return 0
+
+
+def _open_segmenters(workspace: Workspace, names: tuple[str, ...]) -> list[Segmenter]:
+    if names:
+        return [open_segmenter(RunFolder(workspace.runs / name)) for name in names]
+    found = [run for run in find_runs(workspace.runs) if run.read_provenance().method == "segment"]
+    if not found:
+        raise NothingUsableError(
+            f"{workspace.runs}: holds no segmenter; train one by wsikd segment train"
+        )
+    return [open_segmenter(run) for run in found]

@@ -1,9 +1,9 @@
 """A model on disk: its tensors in safetensors, and a description of what it reads beside them."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialise
@@ -51,6 +51,14 @@ class SegmenterDescription(Settings):
         description="whether what it finds is as large as nuclei; null: µm per pixel is unknown"
     )
     has_converged: bool = Field(description="whether the criterion of convergence was met")
+
+    @model_validator(mode="after")
+    def _has_its_channel(self) -> Self:
+        if self.nuclei_channel >= self.channels:
+            raise ValueError(
+                f"nuclei_channel must be below channels {self.channels}, got {self.nuclei_channel}"
+            )
+        return self
 
 
 def save_model(

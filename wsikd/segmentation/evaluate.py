@@ -50,6 +50,7 @@ class EvaluateSegmentersSettings(ArmSettings):
     split_seed: int = Field(
         0, ge=0, description="of the halves of a set that is not parted in training and test"
     )
+    device: str = Field("auto", description="such as cpu or cuda:1; auto: a GPU if there is one")
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ class ObjectSettings(Settings):
     """How confidences become nuclei; where µm per pixel are unknown, 0.25 are assumed."""
 
     threshold: float | None = Field(
-        None, ge=0, le=1, description="confidence above which a pixel is nucleus; unset: the run's"
+        None, ge=0, le=1, description="confidence above which a pixel is nucleus; unset: see --adapt"
     )
     adapt: bool = Field(
-        True, description="without a threshold, choose each slide's by its haematoxylin"
+        True, description="choose each slide's threshold by its haematoxylin; no: the model's"
     )
     smooth: bool = Field(
         True, description="open and close the mask by disks of 0.75 µm and of 0.25 µm"

@@ -138,7 +138,7 @@ class FileField(Field):
             yield from (rows for _, rows in build_pyramid(opened, self.box, [level]))
 
     def crop(self, left: int, top: int, size: Size) -> Pixels:
-        """Read a rectangle, resampled on its own: at most half a level-0 pixel off `strips`."""
+        """Read a rectangle, resampled on its own: at most one level-0 pixel off `strips`."""
         (across, down), box = self.scale, self.box
         width = min(box.size.width, max(1, round(size.width * across)))
         height = min(box.size.height, max(1, round(size.height * down)))

@@ -34,7 +34,7 @@ class ObjectSettings(Settings):
     """How confidences become nuclei; where µm per pixel are unknown, 0.25 are assumed."""
 
     threshold: float | None = Field(
-        None, ge=0, le=1, description="confidence above which a pixel is nucleus; unset: see --adapt"
+        None, ge=0, le=1, description="confidence above which pixels are nucleus; unset: --adapt"
     )
     adapt: bool = Field(
         True, description="choose each slide's threshold by its haematoxylin; no: the model's"

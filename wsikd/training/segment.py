@@ -239,7 +239,7 @@ class Contrast:
 
 
 def has_converged(log: Sequence[Entry], *, settings: SegmentSettings) -> bool:
-    """Say whether windows have been told apart, and ever as well, for long enough.
+    """Say whether windows are told apart, and no better than some epochs ago.
 
     Parameters
     ----------
@@ -247,20 +247,19 @@ def has_converged(log: Sequence[Entry], *, settings: SegmentSettings) -> bool:
         Lines of the run's log; what was watched has the "separation": how much positive windows
         differ among themselves, as a share of how much they differ from negative ones.
     settings : SegmentSettings
-        Converged is: of the last `patience` epochs each has at most `separation`, and each
-        differs from the one before it by less than `settled`.
+        Converged is: each of the last `patience` epochs has at most `separation`, and their mean
+        is less than `settled` from that of as many epochs before them.
 
     Examples
     --------
-    >>> log = [{"watched": {"separation": value}} for value in (0.9, 0.41, 0.4, 0.4)]
-    >>> has_converged(log, settings=SegmentSettings(patience=2))
-    True
-    >>> has_converged(log[:2], settings=SegmentSettings(patience=2))
-    False
+    >>> log = [{"watched": {"separation": value}} for value in (0.9, 0.45, 0.4, 0.42, 0.42)]
+    >>> [has_converged(log[:count], settings=SegmentSettings(patience=2)) for count in (4, 5)]
+    [False, True]
     """
     values = [entry["watched"]["separation"] for entry in log]
-    if len(values) <= settings.patience:
+    count = settings.patience
+    if len(values) < 2 * count:
         return False
-    last = values[-settings.patience - 1 :]
-    changes = np.abs(np.diff(last))
-    return max(last[1:]) <= settings.separation and bool(changes.max() < settings.settled)
+    last, before = values[-count:], values[-2 * count : -count]
+    change = abs(float(np.mean(last)) - float(np.mean(before)))
+    return max(last) <= settings.separation and change < settings.settled

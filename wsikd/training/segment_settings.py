@@ -38,19 +38,21 @@ class SegmentSettings(FieldSettings, RunSettings):
         True, description="divide colours by those of the brightest pixels; published: as they are"
     )
     batch: int = Field(10, ge=1, description="crops in a step; the rest of an epoch is left out")
-    epochs: int = Field(25, ge=1, description="of crops, unless training converges before")
+    epochs: int = Field(40, ge=1, description="of crops, unless training converges before")
     learning_rate: float = Field(5e-4, gt=0, description="of Adam; published: 2e-4")
     weight_decay: float = Field(1e-4, ge=0, description="of Adam, added to the gradient")
     select: Literal["stain", "labels"] = Field(
         "stain", description="what chooses epoch, channel and threshold; labels needs --labelled"
     )
     settled: float = Field(
-        0.05, ge=0, description="converged if the separation changes by less from epoch to epoch"
+        0.05,
+        ge=0,
+        description="converged if the mean of --patience epochs changes by less",
     )
     separation: float = Field(
-        0.6, gt=0, description="converged if windows differ at most so much within as between"
+        0.6, gt=0, description="converged if windows differ so much within, relative to between"
     )
-    patience: int = Field(5, ge=1, description="epochs in a row that this must hold")
+    patience: int = Field(5, ge=1, description="epochs that convergence is judged by")
     compat: Literal["release"] | None = Field(
         None, description="release: the published code's sums, pairs and last windows"
     )

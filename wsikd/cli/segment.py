@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_tables, tell_runs
 from wsikd.data.field_inputs import list_inputs
 from wsikd.data.nuclei_sets import open_nuclei_set, split_images
-from wsikd.errors import NothingUsableError
+from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation.nuclei_scores import segmenter_differences, segmenter_summary
 from wsikd.report.nuclei_figure import draw_nuclei
 from wsikd.runs import RunFolder, find_runs
@@ -63,7 +63,7 @@ def train(
 def apply(
     inputs: Inputs = (),
     *,
-    run: str = "segment",
+    run: str | None = None,
     device: str = "auto",
     settings: Annotated[ApplySettings, Flat] = ApplySettings(),
     workspace: InWorkspace,
@@ -75,11 +75,11 @@ def apply(
     inputs
         images or slides, folders of them, or a region store; unset: the workspace's regions
     run
-        name of the trained segmenter; results go into its folder
+        name of the trained segmenter, into whose folder results go; unset: the only one
     device
         such as cpu or cuda:1; auto: a GPU if there is one
     """
-    folder = RunFolder(workspace.runs / run)
+    folder = _find_segmenter(workspace, run)
     segmenter = open_segmenter(folder)
     found = list_inputs(inputs, workspace)
     on = str(choose_device(device))
@@ -125,11 +125,24 @@ def evaluate(
 
 
 def _open_segmenters(workspace: Workspace, names: tuple[str, ...]) -> list[Segmenter]:
-    if names:
-        return [open_segmenter(RunFolder(workspace.runs / name)) for name in names]
+    named = [RunFolder(workspace.runs / name) for name in names]
+    return [open_segmenter(run) for run in named or _list_segmenters(workspace)]
+
+
+def _find_segmenter(workspace: Workspace, name: str | None) -> RunFolder:
+    if name is not None:
+        return RunFolder(workspace.runs / name)
+    found = _list_segmenters(workspace)
+    if len(found) > 1:
+        names = ", ".join(run.name for run in found)
+        raise ConfigError(f"--run must name one of several segmenters: {names}")
+    return found[0]
+
+
+def _list_segmenters(workspace: Workspace) -> list[RunFolder]:
     found = [run for run in find_runs(workspace.runs) if run.read_provenance().method == "segment"]
     if not found:
         raise NothingUsableError(
             f"{workspace.runs}: holds no segmenter; train one by wsikd segment train"
         )
-    return [open_segmenter(run) for run in found]
+    return found

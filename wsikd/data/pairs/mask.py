@@ -10,13 +10,14 @@ References
        Histopathology Data". 2023. arXiv:2303.10656.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from wsikd.data.folders import FolderPatches, fingerprint_images
+from wsikd.data.folders import REGION_ID, FolderPatches, fingerprint_images
 from wsikd.data.grid import RegionPatches
 from wsikd.data.labels import Labels, labels_path, read_labels
 from wsikd.data.pack import digest, file_fingerprint
@@ -38,10 +39,16 @@ def open_mask(settings: PairingSettings, source: PatchSource) -> Partner:
     ManifestError, StoreError
         If an image or a region has no labels, or of another size or magnification.
     """
-    if isinstance(source, FolderPatches):
-        return MaskImagePartner(settings, source)
-    assert isinstance(source, RegionPatches)
-    return MaskRegionPartner(settings, source)
+    partner = settings.required_partner()
+    if isinstance(source, RegionPatches):
+        return MaskRegionPartner(settings, source)
+    assert isinstance(source, FolderPatches)
+    if (partner / "run.json").exists():
+        return SegmentedImagePartner(settings, source)
+    return MaskImagePartner(settings, source)
+
+
+_NUCLEI = 2  # classes of a nuclei segmenter: background and nucleus
 
 
 class MaskImagePartner(Partner):
@@ -60,25 +67,38 @@ class MaskImagePartner(Partner):
         return paint(_read_label_image(path), self._classes, str(path))
 
 
+class SegmentedImagePartner(Partner):
+    """Label images of a folder's images that `wsikd segment apply` wrote."""
+
+    def __init__(self, settings: PairingSettings, source: FolderPatches) -> None:
+        self._folder, self._classes = _labels_of(settings), settings.mask_classes or _NUCLEI
+        self._names = [item.slide_id for item in source.items]
+        written = _written(self._folder, [(name, REGION_ID) for name in self._names])
+        super().__init__(source, f"{self._classes}", written)
+        self.read(0)  # refuses another size now
+
+    def read(self, index: int) -> Pixels:
+        """Read the labels of an image and paint them."""
+        name, (width, height) = self._names[index], self.size
+        labels = read_labels(self._folder, name, REGION_ID)
+        path = str(labels_path(self._folder, name, REGION_ID))
+        if labels.shape != (height, width):
+            raise StoreError(
+                f"{path}: is {labels.shape[1]} x {labels.shape[0]} px, its image is {width} x "
+                f"{height}; segment the images as they are, without --mpp"
+            )
+        return paint(labels, self._classes, path)
+
+
 class MaskRegionPartner(Partner):
     """Label images of regions that a run of wsikd wrote."""
 
     def __init__(self, settings: PairingSettings, source: RegionPatches) -> None:
-        folder = settings.required_partner() / "labels"
-        if not folder.is_dir():
-            raise ConfigError(f"{folder}: no such folder; --partner must be a run that made labels")
-        paths = [labels_path(folder, *region) for region in source.regions()]
-        lacking = [path for path in paths if not path.is_dir()]
-        if lacking:
-            raise StoreError(
-                f"{folder}: {len(lacking)} of {len(paths)} regions have no labels, the first is "
-                f"{lacking[0].relative_to(folder)}; segment them first"
-            )
-        files = (file for path in paths for file in sorted(path.rglob("*")) if file.is_file())
-        written = digest(f"{file.relative_to(folder)} {file_fingerprint(file)}" for file in files)
-        super().__init__(source, f"{settings.mask_classes}", written)
-        self._folder, self._regions, self._classes = folder, source, settings.mask_classes
-        read = partial(read_labels, folder, mag=source.magnification)
+        self._folder, self._classes = _labels_of(settings), settings.mask_classes or _NUCLEI
+        written = _written(self._folder, source.regions())
+        super().__init__(source, f"{self._classes}", written)
+        self._regions = source
+        read = partial(read_labels, self._folder, mag=source.magnification)
         self._read_region = lru_cache(maxsize=1)(read)
         self._read_region(*source.regions()[0])  # refuses a wrong magnification now
 
@@ -90,6 +110,35 @@ class MaskRegionPartner(Partner):
         part = labels[cut.top : cut.top + height, cut.left : cut.left + width]
         path = labels_path(self._folder, cut.slide_id, cut.region_id)
         return paint(part, self._classes, str(path))
+
+
+def _labels_of(settings: PairingSettings) -> Path:
+    folder = settings.required_partner() / "labels"
+    if not folder.is_dir():
+        raise ConfigError(
+            f"{folder}: no such folder; --partner must be a run that made labels, by wsikd segment "
+            "apply"
+        )
+    return folder
+
+
+def _written(folder: Path, regions: Sequence[tuple[str, str]]) -> str:
+    """Give a hash of the labels of regions.
+
+    Raises
+    ------
+    StoreError
+        If some have none.
+    """
+    paths = [labels_path(folder, *region) for region in regions]
+    lacking = [path for path in paths if not path.is_dir()]
+    if lacking:
+        raise StoreError(
+            f"{folder}: {len(lacking)} of {len(paths)} regions have no labels, the first is "
+            f"{lacking[0].relative_to(folder)}; segment them first"
+        )
+    files = (file for path in paths for file in sorted(path.rglob("*")) if file.is_file())
+    return digest(f"{file.relative_to(folder)} {file_fingerprint(file)}" for file in files)
 
 
 def paint(labels: Labels, classes: int | None, subject: str) -> Pixels:

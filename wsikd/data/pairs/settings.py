@@ -48,8 +48,8 @@ class PairingSettings(Settings):
         None,
         ge=2,
         le=256,
-        description="mask: number of classes, spread evenly over 0 to 255; unset: numbers as they "
-        "are",
+        description="mask: number of classes, spread evenly over 0 to 255; unset: of a run's "
+        "labels 2, of images numbers as they are",
     )
 
     @field_validator("channels")

@@ -37,6 +37,11 @@ class FieldInput:
     mpp: float | None = None
     store: RegionStore | None = None
 
+    @property
+    def place(self) -> Path | None:
+        """Where its pixels are read first: its folder in the store, or its file."""
+        return self.path if self.store is None else self.store.path / self.slide_id
+
 
 def list_inputs(inputs: Sequence[Path], workspace: Workspace) -> list[FieldInput]:
     """List the slides and images that are named.
@@ -62,7 +67,7 @@ def list_inputs(inputs: Sequence[Path], workspace: Workspace) -> list[FieldInput
     for one in found:
         if one.slide_id in first:
             raise ManifestError(
-                f"inputs must have names of their own, {first[one.slide_id].path} and {one.path} "
+                f"inputs must have names of their own, {first[one.slide_id].place} and {one.place} "
                 f"are both {one.slide_id!r}; rename one"
             )
         first[one.slide_id] = one

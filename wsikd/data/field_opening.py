@@ -28,6 +28,7 @@ from wsikd.tissue.stain import glass_colour
 DEFAULT_MPP = 0.25
 
 _OVERVIEW_MPP = 16.0  # fine enough for the colour of glass
+_SAMPLES = 277  # the TIFF tag of how many there are of a pixel
 
 
 class ResolutionSettings(Settings):
@@ -206,10 +207,11 @@ def _size_at(
     if mpp is None:
         return size, None
     target = settings.target_mpp
-    if max(mpp) > target * MAX_COARSER:
+    coarsest = target * MAX_COARSER
+    if max(mpp) > coarsest:
         raise SlideError(
-            f"{path}: must be at most {target:g} µm per pixel, is {max(mpp):.4g}; leave it out, or "
-            f"segment at --segment.mpp {max(mpp):.3g} with a model that learnt there"
+            f"{path}: must be at most {coarsest:.4g} µm per pixel, is {max(mpp):.4g}; leave it "
+            f"out, or segment at --segment.mpp {max(mpp):.3g} with a model that learnt there"
         )
     magnification = mpp_to_magnification(target)
     (level,) = plan_levels(size, mpp, PyramidSettings(magnifications=(magnification,)))
@@ -250,9 +252,11 @@ def _fourth_channel(path: Path) -> str | None:
         with Image.open(path) as image:
             if image.mode == "CMYK":
                 return "four (CMYK)"
-            if image.mode not in ("RGBA", "LA", "PA"):
+            if image.mode == "RGB" and getattr(image, "tag_v2", {}).get(_SAMPLES) == 4:
+                return "a fourth of no stated meaning"
+            if not image.has_transparency_data:
                 return None
-            least = int(np.asarray(image.getchannel("A")).min())
+            least = int(np.asarray(image.convert("RGBA"))[..., 3].min())
     except (OSError, ValueError):  # Pillow does not know it, and the reader that does gives RGB
         return None
     return None if least == 255 else "a fourth that is not opaque"

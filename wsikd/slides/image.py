@@ -49,7 +49,9 @@ def _load(path: Path) -> tuple[Image.Image, str]:
             opened = Image.open(path)
         with opened:
             if opened.mode not in _MODES:
-                raise SlideError(f"{path}: must have 8 bits a channel, got mode {opened.mode}")
+                raise SlideError(
+                    f"{path}: must have 8 bits a channel, got mode {opened.mode}; convert it"
+                )
             mode = "RGBA" if opened.has_transparency_data else "RGB"
             return opened.convert(mode), str(opened.format).lower()
     except Image.DecompressionBombError:

@@ -1,9 +1,10 @@
-"""How fast confidences are streamed over an image, and in how much memory.
+"""How fast a segmenter is trained and its confidences are streamed, and in how much memory.
 
 Run by `make bench`, or alone: `pytest tests/benchmarks/test_bench_segment.py --benchmark-only -s`.
 The obvious program runs the network as it is, channels_last: on the whole image, or on tiles with
 the halo around them. The programs take turns, so that other work on the machine slows all of them,
-and the best of their rounds counts. Nothing is asserted; docs/benchmarks.md keeps the results.
+and the best of their rounds counts. Training is held against the network's bare forward and backward
+steps on crops of the same size. Nothing is asserted; docs/benchmarks.md keeps the results.
 """
 
 import subprocess
@@ -14,13 +15,28 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from wsikd.geometry import Size
 from wsikd.models.confidence import HALO, ConfidenceNetwork, lift
 from wsikd.segmentation.stream import stream_confidence
 from wsikd.slides.reader import Pixels
+from wsikd.training.loop import Loop
+from wsikd.training.segment import segment
+from wsikd.training.segment_inputs import gather
+from wsikd.training.segment_settings import SegmentSettings
+from wsikd.workspace import Workspace
 
 ROUNDS = 5
+PUBLISHED = {
+    "compare": "colours",
+    "window": 50,
+    "stride": 20,
+    "windows": 10,
+    "balance": False,
+    "learning_rate": 2e-4,
+    "compat": "release",
+}
 CHANNEL = 1
 
 
@@ -93,6 +109,45 @@ def run_tiles(model: ConfidenceNetwork, image: Pixels, tile: int) -> None:
             rows = slice(max(0, top - HALO), top + tile + HALO)
             columns = slice(max(0, left - HALO), left + tile + HALO)
             run_plain(model, image[rows, columns])
+
+
+@pytest.mark.benchmark(group="training a segmenter")
+@pytest.mark.parametrize("published", [False, True], ids=["defaults", "published settings"])
+def test_train(benchmark, tmp_path, published, capsys):
+    """Train in full: 25 epochs of thirty images of 1000 x 1000 px, batch 10, crops of 300 px."""
+    random = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for index in range(30):
+        small = random.integers(60, 250, (63, 63, 3), np.uint8)
+        image = Image.fromarray(small).resize((1000, 1000), Image.Resampling.BICUBIC)
+        image.save(tmp_path / "images" / f"{index}.png")
+    settings = SegmentSettings(epochs=25, patience=25, **(PUBLISHED if published else {}))
+    spent = {"bare": 0.0}
+
+    def train() -> None:
+        # bare steps between the epochs, so that other work on the machine slows both alike
+        gathered = gather([tmp_path / "images"], None, settings, Workspace(tmp_path), print)
+        begun, spent["bare"] = time.perf_counter(), 0.0
+        with pytest.MonkeyPatch.context() as patch:
+            close = Loop._close_epoch
+            patch.setattr(Loop, "_close_epoch", lambda *told: (close(*told), take_bare_steps()))
+            segment(*gathered, tmp_path / "runs", settings)
+        spent["all"] = time.perf_counter() - begun - spent["bare"]
+
+    network = ConfidenceNetwork(4).to(memory_format=torch.channels_last)
+    crops = torch.rand(10, 3, 300, 300).contiguous(memory_format=torch.channels_last)
+
+    def take_bare_steps() -> None:
+        begun = time.perf_counter()
+        for _ in range(3):
+            network(crops).mean().backward()
+        spent["bare"] += time.perf_counter() - begun
+
+    benchmark.pedantic(train, rounds=1)
+    ratio = spent["all"] / spent["bare"]
+    benchmark.extra_info |= {"seconds": spent["all"], "times the bare steps": ratio}
+    with capsys.disabled():
+        print(f"\ntrained in {spent['all']:.0f} s, {ratio:.2f} times its bare steps")
 
 
 MEASURE_MEMORY = r"""

@@ -171,7 +171,8 @@ def explain(error: ValidationError, *, as_option: bool = False) -> str:
     if first["type"] == "missing":
         return f"{subject} is required"
     if first["type"] == "value_error":
-        return f"{subject}: {first['ctx']['error']}"
+        problem = str(first["ctx"]["error"])
+        return f"{subject}: {problem}" if field else problem  # of several, which it names itself
     rule = first["msg"]
     for pattern, words in _WORDS:
         rule = re.sub(pattern, words, rule)

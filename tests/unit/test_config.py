@@ -3,7 +3,7 @@ from typing import Literal
 
 import pytest
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from wsikd.config import Settings, explain, load, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ConfigError, StoreError
@@ -19,6 +19,17 @@ class Outer(Settings):
     inner: Inner = Inner()
     name: str = Field("outer", pattern=r"^\w+$")
     folds: tuple[int, ...] = Field((0,), min_length=1)
+
+
+class Range(Settings):
+    low: int = 0
+    high: int = 1
+
+    @model_validator(mode="after")
+    def _ascends(self):
+        if self.low > self.high:
+            raise ValueError(f"--low must be at most --high {self.high}, got {self.low}")
+        return self
 
 
 class Document(Settings):
@@ -79,6 +90,14 @@ def test_an_option_is_named_as_it_is_typed():
     with pytest.raises(ValidationError) as caught:
         Outer(inner={"min_side": -1})
     assert explain(caught.value, as_option=True) == "--inner.min-side must be above 0, got -1"
+
+
+@pytest.mark.parametrize("as_option", [False, True])
+def test_a_rule_for_several_settings_is_told_in_its_own_words(as_option):
+    with pytest.raises(ValidationError) as caught:
+        Range(low=3)
+    told = explain(caught.value, as_option=as_option)
+    assert told == "--low must be at most --high 1, got 3"
 
 
 @pytest.mark.parametrize(

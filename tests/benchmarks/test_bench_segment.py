@@ -3,8 +3,8 @@
 Run by `make bench`, or alone: `pytest tests/benchmarks/test_bench_segment.py --benchmark-only -s`.
 The obvious program runs the network as it is, channels_last: on the whole image, or on tiles with
 the halo around them. The programs take turns, so that other work on the machine slows all of them,
-and the best of their rounds counts. Training is held against the network's bare forward and backward
-steps on crops of the same size. Nothing is asserted; docs/benchmarks.md keeps the results.
+and the best of their rounds counts. Training is held against bare forward and backward steps of its
+network on crops of the same size. Nothing is asserted; docs/benchmarks.md keeps the results.
 """
 
 import subprocess

@@ -11,12 +11,14 @@ from shapely import box
 from wsikd.columns import ALIASES, COLUMNS, SPLITS
 from wsikd.evaluation import EvaluateSettings, evaluate_runs, metrics_table
 from wsikd.evaluation.metrics import METRICS
+from wsikd.evaluation.nuclei_metrics import NUCLEI_METRICS
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.models import MODELS
-from wsikd.models.weights import ModelDescription
+from wsikd.models.weights import ModelDescription, SegmenterDescription
 from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes import READS, Recipe
 from wsikd.runs import METHODS, PREDICTION_COLUMNS, Provenance, RunFolder
+from wsikd.segmentation.segmented import FieldStatus
 from wsikd.slides.synthetic import DrawSettings, draw_slides
 from wsikd.store import LevelRecord, RegionRecord, SlideRecord, Source
 from wsikd.store.ome import region_attributes
@@ -58,6 +60,9 @@ def undocumented(section: str, names: Iterable[str]) -> set[str]:
         ("status.csv", SlideStatus.model_fields),
         ("run.json", [*Provenance.model_fields, *METHODS]),
         ("model.json", [*ModelDescription.model_fields, *MODELS]),
+        ("model.json of a segmenter", SegmenterDescription.model_fields),
+        ("Nuclei", FieldStatus.model_fields),
+        ("runs/segment-metrics.json and runs/segment-metrics.csv", NUCLEI_METRICS),
         ("predictions.csv", PREDICTION_COLUMNS),
         ("runs/metrics.json and runs/metrics.csv", METRICS),
         ("Recipes", [*Recipe.model_fields, *READS]),

@@ -174,7 +174,7 @@ def _adapted(work: _Work, fields: list[Field]) -> Segmenter:
 
 
 def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
-    start = time.perf_counter()
+    start, asked = time.perf_counter(), work.settings.threshold
     known: dict[str, Any] = {
         "slide_id": field.slide_id,
         "region_id": field.region_id,
@@ -182,6 +182,7 @@ def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
         "height": field.size.height,
         "mpp": field.mpp and round(pixel_side(field.mpp), 5),
         "unit": "px" if field.mpp is None else "µm",
+        "threshold": round(segmenter.threshold if asked is None else asked, 4),
     }
     _warn_of_scale(work, field)
     try:

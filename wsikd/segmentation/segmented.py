@@ -22,6 +22,7 @@ class FieldStatus(Settings):
     height: int | None = None
     mpp: float | None = None
     unit: Literal["", "µm", "px"] = ""
+    threshold: float | None = None
     nuclei: int | None = None
     median_diameter: float | None = None
     nuclear_fraction: float | None = None

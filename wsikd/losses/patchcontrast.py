@@ -22,6 +22,7 @@ Similarity = Callable[[Tensor, Tensor], Tensor]
 _LEAST_LOG = -100.0  # of 0, as torch's binary cross-entropy has it
 _BINS = 25
 _TINY = 1e-12
+_SMALLEST = 1e-30  # whose inverse single precision still holds
 
 
 def mse_similarity(first: Tensor, second: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ def cross_entropy_similarity(first: Tensor, second: Tensor) -> Tensor:
     Shapes as for `mse_similarity`; values in 0 to 1. Not symmetric.
     """
     a, b = first.flatten(1), second.flatten(1)
-    yes, no = (torch.log(part).clamp(min=_LEAST_LOG) for part in (a, 1 - a))
+    yes, no = (_log(part) for part in (a, 1 - a))
     return (yes @ b.T + no @ (1 - b).T) / a.shape[1]
 
 
@@ -187,9 +188,14 @@ def _pair_weights(near: Tensor, anchors: Tensor, released_images: int | None) ->
     return weights / weights.sum()
 
 
+def _log(values: Tensor) -> Tensor:
+    """Give logarithms; of 0 a finite one with a gradient of 0, which a clamped infinity lacks."""
+    return values.clamp(min=_SMALLEST).log().masked_fill(values < _SMALLEST, _LEAST_LOG)
+
+
 def _binned(values: Tensor) -> Tensor:
     """Give the weight of each value in each bin, shape (..., bins); rows sum to 1."""
-    centres = torch.linspace(0, 1, _BINS, device=values.device)
+    centres = torch.linspace(0, 1, _BINS, dtype=values.dtype, device=values.device)
     return (1 - (values[..., None] - centres).abs() * (_BINS - 1)).clamp(min=0)
 
 

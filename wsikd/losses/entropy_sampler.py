@@ -101,7 +101,7 @@ def draw_windows(
     random : Generator
         On the CPU, so that every device draws alike.
     side, stride : int
-        Of the windows, in pixels.
+        Of the windows, in pixels. The published code's stride is 20 whatever is asked for.
     count : int
         Windows per image and channel.
     as_released : bool

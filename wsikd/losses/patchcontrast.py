@@ -93,7 +93,11 @@ SIMILARITIES: dict[str, Similarity] = {
     "kl": kl_similarity,
     "cosine": cosine_similarity,
 }
-"""By name; that of "cosine" compares features and not pixels."""
+"""By name; that of "cosine" compares features and not pixels.
+
+The published code takes the alphabetically first, cross-entropy, where none is named; its authors
+name MSE, which is the default here.
+"""
 
 
 def patch_contrast_loss(

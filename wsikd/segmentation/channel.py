@@ -1,11 +1,11 @@
 """Which channel of the confidences shows nuclei, and from which confidence on, without labels.
 
-The published code [1]_ picks the channel, and the epoch, by Dice on labelled images. Here the stain
-decides: haematoxylin is bound by nuclei, so the best of all channels and thresholds is the one that
-parts its optical density best, by the share of its variance that lies between the two parts (the
-criterion of Otsu [2]_, over the partitions that the network offers instead of those by the stain
-itself). Two things are known of nuclei beside: they cover less than half of a tissue, and most are
-3 to 20 µm wide.
+The published code [1]_ picks the channel, and the epoch, by Dice on labelled images; it compares
+the channels' Dice as text, here numbers are compared. And the stain decides: haematoxylin is bound
+by nuclei, so the best of all channels and thresholds is the one that parts its optical density
+best, by the share of its variance that lies between the two parts (the criterion of Otsu [2]_, over
+the partitions that the network offers instead of those by the stain itself). Two things are known
+of nuclei beside: they cover less than half of a tissue, and most are 3 to 20 µm wide.
 
 References
 ----------
@@ -105,14 +105,16 @@ def choose_channel(
     Returns
     -------
     choice : Choice
-        The best of those with objects as large as nuclei; the best of all if there is none.
+        The best of those with objects as large as nuclei, and a score of at least a tenth; the best
+        of all if there is none.
     is_nuclear_sized : bool or None
         Whether its objects are; None if µm per pixel are unknown.
     """
     ranked = rank_channels(confidences, targets, labelled=labelled)
     if all(mpp is None for mpp in mpps):
         return ranked[0], None
-    for choice in ranked:
+    telling = (choice for choice in ranked if choice.score >= _LEAST_SCORE)
+    for choice in telling:
         if _is_nuclear_sized(choice, confidences, mpps):
             return choice, True
     return ranked[0], False

@@ -194,7 +194,8 @@ class Contrast:
     ) -> list[tuple[Tensor, Tensor]]:
         """Draw windows, anew if a channel lacks positives or negatives; give both of each channel.
 
-        Channels that still lack them are left out. The published code draws once.
+        Channels that still lack them are left out. The published code draws once, and skips a batch
+        if any channel lacks them.
         """
         settings, found = self.settings, []
         as_released = settings.compat == "release"

@@ -156,11 +156,19 @@ def test_chooses_the_best_channel_whose_objects_are_as_large_as_nuclei():
     """Blocks of 50 µm follow the stain perfectly; those of 8 µm do so less, but are nuclei."""
     large = squares(200, 100, (600, 600))
     small = squares(32, 40, (600, 600))
-    stain = large + 0.3 * small
+    stain = large + 0.7 * small
     confidence, quarter = np.stack([large, small]), Mpp(0.25, 0.25)
     assert rank_channels([confidence], [stain])[0].channel == 0
     choice, is_nuclear_sized = choose_channel([confidence], [stain], [quarter])
     assert (choice.channel, choice.inverted, is_nuclear_sized) == (1, False, True)
+
+
+def test_objects_as_large_as_nuclei_are_none_if_they_say_nothing_of_the_stain():
+    large = squares(200, 100, (600, 600))
+    elsewhere = np.roll(squares(32, 40, (600, 600)), (3, 5), (0, 1))
+    confidence, stain = np.stack([large, elsewhere]), large
+    choice, is_nuclear_sized = choose_channel([confidence], [stain], [Mpp(0.25, 0.25)])
+    assert (choice.channel, is_nuclear_sized) == (0, False)
 
 
 def test_chooses_the_best_of_all_if_no_channel_finds_objects_as_large_as_nuclei():

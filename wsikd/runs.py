@@ -6,7 +6,6 @@ module knows its file names.
 
 import json
 import platform
-import re
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
@@ -19,9 +18,9 @@ import pandas as pd
 from pydantic import Field
 
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
-from wsikd.errors import CheckpointError, ConfigError, ResumeError
+from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
-from wsikd.geometry import format_magnification
+from wsikd.run_names import refuse_other_fold
 
 PREDICTION_COLUMNS = (
     "slide_id",
@@ -33,7 +32,6 @@ PREDICTION_COLUMNS = (
     "height",
     "gmacs",
 )
-_FOLD = r"-fold\d+"
 _LEARNT_COLUMNS = ("slide_id", "patient_id")
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
@@ -117,7 +115,7 @@ class RunFolder:
         if self.exists():
             self._refuse_other(settings, provenance)
             return self
-        _refuse_other_fold(provenance)
+        refuse_other_fold(provenance.name, provenance.fold)
         self.path.mkdir(parents=True, exist_ok=True)
         with replacing(self.settings_path) as temporary:
             save(settings, temporary)
@@ -240,28 +238,6 @@ class RunFolder:
                 raise ResumeError(f"{self.path}: {key} changed since it was started; {remedy}")
 
 
-def run_name(
-    method: str, magnification: float | None = None, fold: int | None = None, seed: int = 0
-) -> str:
-    """Name a run: `<method>-<mag>x[-fold<k>][-seed<s>]`, seed 0 unsaid.
-
-    Examples
-    --------
-    >>> run_name("student", 1.25, fold=0, seed=1)
-    'student-1.25x-fold0-seed1'
-    >>> run_name("teacher", 10.0)
-    'teacher-10x'
-    """
-    parts = [method]
-    if magnification is not None:
-        parts.append(format_magnification(magnification))
-    if fold is not None:
-        parts.append(f"fold{fold}")
-    if seed != 0:
-        parts.append(f"seed{seed}")
-    return "-".join(parts)
-
-
 def branch_path(model: Path, branch: Branch) -> Path:
     """Give where the encoder of a branch is, from where the run's model is.
 
@@ -272,17 +248,6 @@ def branch_path(model: Path, branch: Branch) -> Path:
     """
     stem = "model" if branch == "primary" else branch
     return model.with_name(model.name.replace("model", stem, 1))
-
-
-def pooled_name(name: str) -> str:
-    """Name the runs of all folds together: the name without its fold.
-
-    Examples
-    --------
-    >>> pooled_name("student-1.25x-fold0-seed1")
-    'student-1.25x-seed1'
-    """
-    return re.sub(_FOLD, "", name)
 
 
 def find_runs(folder: Path) -> list[RunFolder]:
@@ -299,15 +264,6 @@ def probability_columns(classes: Iterable[str]) -> list[str]:
     ['p_0', 'p_1']
     """
     return [f"p_{index}" for index, _ in enumerate(classes)]
-
-
-def _refuse_other_fold(made: Provenance) -> None:
-    """Refuse a name that `pooled_name` would take for a fold of another run."""
-    if re.findall(_FOLD, made.name) not in ([], [f"-fold{made.fold}"]):
-        raise ConfigError(
-            "--name must not hold -fold and a number, as that is how the folds of a run are "
-            f"named, got {made.name!r}; leave it out"
-        )
 
 
 def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:

@@ -22,10 +22,10 @@ from wsikd.errors import (
     StoreError,
 )
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.manifest import splits_of_fold
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription, save_model
 from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder
+from wsikd.splits import splits_of_fold
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.training import loop
 from wsikd.training.distil import DistilSettings, distil

@@ -16,8 +16,9 @@ from shapely import box
 
 from wsikd.evaluation import read_metrics, summary_table
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.manifest import classes_of, read_manifest
+from wsikd.manifest import read_manifest
 from wsikd.runs import find_runs
+from wsikd.splits import classes_of
 from wsikd.store import RegionStore
 from wsikd.store.ome import region_attributes
 

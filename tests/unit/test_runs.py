@@ -5,15 +5,7 @@ import pytest
 
 from wsikd.config import Settings
 from wsikd.errors import CheckpointError, ConfigError, ResumeError
-from wsikd.runs import (
-    PREDICTION_COLUMNS,
-    Provenance,
-    RunFolder,
-    find_runs,
-    pooled_name,
-    probability_columns,
-    run_name,
-)
+from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, find_runs, probability_columns
 
 
 class Training(Settings):
@@ -175,19 +167,6 @@ def test_damaged_predictions_are_refused_by_the_name_of_their_file(run, damaged,
 def test_the_best_and_the_last_checkpoint_lie_side_by_side(run):
     names = [run.model_path(which).name for which in ("best", "last")]
     assert names == ["model.safetensors", "model-last.safetensors"]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "name", "pooled"),
-    [
-        (("teacher", 10.0), "teacher-10x", "teacher-10x"),
-        (("student", 0.625, 12, 3), "student-0.625x-fold12-seed3", "student-0.625x-seed3"),
-        (("control", None, 1), "control-fold1", "control"),
-    ],
-)
-def test_runs_are_named_by_method_magnification_fold_and_seed(arguments, name, pooled):
-    assert run_name(*arguments) == name
-    assert pooled_name(name) == pooled
 
 
 def test_runs_are_found_by_their_run_json_in_order_of_name(tmp_path):

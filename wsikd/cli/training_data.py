@@ -4,7 +4,8 @@ import pandas as pd
 
 from wsikd.cli.console import say
 from wsikd.data.regions import unprepared_slides
-from wsikd.manifest import is_split, read_manifest, split_by_patient, write_manifest
+from wsikd.manifest import read_manifest, write_manifest
+from wsikd.splits import is_split, split_by_patient
 from wsikd.store import RegionStore
 from wsikd.workspace import Workspace
 

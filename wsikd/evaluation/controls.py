@@ -21,16 +21,10 @@ from sklearn.linear_model import LogisticRegression
 from wsikd.config import Settings
 from wsikd.errors import CheckpointError, ManifestError, StoreError
 from wsikd.evaluation.metrics import Floats
-from wsikd.manifest import classes_of, splits_of_fold
-from wsikd.runs import (
-    Provenance,
-    RunFolder,
-    find_runs,
-    pooled_name,
-    probability_columns,
-    run_name,
-)
+from wsikd.run_names import pooled_name, run_name
+from wsikd.runs import Provenance, RunFolder, find_runs, probability_columns
 from wsikd.slides.reader import Pixels
+from wsikd.splits import classes_of, splits_of_fold
 from wsikd.store import RegionStore
 
 

@@ -38,8 +38,8 @@ from wsikd.evaluation.pooling import (
 )
 from wsikd.evaluation.tables import metrics_table
 from wsikd.files import replacing, write_json
-from wsikd.manifest import fold_count
 from wsikd.runs import Checkpoint, find_runs
+from wsikd.splits import fold_count
 from wsikd.store import RegionStore
 
 _FLOPS_PER_MAC = 2  # a multiplication and an addition

@@ -5,37 +5,29 @@ from torch import Tensor, nn
 from wsikd.errors import ConfigError
 
 
-class BatchNorm1d(nn.BatchNorm1d):
+class _RefusingSingleValues(nn.Module):
+    def forward(self, values: Tensor) -> Tensor:
+        """Normalise each channel over all of its values, as PyTorch does.
+
+        Raises
+        ------
+        ConfigError
+            If there is a single one to learn from.
+        """
+        refuse_single_values(self, values)
+        normalised: Tensor = super().forward(values)
+        return normalised
+
+
+class BatchNorm1d(_RefusingSingleValues, nn.BatchNorm1d):
     """Batch normalisation of embeddings, shape (B, C); PyTorch's defaults."""
 
-    def forward(self, embedding: Tensor) -> Tensor:
-        """Normalise each channel over the batch.
 
-        Raises
-        ------
-        ConfigError
-            If there is a single embedding to learn from.
-        """
-        refuse_single_values(self, embedding)
-        return super().forward(embedding)
-
-
-class BatchNorm2d(nn.BatchNorm2d):
+class BatchNorm2d(_RefusingSingleValues, nn.BatchNorm2d):
     """Batch normalisation of images, shape (B, C, H, W); PyTorch's defaults."""
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Normalise each channel over the batch and its pixels.
 
-        Raises
-        ------
-        ConfigError
-            If there is a single pixel to learn from.
-        """
-        refuse_single_values(self, image)
-        return super().forward(image)
-
-
-def refuse_single_values(norm: nn.BatchNorm1d | nn.BatchNorm2d, values: Tensor) -> None:
+def refuse_single_values(norm: nn.Module, values: Tensor) -> None:
     """Refuse to normalise by the batch where each channel has one value, which would become 0.
 
     Raises

@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from wsikd.listing import path_key
-from wsikd.manifest import check_no_leak, manifest_from_folder, read_manifest
+from wsikd.manifest import manifest_from_folder, read_manifest
+from wsikd.splits import check_no_leak
 
 
 def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataFrame:

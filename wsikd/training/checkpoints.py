@@ -31,7 +31,7 @@ class Progress:
     steps : int
         Optimizer steps in all.
     sums : dict of str to float
-        Loss and terms, each summed over those items.
+        Loss and terms, each summed over those items that had any, and how many these were.
     epoch_seconds, seconds : float
         Time spent in the epoch under way, and in the complete ones.
     best_loss : float or None

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import CheckpointError, ConfigError, LeakageError
-from wsikd.manifest import read_manifest, splits_of_fold
-from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name
+from wsikd.manifest import read_manifest
+from wsikd.run_names import pooled_name
+from wsikd.runs import Provenance, RunFolder, find_runs
+from wsikd.splits import splits_of_fold
 from wsikd.store import RegionStore
 from wsikd.training.inputs import read_inputs
 from wsikd.workspace import Workspace

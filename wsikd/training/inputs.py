@@ -11,8 +11,9 @@ import pandas as pd
 from wsikd.data.regions import RegionItem, list_items
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
-from wsikd.manifest import classes_of, fold_count, splits_of_fold
-from wsikd.runs import Provenance, RunFolder, run_name
+from wsikd.run_names import run_name
+from wsikd.runs import Provenance, RunFolder
+from wsikd.splits import classes_of, fold_count, splits_of_fold
 from wsikd.training.display import Display
 from wsikd.training.settings import FoldSettings, RunSettings, choose_device
 

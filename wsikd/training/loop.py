@@ -31,6 +31,8 @@ Step = Callable[[Views], dict[str, Tensor]]
 Say = Callable[[str], None]
 Entry = dict[str, Any]  # one line of the log
 
+_ITEMS = "items"  # how many had terms, among their sums
+
 
 @dataclass(frozen=True)
 class Learner:
@@ -188,7 +190,7 @@ class Loop:
             self._loss(self._val, batch, sums)
             self._display.advance(len(batch["index"]))
             self._stop_if_asked()
-        return _means(sums, len(self._val))
+        return _means(sums)
 
     def _has_gradients(self) -> bool:
         groups = self._optimizer.param_groups
@@ -199,14 +201,14 @@ class Loop:
         if not terms:
             return None
         loss = torch.stack(list(terms.values())).sum()
-        names = ("loss", *terms)
+        names = (_ITEMS, "loss", *terms)
         values: list[float] = average(torch.stack([loss, *terms.values()])).tolist()
         if not math.isfinite(values[0]):
             raise DivergedError(
                 f"{self._run.path}: loss must be finite, is {values[0]} in epoch "
                 f"{self._progress.epoch + 1} at {feed.name(batch)}; lower --learning-rate"
             )
-        for name, value in zip(names, values, strict=True):
+        for name, value in zip(names, (1.0, *values), strict=True):
             sums[name] = sums.get(name, 0.0) + value * _count(batch)
         return loss
 
@@ -216,7 +218,7 @@ class Loop:
         entry: Entry = {
             "epoch": progress.epoch + 1,
             "steps": progress.steps,
-            "train": _means(progress.sums, progress.position),
+            "train": _means(progress.sums),
             "val": val,
             "seconds": round(progress.epoch_seconds, 3),
         }
@@ -276,8 +278,8 @@ def _count(batch: Views) -> int:
     return len(batch["index"]) * process_count()
 
 
-def _means(sums: dict[str, float], count: int) -> dict[str, float]:
-    return {name: value / count for name, value in sums.items()}
+def _means(sums: dict[str, float]) -> dict[str, float]:
+    return {name: value / sums[_ITEMS] for name, value in sums.items() if name != _ITEMS}
 
 
 def _summary(entry: Entry, epochs: int) -> str:

@@ -11,9 +11,9 @@ from wsikd.data.pairs import PairingSettings
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.errors import ConfigError
 from wsikd.geometry import Size
-from wsikd.manifest import is_split, splits_of_fold
 from wsikd.models import MODELS
 from wsikd.runs import Branch
+from wsikd.splits import is_split, splits_of_fold
 from wsikd.training.inputs import folds_of
 from wsikd.training.settings import FoldSettings
 

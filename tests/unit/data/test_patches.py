@@ -3,7 +3,7 @@ import pytest
 
 from wsikd.data.patches import PatchSettings, Place, open_patches
 from wsikd.errors import ConfigError, LeakageError, ManifestError, NothingUsableError, StoreError
-from wsikd.manifest import splits_of_fold
+from wsikd.splits import splits_of_fold
 
 
 def settings(**given):

@@ -41,8 +41,13 @@ def save_weights(model):
     return lambda path: save_file(model.state_dict(), path)
 
 
-def train(path, feed, *, val=None, model=None, on_step=None, **settings):
-    """Train a linear classifier; `on_step` is called before every batch with its number."""
+def train(
+    path, feed, *, val=None, model=None, on_step=None, without=(), abilities=None, **settings
+):
+    """Train a linear classifier; `on_step` is called before every batch with its number.
+
+    Items `without` terms are passed over; `abilities` are what else the learner can.
+    """
     model = model or make_model()
     seen = []
 
@@ -50,9 +55,11 @@ def train(path, feed, *, val=None, model=None, on_step=None, **settings):
         seen.append(batch["index"].item())
         if on_step is not None:
             on_step(len(seen))
+        if seen[-1] in without:
+            return {}
         return {"cross_entropy": F.cross_entropy(model(batch["image"]), batch["label"])}
 
-    learner = Learner(model, step, save_weights(model))
+    learner = Learner(model, step, save_weights(model), **abilities or {})
     path.mkdir(exist_ok=True)  # as RunFolder.start does
     run = RunFolder(path)
     options = {"epochs": 2, "accumulate": 3, "learning_rate": 0.1, **settings}
@@ -203,3 +210,115 @@ def test_every_epoch_has_its_own_order_of_all_items():
     assert orders[0] != orders[1]
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert shuffle(50, seed=4, epoch=1) != orders[0]
+
+
+class TestWithoutTerms:
+    def test_a_step_is_passed_over_and_the_others_are_taken(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(torch.optim, "Adam", torch.optim.SGD)
+        feed, order = make_feed(4), shuffle(4, seed=0, epoch=1)
+        by_hand = make_model()
+        for index in (order[0], order[2], order[3]):
+            item = feed._dataset[index]
+            loss = F.cross_entropy(by_hand(item["image"][None]), item["label"][None])
+            gradients = torch.autograd.grad(loss, list(by_hand.parameters()))
+            with torch.no_grad():
+                for weight, gradient in zip(by_hand.parameters(), gradients, strict=True):
+                    weight.sub_(0.1 * gradient)
+        options = {"without": order[1:2], "epochs": 1, "accumulate": 1, "weight_decay": 0}
+        model = train(tmp_path, feed, **options)
+        assert torch.allclose(weights_of(model), weights_of(by_hand), atol=1e-6)
+        (entry,) = RunFolder(tmp_path).read_log()
+        assert entry["steps"] == 3
+
+    def test_momentum_does_not_move_the_weights_either(self, tmp_path):
+        feed, order = make_feed(3), shuffle(3, seed=0, epoch=1)
+        kept = []
+        model = make_model()
+
+        def keep(_):
+            kept.append(weights_of(model).clone())
+
+        options = {"without": order[1:2], "epochs": 1, "accumulate": 1}
+        train(tmp_path, feed, model=model, on_step=keep, **options)
+        assert torch.equal(kept[1], kept[2])
+
+    def test_the_logged_loss_is_the_mean_over_what_had_terms(self, tmp_path):
+        feed, val = make_feed(4), make_feed(4, seed=1)
+        train(tmp_path, feed, val=val, without=(1,), epochs=1, learning_rate=1e-12)
+        (entry,) = RunFolder(tmp_path).read_log()
+        model = make_model()
+        for each, logged in ((feed, entry["train"]), (val, entry["val"])):
+            items = [each._dataset[index] for index in (0, 2, 3)]
+            losses = [
+                F.cross_entropy(model(item["image"][None]), item["label"][None]).item()
+                for item in items
+            ]
+            assert logged["loss"] == pytest.approx(sum(losses) / 3)
+
+    def test_an_epoch_of_nothing_else_is_logged_and_said(self, tmp_path, capsys):
+        model = train(tmp_path, make_feed(3), without=range(3), epochs=1)
+        assert torch.equal(weights_of(model), weights_of(make_model()))
+        (entry,) = RunFolder(tmp_path).read_log()
+        assert (entry["steps"], entry["train"]) == (0, {})
+        assert "epoch 1/1, 0 steps, nothing to learn from" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("stop_at", range(1, 9))
+    def test_a_stopped_run_ends_with_the_weights_of_an_unbroken_one(self, tmp_path, stop_at):
+        options = {"without": (0, 2), "accumulate": 1}
+        unbroken = train(tmp_path / "unbroken", make_feed(4), **options)
+        with pytest.raises(StoppedError):
+            train(tmp_path / "stopped", make_feed(4), on_step=ask_to_stop(stop_at), **options)
+        resumed = train(tmp_path / "stopped", make_feed(4), **options)
+        assert torch.equal(weights_of(resumed), weights_of(unbroken))
+        logs = [RunFolder(tmp_path / name).read_log() for name in ("unbroken", "stopped")]
+        assert [entry["train"] for entry in logs[0]] == [entry["train"] for entry in logs[1]]
+
+
+def watch_for(*values):
+    """Watch a number that takes these values, epoch by epoch."""
+    coming = iter(values)
+    return lambda _: {"error": next(coming)}
+
+
+def ends_below(limit):
+    return lambda log: log[-1]["watched"]["error"] < limit
+
+
+class TestWatching:
+    def test_the_best_model_is_of_the_epoch_with_the_smallest_watched_number(self, tmp_path):
+        abilities = {"watch": watch_for(0.5, 0.2, 0.3), "best_by": "error"}
+        train(tmp_path / "all", make_feed(6), abilities=abilities, epochs=3)
+        train(tmp_path / "two", make_feed(6), epochs=2)
+        chosen = load_file(RunFolder(tmp_path / "all").model_path("best"))
+        expected = load_file(RunFolder(tmp_path / "two").model_path("last"))
+        assert all(torch.equal(chosen[name], expected[name]) for name in expected)
+        log = RunFolder(tmp_path / "all").read_log()
+        assert [entry["watched"]["error"] for entry in log] == [0.5, 0.2, 0.3]
+
+    def test_training_ends_as_soon_as_it_has_converged(self, tmp_path):
+        watch = watch_for(0.5, 0.4, 0.1)
+        abilities = {"watch": watch, "has_converged": ends_below(0.2)}
+        train(tmp_path / "early", make_feed(6), abilities=abilities, epochs=100)
+        assert len(RunFolder(tmp_path / "early").read_log()) == 3
+        train(tmp_path / "three", make_feed(6), epochs=3)
+        last = [load_file(RunFolder(tmp_path / n).model_path("last")) for n in ("early", "three")]
+        assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+
+    def test_what_has_converged_is_not_trained_further(self, tmp_path):
+        abilities = {"watch": watch_for(0.1), "has_converged": ends_below(0.2)}
+        trained = train(tmp_path, make_feed(6), abilities=abilities, epochs=5)
+        called = []
+        again = train(tmp_path, make_feed(6), abilities=abilities, epochs=5, on_step=called.append)
+        assert called == []
+        assert torch.equal(weights_of(again), weights_of(trained))
+
+    def test_a_stopped_run_remembers_which_epoch_was_best(self, tmp_path):
+        abilities = {"watch": watch_for(0.2, 0.3), "best_by": "error"}
+        train(tmp_path / "one", make_feed(4), epochs=1)
+        stop = ask_to_stop(6)  # in the second epoch
+        with pytest.raises(StoppedError):
+            train(tmp_path / "two", make_feed(4), abilities=abilities, on_step=stop)
+        train(tmp_path / "two", make_feed(4), abilities=abilities)
+        chosen = load_file(RunFolder(tmp_path / "two").model_path("best"))
+        expected = load_file(RunFolder(tmp_path / "one").model_path("last"))
+        assert all(torch.equal(chosen[name], expected[name]) for name in expected)

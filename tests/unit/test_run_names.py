@@ -1,0 +1,16 @@
+import pytest
+
+from wsikd.run_names import pooled_name, run_name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name", "pooled"),
+    [
+        (("teacher", 10.0), "teacher-10x", "teacher-10x"),
+        (("student", 0.625, 12, 3), "student-0.625x-fold12-seed3", "student-0.625x-seed3"),
+        (("control", None, 1), "control-fold1", "control"),
+    ],
+)
+def test_runs_are_named_by_method_magnification_fold_and_seed(arguments, name, pooled):
+    assert run_name(*arguments) == name
+    assert pooled_name(name) == pooled

@@ -3,15 +3,29 @@
 Example: wsikd info slide.svs --tissue.mpp 8
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
+from pydantic import Field
 
-from wsikd.cli.console import show, show_json
-from wsikd.errors import SlideError
+from wsikd.cli.console import Flat, show, show_json
+from wsikd.config import Settings
+from wsikd.errors import ConfigError, SlideError
+from wsikd.geometry import TissueRegion
 from wsikd.slides import SlideReader, open_slide, resolution_of
+from wsikd.slides.resolution import Resolution
 from wsikd.tissue import TissueSettings, find_tissue
+
+
+class CheckSettings(Settings):
+    """Whether µm per pixel are held against the size of nuclei, and what finds those."""
+
+    check_mpp: bool = Field(
+        False, description="measure nuclei; warn if µm per pixel are probably 2 times off"
+    )
+    model: Path | None = Field(None, description="run of wsikd segment train, for --check-mpp")
 
 
 def info(
@@ -20,6 +34,7 @@ def info(
     *,
     mpp: float | None = None,
     reader: str | None = None,
+    check: Annotated[CheckSettings, Flat] = CheckSettings(),
     json: Annotated[bool, Parameter(negative=())] = False,
     tissue: TissueSettings = TissueSettings(),
 ) -> int:
@@ -36,8 +51,10 @@ def info(
     json
         print JSON for machines
     """
+    if check.check_mpp and check.model is None:
+        raise ConfigError("--check-mpp needs a nuclei segmenter; name its run folder with --model")
     with open_slide(slide, reader=reader) as opened:
-        facts, problem = _describe(opened, mpp, tissue)
+        facts, problem = _describe(opened, mpp, tissue, check.model if check.check_mpp else None)
     if json:
         show_json(facts)
     else:
@@ -50,7 +67,7 @@ def info(
 
 
 def _describe(
-    opened: SlideReader, mpp: float | None, tissue: TissueSettings
+    opened: SlideReader, mpp: float | None, tissue: TissueSettings, model: Path | None
 ) -> tuple[dict[str, Any], SlideError | None]:
     """Collect what can be told, and the error that kept the rest from being told."""
     facts: dict[str, Any] = {
@@ -75,6 +92,7 @@ def _describe(
             "mpp from": resolution.source,
             "warnings": list(resolution.warnings),
         }
+        pieces = find_tissue(opened, resolution.mpp, tissue)
         facts["tissue"] = [
             {
                 "region": piece.region_id,
@@ -83,11 +101,30 @@ def _describe(
                     piece.outline.area * resolution.mpp.x * resolution.mpp.y / 1e6, 3
                 ),
             }
-            for piece in find_tissue(opened, resolution.mpp, tissue)
+            for piece in pieces
         ]
+        if model is not None:
+            facts |= _check(opened, resolution, pieces, model)
     except SlideError as error:
         return facts, error
     return facts, None
+
+
+def _check(
+    opened: SlideReader, resolution: Resolution, pieces: Sequence[TissueRegion], model: Path
+) -> dict[str, Any]:
+    """Collect what nuclei say of the resolution."""
+    from wsikd.runs import RunFolder  # noqa: PLC0415  torch, only where it is asked for
+    from wsikd.segmentation.check_mpp import check_mpp  # noqa: PLC0415
+    from wsikd.segmentation.trained import open_segmenter  # noqa: PLC0415
+
+    found = check_mpp(opened, resolution.mpp, pieces, open_segmenter(RunFolder(model)))
+    width = None if found.diameter_um is None else round(found.diameter_um, 2)
+    doubts = () if found.warning is None else (found.warning,)
+    return {
+        "nuclei": {"measured": found.nuclei, "median_um": width},
+        "warnings": [*resolution.warnings, *doubts],
+    }
 
 
 def _readable(value: Any) -> str:

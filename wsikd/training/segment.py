@@ -40,7 +40,7 @@ from wsikd.training.display import Display
 from wsikd.training.feed import Views
 from wsikd.training.inputs import begin
 from wsikd.training.loop import Entry, Learner, Loop
-from wsikd.training.method import place
+from wsikd.training.method import place, seeded
 from wsikd.training.segment_settings import SegmentSettings
 from wsikd.training.segment_watch import Truths, Watch
 from wsikd.training.settings import choose_device
@@ -157,12 +157,12 @@ class Contrast:
     """
 
     def __init__(self, settings: SegmentSettings, device: torch.device) -> None:
-        torch.manual_seed(settings.seed)
         self.settings = settings
-        self.network = ConfidenceNetwork(settings.channels)
-        self.networks = nn.ModuleDict({"confidence": self.network})
-        if settings.similarity == "cosine":
-            self.networks["features"] = FeatureNetwork()
+        with seeded(settings.seed):
+            self.network = ConfidenceNetwork(settings.channels)
+            self.networks = nn.ModuleDict({"confidence": self.network})
+            if settings.similarity == "cosine":
+                self.networks["features"] = FeatureNetwork()
         place(self.networks, device)
         self._vain = 0
 
@@ -226,9 +226,7 @@ class Contrast:
             return pair
         positives, negatives = pair
         features = self.networks["features"](torch.cat(pair))
-        return features[: len(positives)], features[
-            len(positives) : len(positives) + len(negatives)
-        ]
+        return features[: len(positives)], features[-len(negatives) :]
 
     def _count_vain(self) -> None:
         self._vain += 1

@@ -58,7 +58,7 @@ def gather(
     if labelled is None and settings.select == "labels":
         raise ConfigError("--select labels needs --labelled, a set of images with known nuclei")
     images = [] if labelled is None else _training_images(labelled)
-    inputs = [_of_image(image) for image in images] or list_inputs(paths, workspace)
+    inputs = list_inputs(paths, workspace) if labelled is None else list(map(_of_image, images))
     fields, used = [], []
     for one in inputs:
         try:
@@ -72,9 +72,13 @@ def gather(
 
 
 def _training_images(folder: Path) -> list[LabelledImage]:
-    return [
-        image for image in split_images(open_nuclei_set(folder), seed=0) if image.split == "train"
-    ]
+    parted = split_images(open_nuclei_set(folder), seed=0)
+    images = [image for image in parted if image.split == "train"]
+    if not images:
+        raise NothingUsableError(
+            f"{folder}: has no training image; give a set that says which of its images are"
+        )
+    return images
 
 
 def _of_image(image: LabelledImage) -> FieldInput:

@@ -4,17 +4,14 @@ In the folder of the run: `labels/<slide_id>/<region_id>.ome.zarr`, `instances/<
 and `segmented.csv`. Nothing is written where pixels are read from.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import Field as Option
 
-from wsikd.data.crops import deal_crops, draw_crop
 from wsikd.data.field_inputs import FieldInput
 from wsikd.data.field_opening import FieldSettings, open_fields
 from wsikd.data.fields import Field
@@ -24,7 +21,7 @@ from wsikd.errors import (
     StoppedError,
     WsikdError,
 )
-from wsikd.geometry import Size
+from wsikd.segmentation.adapt import adapt
 from wsikd.segmentation.objects import ObjectSettings, pixel_side
 from wsikd.segmentation.outputs import Outputs
 from wsikd.segmentation.segment_field import segment_field
@@ -33,7 +30,6 @@ from wsikd.segmentation.trained import Segmenter
 
 Say = Callable[[str], None]
 
-_SAMPLES, _SAMPLE_SIDE = 16, 512  # crops of a large slide that its threshold comes from
 _FAR = 1.3  # times coarser or finer than the model learnt at, nuclei are of another size to it
 
 
@@ -142,7 +138,9 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
     try:
         fields = open_fields(found, work.settings)
         left = work.outputs.unfinished(fields)
-        segmenter = _adapted(work, fields) if left else work.segmenter
+        segmenter = work.segmenter
+        if left and work.settings.adapts:
+            segmenter = adapt(segmenter, fields, work.device)
     except StoppedError:
         raise
     except (WsikdError, OSError) as error:
@@ -155,22 +153,6 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
         work.outputs.table.drop(field.slide_id, field.region_id)
         yield _try(work, field, segmenter)
     work.outputs.gather(fields)
-
-
-def _adapted(work: _Work, fields: list[Field]) -> Segmenter:
-    """Give the segmenter with the threshold of a slide: from all of it, or crops if it is large."""
-    if not work.settings.adapts:
-        return work.segmenter
-    random = np.random.default_rng(0)
-    if sum(math.prod(field.size) for field in fields) <= _SAMPLES * _SAMPLE_SIDE**2:
-        crops = [field.crop(0, 0, field.size) for field in fields]
-    else:
-        dealt = (fields[which] for which in deal_crops(fields, _SAMPLES, random))
-        sizes = (
-            (field, Size(*(min(side, _SAMPLE_SIDE) for side in field.size))) for field in dealt
-        )
-        crops = [draw_crop(field, size, random)[0] for field, size in sizes]
-    return work.segmenter.adapted(crops, fields[0].light, work.device)
 
 
 def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:

@@ -13,6 +13,7 @@ References
        Histopathology Image Segmentation". 2023. arXiv:2208.10779.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -255,7 +256,7 @@ def has_converged(log: Sequence[Entry], *, settings: SegmentSettings) -> bool:
     >>> [has_converged(log[:count], settings=SegmentSettings(patience=2)) for count in (4, 5)]
     [False, True]
     """
-    values = [entry["watched"]["separation"] for entry in log]
+    values = [entry["watched"].get("separation", math.inf) for entry in log]
     count = settings.patience
     if len(values) < 2 * count:
         return False

@@ -1,5 +1,6 @@
 """What is looked at after every epoch of a segmenter: separation, stain, and so the best epoch."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -71,7 +72,8 @@ class Watch:
     def __call__(self, say: Callable[[str], None]) -> dict[str, float]:
         """Give what the log holds: "separation", "unexplained", and means over pixels.
 
-        "unexplained" is 1 less the score of the chosen channel, see `wsikd.segmentation.channel`.
+        There is no "separation" where no channel has both kinds of windows, and "unexplained" is 1
+        less the score of the chosen channel, see `wsikd.segmentation.channel`.
         """
         del say
         network = self._contrast.network.eval()
@@ -83,12 +85,13 @@ class Watch:
             confidences.append(confidence[0].cpu())
         self._chosen = self._choose(self._sample, [each.numpy() for each in confidences])
         pixels = torch.cat([each.flatten() for each in confidences])
-        return {
+        measured = {
             "separation": separation(drawn),
             "unexplained": 1 - self._chosen[0].score,
             "confidence": float(pixels.mean()),
             "entropy": float(pixel_entropy(pixels).mean()),
         }
+        return {name: value for name, value in measured.items() if math.isfinite(value)}
 
     def save(self, path: Path) -> None:
         """Write the segmenter with the channel that was chosen last."""

@@ -152,7 +152,8 @@ class TestStep:
 
 
 def log_of(*separations):
-    return [{"watched": {"separation": value}} for value in separations]
+    """Log what was watched; None where no channel had both kinds of windows."""
+    return [{"watched": {} if value is None else {"separation": value}} for value in separations]
 
 
 class TestConvergence:
@@ -176,9 +177,8 @@ class TestConvergence:
         assert has_converged(log_of(*separations), settings=self.SETTINGS) == expected
 
     def test_is_none_while_nothing_is_told_apart(self):
-        nothing = float("inf")
-        assert not has_converged(log_of(*[nothing] * 5), settings=self.SETTINGS)
-        late = log_of(*[nothing] * 3, *[0.5] * 5)
+        assert not has_converged(log_of(*[None] * 6), settings=self.SETTINGS)
+        late = log_of(*[None] * 3, *[0.5] * 5)
         assert not has_converged(late, settings=self.SETTINGS)
         assert has_converged([*late, *log_of(0.5)], settings=self.SETTINGS)
 
@@ -240,6 +240,14 @@ class TestWatching:
         first, again, other = watches[0](print), watches[0](print), watches[1](print)
         assert first == again == other
         assert set(first) == {"separation", "unexplained", "confidence", "entropy"}
+
+    def test_without_both_kinds_of_windows_there_is_no_separation(self, write):
+        contrast = contrast_of()
+        sure_of(contrast, 0.0)
+        watched = Watch(contrast, [write("a.png", 90, 70)], {}, contrast.settings)(print)
+        assert set(watched) == {"unexplained", "confidence", "entropy"}
+        assert watched["confidence"] == pytest.approx(0, abs=1e-6)
+        assert watched["unexplained"] == 1
 
     def test_labels_that_are_not_of_the_fields_size_are_refused(self, write):
         contrast, field = contrast_of(select="labels"), write("a.png", 90, 70)

@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
@@ -30,7 +30,9 @@ COMMANDS = {
     "finetune": "Train the last layer of a student from labels.",
     "pair": "Train an encoder without labels, from pairs of images of the same tissue.",
     "probe": "Score what a classifier reads from frozen encoders, beside colour alone.",
-    "segment": "Find nuclei without labels: train, apply, evaluate.",
+    "segment train": "Train a nuclei segmenter without labels.",
+    "segment apply": "Find the nuclei of images, slides or regions, as labels and for QuPath.",
+    "segment evaluate": "Score segmenters on the test images of a labelled set, beside controls.",
     "evaluate": "Score all runs on the test patients, with confidence intervals and controls.",
     "report": "Write one HTML page on the slides and the runs.",
     "explain": "Show what the network of a run looks at, layer by layer, or two side by side.",
@@ -40,7 +42,13 @@ COMMANDS = {
     "info": "Say what a slide is and what tissue it holds.",
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
 }
-"""Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`."""
+"""Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`, those of a
+group functions of their last word in the module of the first."""
+
+GROUPS = {"segment": "Find nuclei without labels: train, apply, evaluate."}
+"""First word of several commands to the first line of its help."""
+
+_ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
 
 _IN_PROCESSES = ("pair",)  # commands that torchrun may start several times
 
@@ -105,10 +113,23 @@ def build_app(*, parse_only: bool = False) -> App:
         help_epilogue=_EPILOGUE,
         version=__version__,
         suppress_keyboard_interrupt=False,
-        default_parameter=Parameter(negative_iterable=(), consume_multiple=True),
+        default_parameter=_ITERABLES,
     )
+    groups: dict[str, App] = {}
     for order, (name, line) in enumerate(COMMANDS.items()):
-        app.command(f"wsikd.cli.{name}:{name}", name=name, help=line, sort_key=order)
+        module, *_, function = name.split() * 2
+        place = app
+        if module in GROUPS:
+            if module not in groups:
+                groups[module] = App(
+                    name=module,
+                    help=GROUPS[module],
+                    sort_key=order,
+                    default_parameter=_ITERABLES,
+                )
+                app.command(groups[module])
+            place = groups[module]
+        place.command(f"wsikd.cli.{module}:{function}", name=function, help=line, sort_key=order)
 
     @app.meta.default
     def launch(
@@ -139,14 +160,25 @@ def build_app(*, parse_only: bool = False) -> App:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     """Read what wsikd.yaml says, by command; cyclopts checks the options of the one asked for."""
-    sections = config.load_yaml(path) if path.exists() else {}
+    found = config.load_yaml(path) if path.exists() else {}
+    sections = _checked(found, {name.split()[0] for name in COMMANDS}, path)
+    for group in GROUPS.keys() & sections.keys():
+        inner = {name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")}
+        sections[group] = _checked(sections[group], inner, path, f"{group} ")
+    return sections
+
+
+def _checked(
+    sections: Mapping[str, Any], known: Collection[str], path: Path, group: str = ""
+) -> dict[str, Any]:
     for name, options in sections.items():
-        if name not in COMMANDS:
-            raise ConfigError(f"{path}: {name!r} is no command; it may have {', '.join(COMMANDS)}")
+        if name not in known:
+            may = ", ".join(name for name in COMMANDS if name.startswith(group))
+            raise ConfigError(f"{path}: {group + name!r} is no command; it may have {may}")
         if not isinstance(options, dict | None):
-            raise ConfigError(f"{path}: {name} must map options to values, got {options!r}")
+            raise ConfigError(f"{path}: {group}{name} must map options to values, got {options!r}")
         if "workspace" in (options or {}):  # cyclopts would pass over it
-            raise ConfigError(f"{path}: {name} cannot set the workspace; say --workspace")
+            raise ConfigError(f"{path}: {group}{name} cannot set the workspace; say --workspace")
     return {name: options or {} for name, options in sections.items()}
 
 
@@ -170,14 +202,18 @@ def _is_from_file(said: str, tokens: Sequence[str], sections: Mapping[str, Any])
     option = said.split(maxsplit=1)[0].rstrip(":")
     typed = [token.partition("=")[0].replace("_", "-") for token in tokens]
     name = next((token for token in tokens if token in sections), "")
-    in_file = Step(0, name, sections.get(name, {})).arguments
+    options = sections.get(name, {})
+    if name in GROUPS:
+        options = next((options[token] for token in tokens if token in options), {})
+    in_file = Step(0, name, options).arguments
     return option in in_file and option not in typed
 
 
 def _refuse_processes(command: str) -> None:
     """Refuse to do the same in each of several processes, where they would not share the work."""
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # set by torchrun
-    if command in COMMANDS and command not in _IN_PROCESSES and not alone:
+    known = {name.split()[0] for name in COMMANDS}
+    if command in known and command not in _IN_PROCESSES and not alone:
         raise ConfigError(f"{command} runs in one process; start it without torchrun")
 
 

@@ -1,12 +1,13 @@
 """Find nuclei without labels: train a small network on images or slides, apply it, score it.
 
 Example: wsikd segment train images/ && wsikd segment apply images/
+Example: wsikd segment evaluate --labelled monuseg/ --figure nuclei.png
 """
 
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import Parameter
 
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_tables, tell_runs
 from wsikd.data.field_inputs import list_inputs
@@ -31,12 +32,9 @@ from wsikd.workspace import Workspace
 
 Inputs = Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)]
 
-segment = App(name="segment", help="Find nuclei without labels: train, apply, evaluate.")
-
 _DRAWN = 4  # images in the figure
 
 
-@segment.command
 def train(
     inputs: Inputs = (),
     *,
@@ -59,7 +57,6 @@ def train(
     return 0
 
 
-@segment.command
 def apply(
     inputs: Inputs = (),
     *,
@@ -68,7 +65,7 @@ def apply(
     settings: Annotated[ApplySettings, Flat] = ApplySettings(),
     workspace: InWorkspace,
 ) -> int:
-    """Find the nuclei of images, slides or regions: label images, and outlines for QuPath.
+    """Find the nuclei of images, slides or regions, as labels and for QuPath.
 
     Parameters
     ----------
@@ -89,7 +86,6 @@ def apply(
     return 0
 
 
-@segment.command
 def evaluate(
     *,
     labelled: Path,
@@ -99,7 +95,7 @@ def evaluate(
     settings: Annotated[EvaluateSegmentersSettings, Flat] = EvaluateSegmentersSettings(),
     workspace: InWorkspace,
 ) -> int:
-    """Score segmenters on the test images of a labelled set, beside two controls.
+    """Score segmenters on the test images of a labelled set, beside controls.
 
     Parameters
     ----------

@@ -8,13 +8,23 @@ import sys
 
 import pytest
 
-from wsikd.cli import COMMANDS, build_app, main
+from wsikd.cli import COMMANDS, GROUPS, build_app, main
+
+
+def module_of(command):
+    return importlib.import_module(f"wsikd.cli.{command.split()[0]}")
 
 
 def example_of(command):
-    text = importlib.import_module(f"wsikd.cli.{command}").__doc__
-    (line,) = [line for line in text.splitlines() if line.startswith("Example: wsikd ")]
-    return shlex.split(line.removeprefix("Example: wsikd "))
+    text = module_of(command).__doc__
+    examples = [line for line in text.splitlines() if line.startswith("Example: ")]
+    (words,) = [
+        shlex.split(words)
+        for line in examples
+        for words in line.removeprefix("Example: ").split(" && ")
+        if words.startswith(f"wsikd {command} ") or words == f"wsikd {command}"
+    ]
+    return words[1:]
 
 
 def test_help_is_shown_without_importing_what_it_does_not_need():
@@ -25,35 +35,38 @@ def test_help_is_shown_without_importing_what_it_does_not_need():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.splitlines()[-1] == "[] 0"
-    assert all(f" {name} " in shown.stdout for name in COMMANDS)
+    assert all(f" {name.split()[0]} " in shown.stdout for name in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 class TestEveryCommand:
     def test_shows_its_help(self, command, capsys):
-        assert main([command, "--help"]) == 0
+        assert main([*command.split(), "--help"]) == 0
         shown = " ".join(capsys.readouterr().out.split())
         assert shown.startswith(f"Usage: wsikd {command}")
         assert COMMANDS[command] in shown
         assert "--workspace" in shown
 
     def test_is_listed_with_the_first_line_of_its_own_description(self, command):
-        module = importlib.import_module(f"wsikd.cli.{command}")
-        first_lines = [
-            inspect.getdoc(part).splitlines()[0] for part in (module, getattr(module, command))
+        first, last = command.split()[0], command.split()[-1]
+        module = module_of(command)
+        described = [
+            inspect.getdoc(part).splitlines()[0] for part in (module, getattr(module, last))
         ]
-        assert first_lines == [COMMANDS[command]] * 2
+        assert described[1] == COMMANDS[command]
+        assert described[0].startswith(GROUPS.get(first, COMMANDS[command]).rpartition(":")[0])
 
     def test_has_an_example_that_its_options_understand(self, command):
-        name, *options = example_of(command)
-        assert name == command
         parsed, _, _ = build_app().parse_args(
-            [name, *_without_workspace(options)], exit_on_error=False, print_error=False
+            _without_workspace(example_of(command)), exit_on_error=False, print_error=False
         )
-        assert parsed.__name__ == command
+        assert (parsed.__module__, parsed.__name__) == (
+            module_of(command).__name__,
+            command.split()[-1],
+        )
 
     def test_describes_every_option(self, command, capsys):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
         lines = capsys.readouterr().out.splitlines()
         rows = [line.strip("│ ") for line in lines if line.startswith("│ --")]
         assert [row for row in rows if len(row.split()) < 3] == []

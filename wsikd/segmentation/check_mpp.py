@@ -9,8 +9,8 @@ per pixel that the model learnt at, where nuclei have the size it knows if the s
 Where the two measurements differ by more than a factor of two, the model does not find nuclei there
 and nothing is said.
 
-On squares of 80 µm of 17 MoNuSeg images at 0.25 µm per pixel, said to be 0.125, 0.25 and 0.5, it
-doubted 16, 2 and 15. A slide coarser than the model's own resolution is judged less well.
+A slide coarser than the model's own resolution is judged less well. docs/evidence.md says how often
+it is right; `tests/benchmarks/measure_check_mpp.py` counts.
 """
 
 import math

@@ -1,5 +1,6 @@
 """From a slide or an image to its fields: what of it is segmented, and at which mpp."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def open_fields(found: FieldInput, settings: FieldSettings) -> list[Field]:
     """Find what is segmented of a slide or an image.
 
     A picture without a resolution is taken whole and as it is; with one, whole and at the mpp asked
-    for. Of a slide, each piece of tissue is one field.
+    for, as is a slide that is smaller than the smallest piece of tissue: a field of view. Of other
+    slides, each piece of tissue is one field.
 
     Raises
     ------
@@ -83,8 +85,12 @@ def open_fields(found: FieldInput, settings: FieldSettings) -> list[Field]:
     with open_slide(found.path, reader=settings.reader) as opened:
         mpp = found.mpp or settings.mpp
         if _is_picture(opened):
-            return [_open_picture(found, opened, mpp, settings)]
-        return _open_slide(found, opened, mpp, settings)
+            known = None if mpp is None else Mpp(mpp, mpp)
+            return [_open_picture(found, opened, known, settings)]
+        known = resolution_of(opened, mpp=mpp).mpp
+        if math.prod(opened.size) * known.x * known.y < settings.tissue.min_area_mm2 * 1e6:
+            return [_open_picture(found, opened, known, settings)]
+        return _open_slide(found, opened, known, settings)
 
 
 def _is_picture(opened: SlideReader) -> bool:
@@ -96,11 +102,10 @@ def _is_picture(opened: SlideReader) -> bool:
 
 
 def _open_picture(
-    found: FieldInput, opened: SlideReader, mpp: float | None, settings: FieldSettings
+    found: FieldInput, opened: SlideReader, known: Mpp | None, settings: FieldSettings
 ) -> Field:
     pixels = opened.read(Region(0, 0, opened.size))
     _refuse_colourless(opened.path, pixels)
-    known = None if mpp is None else Mpp(mpp, mpp)
     size, magnification = _size_at(opened.path, opened.size, known, settings)
     return FileField(
         slide_id=found.slide_id,
@@ -116,9 +121,8 @@ def _open_picture(
 
 
 def _open_slide(
-    found: FieldInput, opened: SlideReader, mpp: float | None, settings: FieldSettings
+    found: FieldInput, opened: SlideReader, known: Mpp, settings: FieldSettings
 ) -> list[Field]:
-    known = resolution_of(opened, mpp=mpp).mpp
     _size_at(opened.path, opened.size, known, settings)  # too coarse? said before tissue is sought
     light = _glass(opened, known)
     fields: list[Field] = []

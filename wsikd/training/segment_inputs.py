@@ -47,7 +47,7 @@ def gather(
     Raises
     ------
     ConfigError
-        If both or neither are given where one is needed.
+        If both or neither are given where one is needed, or some inputs alone have µm per pixel.
     ManifestError
         If inputs or the set cannot be listed.
     NothingUsableError
@@ -68,7 +68,19 @@ def gather(
             say(f"left out: {error}")
     if not fields:
         raise NothingUsableError(f"all {len(inputs)} inputs were left out; see above")
+    _refuse_mixture(fields)
     return Gathered(used, fields, {image.name: image.read_instances for image in images})
+
+
+def _refuse_mixture(fields: Sequence[Field]) -> None:
+    """Refuse to learn from pixels of known and of unknown size together."""
+    known = [field for field in fields if field.mpp is not None]
+    unknown = [field for field in fields if field.mpp is None]
+    if known and unknown:
+        raise ConfigError(
+            f"inputs must all have µm per pixel or none, {unknown[0].source} has none and "
+            f"{known[0].source} some; train on either, or give --mpp"
+        )
 
 
 def _training_images(folder: Path) -> list[LabelledImage]:

@@ -282,3 +282,10 @@ class TestStore:
 
 def _light(slide, colour):
     Image.new("RGB", (40, 30), colour).save(slide / "thumbnail.png")
+
+
+def test_a_slide_smaller_than_any_piece_of_tissue_is_a_field_of_view(shared_data):
+    path = shared_data / "slides" / "OS-1-detail.ome.tif"  # 0.25 mm wide, with a resolution
+    (field,) = open_fields(FieldInput("a", "a", path), FieldSettings())
+    assert (field.region_id, field.size, field.outline) == ("image", Size(1000, 1000), None)
+    assert field.mpp == pytest.approx((0.25, 0.25), rel=1e-3)

@@ -284,6 +284,14 @@ class TestGathering:
         with pytest.raises(NothingUsableError, match="all 1 inputs were left out; see above"):
             self.gather(tmp_path, say, [tmp_path / "images"])
 
+    def test_pixels_of_known_and_unknown_size_are_not_mixed(self, tmp_path, say, write):
+        write("images/a.png", 40, 40)
+        write("images/b.png", 40, 40)
+        (tmp_path / "images" / "table.csv").write_text("path,mpp\na.png,0.25\nb.png,\n")
+        message = r"all have µm per pixel or none, .*b\.png has none and .*a\.png some; train on e"
+        with pytest.raises(ConfigError, match=message):
+            self.gather(tmp_path, say, [tmp_path / "images"])
+
     @pytest.mark.parametrize(
         ("paths", "labelled", "select", "message"),
         [

@@ -201,9 +201,13 @@ class RunFolder:
             ) from None
 
     def write_learnt(self, table: pd.DataFrame) -> None:
-        """Write which slides and patients were learnt from without labels, a row per slide."""
+        """Write which slides and patients were learnt from without labels, a row per slide.
+
+        A column `content` is kept, if there is one: a hash of the slide's file.
+        """
+        columns = [*_LEARNT_COLUMNS, *(name for name in table if name == "content")]
         with replacing(self.path / "learnt.csv") as temporary:
-            table[list(_LEARNT_COLUMNS)].drop_duplicates().to_csv(temporary, index=False)
+            table[columns].drop_duplicates().to_csv(temporary, index=False)
 
     def read_learnt(self) -> pd.DataFrame:
         """Read which slides and patients were learnt from without labels; ids as text.
@@ -216,7 +220,7 @@ class RunFolder:
         path = self.path / "learnt.csv"
         try:
             table = pd.read_csv(path, dtype=str, keep_default_na=False)
-            return table[list(_LEARNT_COLUMNS)]
+            return table[[*_LEARNT_COLUMNS, *(name for name in table if name == "content")]]
         except (OSError, ValueError, KeyError):
             raise CheckpointError(
                 f"{path}: must say which slides were learnt from; remove {self.path} and train it "

@@ -293,6 +293,7 @@ def test_a_slide_is_learnt_from_by_its_tissue(tmp_path):
     run = train(tmp_path, tmp_path / "slides", epochs=1, segment={"mpp": 1})
     learnt = run.read_learnt()
     pd.testing.assert_frame_equal(
-        learnt, pd.DataFrame({"slide_id": ["slide-000"], "patient_id": ["patient-000"]})
+        learnt.drop(columns="content"),
+        pd.DataFrame({"slide_id": ["slide-000"], "patient_id": ["patient-000"]}),
     )
     assert load_segmenter(run.model_path())[1].mpp == 1

@@ -48,6 +48,8 @@ group functions of their last word in the module of the first."""
 GROUPS = {"segment": "Find nuclei without labels: train, apply, evaluate."}
 """First word of several commands to the first line of its help."""
 
+_OF_GROUPS = {name for name in COMMANDS if " " in name}
+
 _ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
 
 _IN_PROCESSES = ("pair",)  # commands that torchrun may start several times
@@ -160,12 +162,22 @@ def build_app(*, parse_only: bool = False) -> App:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     """Read what wsikd.yaml says, by command; cyclopts checks the options of the one asked for."""
-    found = config.load_yaml(path) if path.exists() else {}
+    found = _nested(config.load_yaml(path) if path.exists() else {})
     sections = _checked(found, {name.split()[0] for name in COMMANDS}, path)
     for group in GROUPS.keys() & sections.keys():
         inner = {name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")}
         sections[group] = _checked(sections[group], inner, path, f"{group} ")
     return sections
+
+
+def _nested(sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Bring `segment train: {...}`, as recipes have it, to `segment: {train: {...}}`."""
+    nested = {name: options for name, options in sections.items() if name not in _OF_GROUPS}
+    for name in sections.keys() & _OF_GROUPS:
+        group, command = name.split()
+        inner = nested.get(group) or {}
+        nested[group] = {**inner, command: sections[name]}
+    return nested
 
 
 def _checked(

@@ -215,7 +215,7 @@ def _size_at(
     if max(mpp) > coarsest:
         raise SlideError(
             f"{path}: must be at most {coarsest:.4g} µm per pixel, is {max(mpp):.4g}; leave it "
-            f"out, or segment at --segment.mpp {max(mpp):.3g} with a model that learnt there"
+            f"out, or segment at --segment.mpp {max(mpp):.3g}"
         )
     magnification = mpp_to_magnification(target)
     (level,) = plan_levels(size, mpp, PyramidSettings(magnifications=(magnification,)))

@@ -6,8 +6,8 @@ A field gives its pixels in strips from the top, so that it may be of any size, 
 import abc
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +145,7 @@ class FileField(Field):
         x = min(round(left * across), box.size.width - width)
         y = min(round(top * down), box.size.height - height)
         place = Region(box.x + x, box.y + y, Size(width, height))
-        return resample(_opened(self.path, self.reader).read(place), size)
+        return resample(_kept.read(self.path, self.reader, place), size)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +210,41 @@ def brightest(pixels: Pixels) -> Colour:
     return float(red), float(green), float(blue)
 
 
-@lru_cache(maxsize=_OPEN)
-def _opened(path: Path, reader: str | None) -> SlideReader:
-    return open_slide(path, reader=reader)
+@contextmanager
+def files_kept_open() -> Iterator[None]:
+    """Keep the files that crops come from open in between: 64 of them, and none afterwards."""
+    if _kept.is_on:
+        yield
+        return
+    _kept.is_on = True
+    try:
+        yield
+    finally:
+        _kept.close()
+
+
+class _KeptFiles:
+    """Open files by path and reader, the one used last at the end."""
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self._readers: dict[tuple[Path, str | None], SlideReader] = {}
+
+    def read(self, path: Path, reader: str | None, place: Region) -> Pixels:
+        if not self.is_on:
+            with open_slide(path, reader=reader) as opened:
+                return opened.read(place)
+        key = (path, reader)
+        kept = self._readers.pop(key, None)
+        self._readers[key] = kept if kept is not None else open_slide(path, reader=reader)
+        if len(self._readers) > _OPEN:
+            self._readers.pop(next(iter(self._readers))).close()
+        return self._readers[key].read(place)
+
+    def close(self) -> None:
+        self.is_on = False
+        while self._readers:
+            self._readers.popitem()[1].close()
+
+
+_kept = _KeptFiles()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wsikd.data.crops import deal_crops, draw_crop
-from wsikd.data.fields import Field
+from wsikd.data.fields import Field, files_kept_open
 from wsikd.geometry import Size
 from wsikd.segmentation.channel import haematoxylin
 from wsikd.segmentation.trained import Device, Segmenter
@@ -35,10 +35,11 @@ def adapt(segmenter: Segmenter, fields: Sequence[Field], device: Device = "cpu")
         Where the network is computed.
     """
     is_image = all(field.outline is None for field in fields)
-    if is_image and sum(math.prod(field.size) for field in fields) <= _WHOLE:
-        crops = [field.crop(0, 0, field.size) for field in fields]
-    else:
-        crops = _rich_crops(fields)
+    with files_kept_open():
+        if is_image and sum(math.prod(field.size) for field in fields) <= _WHOLE:
+            crops = [field.crop(0, 0, field.size) for field in fields]
+        else:
+            crops = _rich_crops(fields)
     return segmenter.adapted(crops, fields[0].light, device)
 
 

@@ -5,7 +5,7 @@ and `segmented.csv`. Nothing is written where pixels are read from.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +17,14 @@ from wsikd.data.field_opening import FieldSettings, open_fields
 from wsikd.data.fields import Field
 from wsikd.errors import (
     NothingUsableError,
+    ResumeError,
     SomeSlidesFailedError,
     StoppedError,
     WsikdError,
 )
+from wsikd.prepare.status import REDO
 from wsikd.segmentation.adapt import adapt
+from wsikd.segmentation.channel import PLAUSIBLE_UM
 from wsikd.segmentation.objects import ObjectSettings, pixel_side
 from wsikd.segmentation.outputs import Outputs
 from wsikd.segmentation.segment_field import segment_field
@@ -30,6 +33,7 @@ from wsikd.segmentation.trained import Segmenter
 
 Say = Callable[[str], None]
 
+_MOST = 0.6  # of the tissue that can be nuclei
 _FAR = 1.3  # times coarser or finer than the model learnt at, nuclei are of another size to it
 
 
@@ -107,12 +111,16 @@ def refuse_failures(outcomes: Sequence[FieldStatus], path: Path) -> None:
 
     Raises
     ------
+    ResumeError
+        If those that did were all made with other settings or from other pixels.
     NothingUsableError
         If all did.
     SomeSlidesFailedError
         If some did.
     """
     failed = [status for status in outcomes if status.status == "failed"]
+    if failed and all(status.error.endswith(REDO) for status in failed):
+        raise ResumeError(f"{path}: {len(failed)} refused; {failed[0].error}")
     if failed and len(failed) == len(outcomes):
         raise NothingUsableError(f"{path}: all {len(failed)} failed; {failed[0].error}")
     if failed:
@@ -175,7 +183,22 @@ def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     except (WsikdError, OSError) as error:
         return FieldStatus(**known, status="failed", error=_one_line(error))
     seconds = round(time.perf_counter() - start, 2)
-    return FieldStatus(**known, **found, seconds=seconds, status="done")
+    warning = _doubt(field, found)
+    if warning:
+        work.say(f"warning: {field.name}: {warning}")
+    return FieldStatus(**known, **found, seconds=seconds, status="done", warning=warning)
+
+
+def _doubt(field: Field, found: Mapping[str, Any]) -> str:
+    """Say why what was found is probably not nuclei; empty if it may be."""
+    remedy = "look at the outlines, and try another --run or --threshold"
+    if found["nuclear_fraction"] > _MOST:
+        return f"{found['nuclear_fraction']:.0%} of the tissue is called nucleus; {remedy}"
+    width = found["median_diameter"]
+    smallest, largest = PLAUSIBLE_UM
+    if field.mpp is not None and width is not None and not smallest <= width <= largest:
+        return f"the median diameter is {width:.3g} µm, that of nuclei 6 to 10; {remedy}"
+    return ""
 
 
 def _warn_of_scale(work: _Work, field: Field) -> None:

@@ -27,6 +27,7 @@ from pydantic import Field
 from wsikd.data.fields import brightest
 from wsikd.data.nuclei_sets import LabelledImage, split_images
 from wsikd.data.nuclei_truth import Instances
+from wsikd.data.pack import content_fingerprint
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.evaluation.arms import ArmSettings, arm_name
 from wsikd.evaluation.nuclei_controls import best_global_threshold, darker_than, otsu_haematoxylin
@@ -148,9 +149,11 @@ def evaluate_segmenters(
 
 def _refuse_learnt(segmenter: Segmenter, test: Sequence[LabelledImage]) -> None:
     names, patients = (set(segmenter.learnt[key]) for key in ("slide_id", "patient_id"))
+    contents = set(segmenter.learnt.get("content", ()))
     for image in test:
-        if image.name in names or image.patient_id in patients:
-            what = "image" if image.name in names else f"another image of {image.patient_id} than"
+        is_same = image.name in names or content_fingerprint(image.image) in contents
+        if is_same or image.patient_id in patients:
+            what = "image" if is_same else f"another image of {image.patient_id} than"
             raise LeakageError(
                 f"{segmenter.run}: was trained on {what} {image.name!r}, which is for testing; "
                 "train it on the training images alone"

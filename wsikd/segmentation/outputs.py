@@ -75,9 +75,10 @@ class Outputs:
         Raises
         ------
         ResumeError
-            If a finished one was made of other pixels.
+            If a finished one was made of other pixels, or is no field of the slide any more.
         """
         slide_id = fields[0].slide_id
+        self._settle_others(slide_id, {field.region_id for field in fields})
         waiting = self._waiting(slide_id).is_dir()
         left = [field for field in fields if not self._is_finished(field, waiting=waiting)]
         if not waiting and (left or not self._collection(slide_id).exists()):
@@ -85,6 +86,20 @@ class Outputs:
         if len(left) == len(fields):
             shutil.rmtree(self._waiting(slide_id), ignore_errors=True)
         return left
+
+    def _settle_others(self, slide_id: str, regions: set[str]) -> None:
+        """Remove what is there of regions that the slide has no longer, if all is done again."""
+        for path in sorted((self._labels / slide_id).glob("[!.]*.ome.zarr")):
+            region_id = path.name.removesuffix(".ome.zarr")
+            if region_id in regions:
+                continue
+            if not self._overwrite:
+                raise ResumeError(
+                    f"{path}: is of a region that the slide was cut into before and is not now; "
+                    f"{REDO}"
+                )
+            shutil.rmtree(path)
+            self.table.drop(slide_id, region_id)
 
     def gather(self, fields: Sequence[Field]) -> None:
         """Write the nuclei of a slide's fields that are there; they wait on if some are not."""
@@ -146,6 +161,7 @@ def _refuse_difference(path: Path, before: dict[str, Any], now: dict[str, Any]) 
     if difference is None:
         return
     key, old, new = difference
+    old, new = ("unset" if value is None else value for value in (old, new))
     if key in ("model", "source"):
         raise ResumeError(f"{path}: the {key} changed since it was segmented; {REDO}")
     raise ResumeError(f"{path}: was segmented with {key} {old}, now asked for {new}; {REDO}")

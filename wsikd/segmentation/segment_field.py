@@ -117,7 +117,8 @@ def _summarize(areas: list[int], field: Field) -> dict[str, Any]:
     return {
         "nuclei": len(areas),
         "median_diameter": None if diameter is None else round(diameter, 3),
-        "nuclear_fraction": round(sum(areas) / _tissue_px(field), 5),
+        # nuclei on the outline are counted whole
+        "nuclear_fraction": round(min(1.0, sum(areas) / _tissue_px(field)), 5),
     }
 
 

@@ -27,6 +27,7 @@ class FieldStatus(Settings):
     median_diameter: float | None = None
     nuclear_fraction: float | None = None
     seconds: float = 0.0
+    warning: str = ""
     status: Literal["done", "failed"]
     error: str = ""
 
@@ -59,7 +60,13 @@ class SegmentedTable:
         return self._rows.get((slide_id, region_id), {}).get("status") == "done"
 
     def put(self, status: FieldStatus) -> None:
-        """Write a row in place of the one of that field; one with a region ends that without."""
+        """Write a row in place of the one of that field; one with a region ends that without.
+
+        A row without a region is not written beside finished ones of its slide.
+        """
+        others = any(slide_id == status.slide_id and region for slide_id, region in self._rows)
+        if not status.region_id and others:
+            return  # the slide cannot be opened now, and what was made of it stays
         self._rows.pop((status.slide_id, ""), None)
         self._rows[status.slide_id, status.region_id] = status.model_dump(mode="json")
         self._write()

@@ -24,9 +24,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from wsikd.data.field_inputs import FieldInput
-from wsikd.data.fields import Field
-from wsikd.data.pack import digest, file_fingerprint
-from wsikd.errors import DivergedError, SlideError
+from wsikd.data.fields import Field, files_kept_open
+from wsikd.data.pack import content_fingerprint, digest, file_fingerprint
+from wsikd.errors import DivergedError
 from wsikd.losses.entropy_sampler import cut_patches, draw_windows
 from wsikd.losses.patchcontrast import (
     SIMILARITIES,
@@ -42,6 +42,7 @@ from wsikd.training.feed import Views
 from wsikd.training.inputs import begin
 from wsikd.training.loop import Entry, Learner, Loop
 from wsikd.training.method import place, seeded
+from wsikd.training.segment_inputs import refuse_small
 from wsikd.training.segment_settings import SegmentSettings
 from wsikd.training.segment_watch import Truths, Watch
 from wsikd.training.settings import choose_device
@@ -89,29 +90,26 @@ def segment(
         If a signal came; the same call goes on.
     """
     for field in fields:
-        if min(field.size) < settings.window:
-            raise SlideError(
-                f"{field.source}: {field.region_id} must be at least --window {settings.window} px "
-                f"wide and high, is {field.size.width} x {field.size.height}; leave it out"
-            )
+        refuse_small(field, settings)
     run = _begin(inputs, fields, runs, settings)
     if run.is_complete():
         return run
     device = choose_device(settings.device)
     contrast = Contrast(settings, device)
-    watch = Watch(contrast, fields, truths, settings)
-    learner = Learner(
-        contrast.networks,
-        contrast.step,
-        save=watch.save,
-        watch=watch,
-        best_by="unexplained",
-        has_converged=partial(has_converged, settings=settings),
-    )
-    seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
-    converged = has_converged(run.read_log(), settings=settings)
-    for warning in watch.conclude(run, has_converged=converged):
-        Display(run.name).say(warning)
+    with files_kept_open():
+        watch = Watch(contrast, fields, truths, settings)
+        learner = Learner(
+            contrast.networks,
+            contrast.step,
+            save=watch.save,
+            watch=watch,
+            best_by="unexplained",
+            has_converged=partial(has_converged, settings=settings),
+        )
+        seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
+        converged = has_converged(run.read_log(), settings=settings)
+        for warning in watch.conclude(run, has_converged=converged):
+            Display(run.name).say(warning)
     run.finish(seconds=seconds)
     return run
 
@@ -134,9 +132,17 @@ def _begin(
     run = begin(runs, made, settings)
     if not run.is_complete():
         used = {field.slide_id for field in fields}
-        learnt = [(one.slide_id, one.patient_id) for one in inputs if one.slide_id in used]
-        run.write_learnt(pd.DataFrame(learnt, columns=["slide_id", "patient_id"]))
+        learnt = [
+            (one.slide_id, one.patient_id, _content(one)) for one in inputs if one.slide_id in used
+        ]
+        columns = ["slide_id", "patient_id", "content"]
+        run.write_learnt(pd.DataFrame(learnt, columns=columns))
     return run
+
+
+def _content(one: FieldInput) -> str:
+    """Hash the file of an input, so that it is known under another name, too."""
+    return content_fingerprint(one.path) if one.path is not None and one.path.is_file() else ""
 
 
 def _fingerprint(path: Path) -> str:

@@ -8,7 +8,7 @@ from wsikd.data.field_inputs import FieldInput, list_inputs
 from wsikd.data.field_opening import open_fields
 from wsikd.data.fields import Field
 from wsikd.data.nuclei_sets import LabelledImage, open_nuclei_set, split_images
-from wsikd.errors import ConfigError, NothingUsableError, WsikdError
+from wsikd.errors import ConfigError, NothingUsableError, SlideError, WsikdError
 from wsikd.training.segment_settings import SegmentSettings
 from wsikd.training.segment_watch import Truths
 from wsikd.workspace import Workspace
@@ -62,14 +62,40 @@ def gather(
     fields, used = [], []
     for one in inputs:
         try:
-            fields += open_fields(one, settings)
-            used.append(one)
+            opened = open_fields(one, settings)
         except WsikdError as error:
             say(f"left out: {error}")
+            continue
+        found = [field for field in opened if _is_usable(field, settings, say)]
+        fields += found
+        used += [one] if found else []
     if not fields:
         raise NothingUsableError(f"all {len(inputs)} inputs were left out; see above")
     _refuse_mixture(fields)
     return Gathered(used, fields, {image.name: image.read_instances for image in images})
+
+
+def refuse_small(field: Field, settings: SegmentSettings) -> None:
+    """Refuse a field that no window fits into.
+
+    Raises
+    ------
+    SlideError
+    """
+    if min(field.size) < settings.window:
+        raise SlideError(
+            f"{field.source}: {field.region_id} must be at least --window {settings.window} px "
+            f"wide and high, is {field.size.width} x {field.size.height}; leave it out"
+        )
+
+
+def _is_usable(field: Field, settings: SegmentSettings, say: Callable[[str], None]) -> bool:
+    try:
+        refuse_small(field, settings)
+    except SlideError as error:
+        say(f"left out: {error}")
+        return False
+    return True
 
 
 def _refuse_mixture(fields: Sequence[Field]) -> None:

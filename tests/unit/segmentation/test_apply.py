@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
@@ -167,8 +168,30 @@ def test_an_image_that_changed_fails_by_name(images, run):
     (failed,) = apply_segmenter(darkness(), run, inputs_of(images), AS_DRAWN)
     assert failed.slide_id == "b"
     assert failed.error.endswith(
-        "the source changed since it was segmented; redo it with --overwr" + "ite"
+        "the source changed since it was segmented; redo it with --overwrite"
     )
+    assert read_table(run)["status"].tolist() == ["done"] * 3  # what was made stays, and is told
+    with pytest.raises(ResumeError, match=r"segmented.csv: 1 refused; .*the source changed since"):
+        refuse_failures([failed], run / "segmented.csv")
+
+
+def test_a_region_that_is_no_more_is_refused_and_goes_with_overwrite(images, run):
+    apply_segmenter(darkness(), run, inputs_of(images)[:1], AS_DRAWN)
+    labels = run / "labels" / "a"
+    shutil.copytree(labels / "image.ome.zarr", labels / "region-007.ome.zarr")
+    (failed,) = apply_segmenter(darkness(), run, inputs_of(images)[:1], AS_DRAWN)
+    assert "region-007.ome.zarr: is of a region that the slide was cut into before" in failed.error
+    again = AS_DRAWN.model_copy(update={"overwrite": True})
+    apply_segmenter(darkness(), run, inputs_of(images)[:1], again)
+    assert [path.name for path in labels.iterdir()] == ["image.ome.zarr"]
+
+
+def test_doubts_what_cannot_be_nuclei(images, run):
+    said = []
+    everything = ApplySettings(threshold=0.0, smooth=False)
+    (done,) = apply_segmenter(darkness(), run, inputs_of(images)[:1], everything, said.append)
+    assert done.warning == said[-2].removeprefix("warning: a/image: ")
+    assert done.warning.startswith("100% of the tissue is called nucleus; look at the outlines, ")
 
 
 def test_one_bad_image_does_not_keep_the_others_from_being_done(images, run):

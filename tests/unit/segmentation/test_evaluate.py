@@ -10,6 +10,7 @@ from skimage.draw import disk
 from sklearn.metrics import f1_score
 
 from wsikd.data.nuclei_sets import open_nuclei_set
+from wsikd.data.pack import content_fingerprint
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.evaluation.nuclei_controls import best_global_threshold
 from wsikd.evaluation.nuclei_metrics import NUCLEI_METRICS
@@ -144,6 +145,15 @@ def test_warns_of_another_resolution(folder):
     assert len(evaluate(folder, darkness(MIDDLE, mpp=0.3))["notes"]) == 1
     notes = evaluate(folder, darkness(MIDDLE, mpp=0.5))["notes"]
     assert notes[1] == "segment was trained at 0.5 µm per pixel, and there are test images at 0.25"
+
+
+def test_refuses_networks_that_have_seen_a_test_image_under_another_name(folder):
+    images = {image.name: image for image in open_nuclei_set(folder)}
+    learnt = pd.DataFrame({"slide_id": ["copy"], "patient_id": ["copy"]})
+    copied = learnt.assign(content=[content_fingerprint(images["i3"].image)])
+    with pytest.raises(LeakageError, match="segment: was trained on image 'i3', which is for test"):
+        evaluate(folder, darkness(MIDDLE, learnt=copied))
+    evaluate(folder, darkness(MIDDLE, learnt=learnt.assign(content=[""])))
 
 
 def test_refuses_networks_that_have_seen_a_test_image_or_its_patient(folder):

@@ -121,6 +121,8 @@ def _check(
     found = check_mpp(opened, resolution.mpp, pieces, open_segmenter(RunFolder(model)))
     width = None if found.diameter_um is None else round(found.diameter_um, 2)
     doubts = () if found.warning is None else (found.warning,)
+    if found.unjudged is not None:
+        return {"nuclei": f"not judged: {found.unjudged}"}
     return {
         "nuclei": {"measured": found.nuclei, "median_um": width},
         "warnings": [*resolution.warnings, *doubts],

@@ -3,7 +3,8 @@
 The layouts, by kind:
 
 * monuseg: the challenge's .tif images with .xml outlines, in "Tissue Images" and "Annotations" or
-  side by side, at any depth; a folder with "train" or "test" in its name gives the split
+  side by side, at any depth; a folder with "train" or "test" in its name gives the split, one
+  below the set before the set's own
 * consep: `Train/Images/*.png` with `Train/Labels/*.mat`, and `Test` likewise
 * tnbc: `Slide_01/*.png` with `GT_01/*.png`; those masks do not part nuclei that touch
 * table: `labels.csv` with columns image and mask (paths of pictures; the mask holds the number of
@@ -171,9 +172,13 @@ def _list_monuseg(folder: Path) -> Iterator[LabelledImage]:
     pictures, outlines = (_by_stem(folder, pattern) for pattern in ("**/*.tif", "**/*.xml"))
     for name, picture, truth in _partners(pictures, outlines, "outlines (.xml)"):
         inner = picture.parent.relative_to(folder).as_posix().lower()
-        split: Part = "test" if "test" in inner else "train" if "train" in inner else ""
+        split = _part_named(inner) or _part_named(folder.name.lower())
         patient = name[:_PATIENT] if name.startswith("TCGA-") else name
         yield LabelledImage(name, patient, split, _MPP_AT_40X, picture, truth, read_outlines)
+
+
+def _part_named(text: str) -> Part:
+    return "test" if "test" in text else "train" if "train" in text else ""
 
 
 def _list_consep(folder: Path) -> Iterator[LabelledImage]:

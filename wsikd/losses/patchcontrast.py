@@ -177,6 +177,8 @@ def separation(drawn: Sequence[tuple[Tensor, Tensor]]) -> float:
     """
     within = between = 0.0
     for positives, negatives in drawn:
+        if len(positives) < 2:
+            continue
         own = -mse_similarity(positives, positives)
         pairs = len(positives) * (len(positives) - 1)
         within += float(own.fill_diagonal_(0).sum()) / pairs

@@ -42,6 +42,7 @@ _LOOKED_AT, _TILES = 64, 16
 _SIDE = 512  # px of the resolution that the model learnt at
 _BRIGHT, _MOST_GLASS = 0.85 * 255, 0.2  # in all channels; of a tile's pixels
 _LEAST_TISSUE = 0.5  # of a tile
+_COARSEST = 2.5  # times what the model learnt at: a doubled resolution still is judged
 _LEAST_NUCLEI, _MOST_APART = 30, 2.0
 _OVERVIEW_MPP = 16.0  # fine enough for the colour of glass
 _RAW = ObjectSettings(smooth=False)
@@ -60,6 +61,8 @@ class MppCheck(NamedTuple):
     """Of 512 px, how many were measured."""
     warning: str | None
     """What is probably wrong and what to do; None if nothing is."""
+    unjudged: str | None = None
+    """Why nothing can be said; None if something can."""
 
 
 def check_mpp(
@@ -93,6 +96,12 @@ def check_mpp(
             f"--model {segmenter.run} must have learnt at a known µm per pixel, and its images had "
             "none; train one on slides, or on images with --mpp"
         )
+    if max(mpp) > _COARSEST * segmenter.mpp:
+        reason = (
+            f"{max(mpp):.4g} µm per pixel are too coarse for a model that learnt at "
+            f"{segmenter.mpp:.4g}"
+        )
+        return MppCheck(None, None, 0, 0, None, reason)
     places = list(_choose(mpp, tissue, segmenter.mpp))
     tiles = _richest([reader.read(place) for place in places])
     red, green, blue = glass_colour(read_overview(reader, mpp, _OVERVIEW_MPP)[0], reader.path)
@@ -104,7 +113,8 @@ def check_mpp(
         for each in (fine, coarse)
     )
     if not 1 / _MOST_APART < middle / middle_coarse < _MOST_APART:
-        return MppCheck(None, None, len(fine), len(tiles), None)
+        reason = "too few nuclei were found, or not the same at both resolutions"
+        return MppCheck(None, None, len(fine), len(tiles), None, reason)
     warning = doubt(math.sqrt(mpp.x * mpp.y), middle, middle_coarse)
     return MppCheck(middle, middle_coarse, len(fine), len(tiles), warning)
 

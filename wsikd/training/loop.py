@@ -54,9 +54,9 @@ class Learner:
     watch : callable
         Asked after every epoch what else the log should hold, by name; given a function that says
         a line to the user, for warnings. Of several processes the first alone is asked.
-    best_by : str, optional
-        The watched number that chooses the best epoch, the smallest; else the loss of validation
-        does, and without validation the last epoch is best.
+    judge : callable, optional
+        Gives how bad an epoch is, from what was watched; else the loss of validation says, and
+        without validation the last epoch is best.
     has_converged : callable
         Asked after every epoch, with all lines of the log, whether training may end early.
     """
@@ -67,7 +67,7 @@ class Learner:
     schedule: Callable[[int, int], float] = lambda _done, _all: 1.0
     limit_gradients: Callable[[Iterable[nn.Parameter]], None] = lambda _parameters: None
     watch: Callable[[Say], dict[str, float]] = lambda _say: {}
-    best_by: str | None = None
+    judge: Callable[[dict[str, float]], float] | None = None
     has_converged: Callable[[list[Entry]], bool] = lambda _log: False
 
 
@@ -103,7 +103,7 @@ class Loop:
         settings: RunSettings,
     ) -> None:
         assert val is None or process_count() == 1, "every process would validate by all items"
-        assert learner.best_by is None or process_count() == 1, "only the first process watches"
+        assert learner.judge is None or process_count() == 1, "only the first process watches"
         self._run, self._learner, self._settings = run, learner, settings
         self._train, self._val = train, val
         self._optimizer = torch.optim.Adam(
@@ -226,8 +226,8 @@ class Loop:
         watched = self._learner.watch(self._display.say) if is_first() else {}
         if watched:
             entry["watched"] = watched
-        best_by = self._learner.best_by
-        judged = val.get("loss") if best_by is None else watched[best_by]
+        judge = self._learner.judge
+        judged = val.get("loss") if judge is None else judge(watched)
         is_best = judged is None or progress.best_loss is None or judged < progress.best_loss
         if is_best:
             progress.best_loss, progress.best_epoch = judged, progress.epoch

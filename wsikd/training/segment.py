@@ -14,7 +14,7 @@ References
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -103,7 +103,7 @@ def segment(
             contrast.step,
             save=watch.save,
             watch=watch,
-            best_by="unexplained",
+            judge=partial(judge_epoch, settings=settings),
             has_converged=partial(has_converged, settings=settings),
         )
         seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
@@ -216,7 +216,8 @@ class Contrast:
                 as_released=as_released,
             )
             counts = windows.positive.sum(1)
-            usable = (counts >= 2) & (counts < windows.positive.shape[1])
+            least = 1 if as_released else 2  # there an anchor is its own positive
+            usable = (counts >= least) & (counts < windows.positive.shape[1])
             if usable.all():
                 break
         seen = images
@@ -242,6 +243,22 @@ class Contrast:
                 f"windows must be positive and negative in some channel, are not in "
                 f"{_VAIN_BATCHES} batches in a row; lower --learning-rate, or raise --windows"
             )
+
+
+def judge_epoch(watched: Mapping[str, float], *, settings: SegmentSettings) -> float:
+    """Give how bad an epoch is: what its channel leaves of the stain unexplained.
+
+    An epoch whose windows are not told apart is worse than any whose are: what parts the stain
+    then is chance, as it is of an untrained network.
+
+    Examples
+    --------
+    >>> told_apart, untrained = {"separation": 0.3, "unexplained": 0.6}, {"unexplained": 0.5}
+    >>> [judge_epoch(each, settings=SegmentSettings()) for each in (told_apart, untrained)]
+    [0.6, 1.5]
+    """
+    is_told_apart = watched.get("separation", math.inf) <= settings.separation
+    return watched["unexplained"] + (not is_told_apart)
 
 
 def has_converged(log: Sequence[Entry], *, settings: SegmentSettings) -> bool:

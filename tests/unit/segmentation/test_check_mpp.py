@@ -92,3 +92,9 @@ def test_names_the_likely_resolution():
     assert doubt(0.25, 3.0, 4.0).endswith("; check the scanner or give --mpp 0.5")
     assert doubt(0.46, 7.0, 9.5).endswith("; check the scanner or give --mpp 0.23")
     assert doubt(0.25, 4.5, 8.0) is None
+
+
+def test_does_not_judge_a_slide_far_coarser_than_the_model_learnt_at(slide):
+    found = check_mpp(slide, Mpp(1.0, 1.0), tissue_of(), darkness())
+    assert (found.warning, found.nuclei) == (None, 0)
+    assert found.unjudged == "1 µm per pixel are too coarse for a model that learnt at 0.25"

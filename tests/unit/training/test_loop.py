@@ -2,6 +2,7 @@
 
 import os
 import signal
+from operator import itemgetter
 
 import pytest
 import torch
@@ -286,7 +287,7 @@ def ends_below(limit):
 
 class TestWatching:
     def test_the_best_model_is_of_the_epoch_with_the_smallest_watched_number(self, tmp_path):
-        abilities = {"watch": watch_for(0.5, 0.2, 0.3), "best_by": "error"}
+        abilities = {"watch": watch_for(0.5, 0.2, 0.3), "judge": itemgetter("error")}
         train(tmp_path / "all", make_feed(6), abilities=abilities, epochs=3)
         train(tmp_path / "two", make_feed(6), epochs=2)
         chosen = load_file(RunFolder(tmp_path / "all").model_path("best"))
@@ -313,7 +314,7 @@ class TestWatching:
         assert torch.equal(weights_of(again), weights_of(trained))
 
     def test_a_stopped_run_remembers_which_epoch_was_best(self, tmp_path):
-        abilities = {"watch": watch_for(0.2, 0.3), "best_by": "error"}
+        abilities = {"watch": watch_for(0.2, 0.3), "judge": itemgetter("error")}
         train(tmp_path / "one", make_feed(4), epochs=1)
         stop = ask_to_stop(6)  # in the second epoch
         with pytest.raises(StoppedError):

@@ -117,21 +117,7 @@ def build_app(*, parse_only: bool = False) -> App:
         suppress_keyboard_interrupt=False,
         default_parameter=_ITERABLES,
     )
-    groups: dict[str, App] = {}
-    for order, (name, line) in enumerate(COMMANDS.items()):
-        module, *_, function = name.split() * 2
-        place = app
-        if module in GROUPS:
-            if module not in groups:
-                groups[module] = App(
-                    name=module,
-                    help=GROUPS[module],
-                    sort_key=order,
-                    default_parameter=_ITERABLES,
-                )
-                app.command(groups[module])
-            place = groups[module]
-        place.command(f"wsikd.cli.{module}:{function}", name=function, help=line, sort_key=order)
+    _declare(app)
 
     @app.meta.default
     def launch(
@@ -158,6 +144,21 @@ def build_app(*, parse_only: bool = False) -> App:
         return command(*bound.args, **bound.kwargs, **ours)
 
     return app
+
+
+def _declare(app: App) -> None:
+    """Add the commands, those of a group to an app of its own."""
+    places = {
+        group: App(name=group, help=line, default_parameter=_ITERABLES)
+        for group, line in GROUPS.items()
+    }
+    for order, (name, line) in enumerate(COMMANDS.items()):
+        module, function = name.split()[0], name.split()[-1]
+        place = places.get(module, app)
+        if place is not app and module not in app:
+            place.sort_key = order
+            app.command(place)
+        place.command(f"wsikd.cli.{module}:{function}", name=function, help=line, sort_key=order)
 
 
 def _read_settings(path: Path) -> dict[str, Any]:

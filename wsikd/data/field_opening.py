@@ -124,7 +124,7 @@ def _open_slide(
     found: FieldInput, opened: SlideReader, known: Mpp, settings: FieldSettings
 ) -> list[Field]:
     _size_at(opened.path, opened.size, known, settings)  # too coarse? said before tissue is sought
-    light = _glass(opened, known)
+    light = slide_light(opened, known)
     fields: list[Field] = []
     for piece in find_tissue(opened, known, settings.tissue):
         size, magnification = _size_at(opened.path, piece.box.size, known, settings)
@@ -222,7 +222,8 @@ def _size_at(
     return level.size, magnification
 
 
-def _glass(opened: SlideReader, mpp: Mpp) -> Colour:
+def slide_light(opened: SlideReader, mpp: Mpp) -> Colour:
+    """Give the colour of the empty glass of a slide."""
     overview, _ = read_overview(opened, mpp, _OVERVIEW_MPP)
     red, green, blue = glass_colour(overview, opened.path)
     return float(red), float(green), float(blue)

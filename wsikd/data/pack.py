@@ -81,6 +81,14 @@ def file_fingerprint(path: Path, ends: int = 4096) -> str:
         return hashlib.sha256(about.encode() + first + file.read(ends)).hexdigest()
 
 
+def source_fingerprint(path: Path) -> str:
+    """Hash a file, or all files of a folder by their names and `file_fingerprint`."""
+    if not path.is_dir():
+        return file_fingerprint(path)
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return digest(f"{file.relative_to(path)} {file_fingerprint(file)}" for file in files)
+
+
 def content_fingerprint(path: Path, ends: int = 2**20) -> str:
     """Hash a file's size and both ends, whatever it is called and whenever it was copied."""
     size = path.stat().st_size

@@ -14,7 +14,7 @@ References
 .. [2] Otsu. "A Threshold Selection Method from Gray-Level Histograms". 1979.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,7 +27,6 @@ from wsikd.segmentation.objects import ObjectSettings, smooth
 from wsikd.slides.reader import Pixels
 
 Floats = NDArray[np.floating[Any]]
-Merit = Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 LARGEST_SHARE = 0.5
 """Of the pixels that nuclei cover, at most."""

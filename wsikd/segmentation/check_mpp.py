@@ -22,17 +22,16 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from wsikd.data.field_opening import slide_light
 from wsikd.data.fields import Colour
 from wsikd.errors import ConfigError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
-from wsikd.regions import read_overview
 from wsikd.resample import resample
 from wsikd.segmentation.channel import haematoxylin
 from wsikd.segmentation.instances import find_instances
 from wsikd.segmentation.objects import Mask, ObjectSettings, smooth
 from wsikd.segmentation.trained import Segmenter
 from wsikd.slides.reader import Pixels, SlideReader
-from wsikd.tissue.stain import glass_colour
 
 SMALLEST_UM, LARGEST_UM = 4.0, 9.0
 """Median diameters below and above which a stated resolution is doubted, in µm."""
@@ -44,7 +43,6 @@ _BRIGHT, _MOST_GLASS = 0.85 * 255, 0.2  # in all channels; of a tile's pixels
 _LEAST_TISSUE = 0.5  # of a tile
 _COARSEST = 2.5  # times what the model learnt at: a doubled resolution still is judged
 _LEAST_NUCLEI, _MOST_APART = 30, 2.0
-_OVERVIEW_MPP = 16.0  # fine enough for the colour of glass
 _RAW = ObjectSettings(smooth=False)
 
 
@@ -104,8 +102,7 @@ def check_mpp(
         return MppCheck(None, None, 0, 0, None, reason)
     places = list(_choose(mpp, tissue, segmenter.mpp))
     tiles = _richest([reader.read(place) for place in places])
-    red, green, blue = glass_colour(read_overview(reader, mpp, _OVERVIEW_MPP)[0], reader.path)
-    light = float(red), float(green), float(blue)
+    light = slide_light(reader, mpp)
     fine = _measure(_bring(tiles, mpp, segmenter.mpp), segmenter, light)
     coarse = 2 * _measure(_bring(tiles, mpp, 2 * segmenter.mpp), segmenter, light)
     middle, middle_coarse = (

@@ -9,7 +9,7 @@ from typing import Any
 from wsikd.config import first_difference
 from wsikd.data.fields import Field
 from wsikd.data.labels import labels_path, read_made
-from wsikd.data.pack import digest, file_fingerprint
+from wsikd.data.pack import source_fingerprint
 from wsikd.errors import ResumeError, StoreError
 from wsikd.prepare.status import REDO
 from wsikd.segmentation.geojson import gather_features
@@ -149,11 +149,8 @@ def _made_by(segmenter: Segmenter, settings: ObjectSettings) -> dict[str, Any]:
 
 def _made_of(field: Field) -> dict[str, Any]:
     """Say what else decides the labels of a field: its pixels."""
-    source = field.source
-    files = sorted(source.rglob("*")) if source.is_dir() else [source]
-    hashes = (f"{file.name} {file_fingerprint(file)}" for file in files if file.is_file())
     size, mpp = list(field.size), field.mpp and list(field.mpp)
-    return {"source": digest(hashes), "size": size, "mpp": mpp}
+    return {"source": source_fingerprint(field.source), "size": size, "mpp": mpp}
 
 
 def _refuse_difference(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ from torch import Generator, Tensor, nn
 
 from wsikd.data.field_inputs import FieldInput
 from wsikd.data.fields import Field, files_kept_open
-from wsikd.data.pack import content_fingerprint, digest, file_fingerprint
+from wsikd.data.pack import content_fingerprint, digest, source_fingerprint
 from wsikd.errors import DivergedError
 from wsikd.losses.entropy_sampler import cut_patches, draw_windows
 from wsikd.losses.patchcontrast import (
@@ -120,7 +120,8 @@ def _begin(
     """Make the folder of a run, with whom it learns from, or take up the one that is there."""
     known = fields[0].magnification
     lines = [
-        f"{field.name} {field.box} {field.size} {_fingerprint(field.source)}" for field in fields
+        f"{field.name} {field.box} {field.size} {source_fingerprint(field.source)}"
+        for field in fields
     ]
     made = Provenance(
         name="segment",
@@ -143,13 +144,6 @@ def _begin(
 def _content(one: FieldInput) -> str:
     """Hash the file of an input, so that it is known under another name, too."""
     return content_fingerprint(one.path) if one.path is not None and one.path.is_file() else ""
-
-
-def _fingerprint(path: Path) -> str:
-    if not path.is_dir():
-        return file_fingerprint(path)
-    files = (file for file in sorted(path.rglob("*")) if file.is_file())
-    return digest(f"{file.relative_to(path)} {file_fingerprint(file)}" for file in files)
 
 
 class Contrast:

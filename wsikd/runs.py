@@ -205,9 +205,9 @@ class RunFolder:
 
         A column `content` is kept, if there is one: a hash of the slide's file.
         """
-        columns = [*_LEARNT_COLUMNS, *(name for name in table if name == "content")]
+        learnt = table.filter([*_LEARNT_COLUMNS, "content"])
         with replacing(self.path / "learnt.csv") as temporary:
-            table[columns].drop_duplicates().to_csv(temporary, index=False)
+            learnt.drop_duplicates().to_csv(temporary, index=False)
 
     def read_learnt(self) -> pd.DataFrame:
         """Read which slides and patients were learnt from without labels; ids as text.

@@ -5,8 +5,8 @@ continue where the last ones ended: there are no seams, and what is in memory do
 image's height. It grows with the width, to 0.8 GB at 100,000 px: `tests/benchmarks/
 test_bench_segment.py` measures it, and the speed.
 
-The rows are few enough for their feature maps to stay in the processor's cache. Batch norm is folded
-into the convolutions, and the head computes the one channel that is asked for.
+The rows are few enough for their feature maps to stay in the processor's cache. Batch norm is
+folded into the convolutions, and the head computes the one channel that is asked for.
 """
 
 from collections.abc import Iterable, Iterator

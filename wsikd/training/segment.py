@@ -119,10 +119,8 @@ def _begin(
 ) -> RunFolder:
     """Make the folder of a run, with whom it learns from, or take up the one that is there."""
     known = fields[0].magnification
-    lines = [
-        f"{field.name} {field.box} {field.size} {source_fingerprint(field.source)}"
-        for field in fields
-    ]
+    hashes = {source: source_fingerprint(source) for source in {field.source for field in fields}}
+    lines = [f"{field.name} {field.box} {field.size} {hashes[field.source]}" for field in fields]
     made = Provenance(
         name="segment",
         method="segment",

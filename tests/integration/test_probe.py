@@ -13,6 +13,7 @@ from shapely import box
 from sklearn.neighbors import KNeighborsClassifier
 
 from wsikd.cli import main
+from wsikd.cohort.manifest import read_manifest
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import (
     CheckpointError,
@@ -24,7 +25,6 @@ from wsikd.errors import (
 )
 from wsikd.evaluation.arms import ArmSettings
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.manifest import read_manifest
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.run_names import run_name

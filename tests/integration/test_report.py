@@ -10,15 +10,15 @@ import pytest
 import tifffile
 from PIL import Image, ImageDraw
 
+from wsikd.cohort.manifest import read_manifest
+from wsikd.cohort.splits import assign_folds
 from wsikd.config import Settings
 from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
-from wsikd.manifest import read_manifest
 from wsikd.prepare import PrepareSettings, prepare_slides
 from wsikd.report import write_report
 from wsikd.run_names import run_name
 from wsikd.runs import Provenance, RunFolder
-from wsikd.splits import assign_folds
 from wsikd.store import RegionStore
 
 CLASSES = ("normal", "tumour <b>bold</b>")

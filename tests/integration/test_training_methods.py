@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from shapely import box
 
+from wsikd.cohort.splits import splits_of_fold
 from wsikd.errors import (
     CheckpointError,
     ConfigError,
@@ -25,7 +26,6 @@ from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription, save_model
 from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder
-from wsikd.splits import splits_of_fold
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.training import loop
 from wsikd.training.distil import DistilSettings, distil

@@ -14,11 +14,11 @@ from ome_zarr_models.v05 import Image as OmeZarrImage
 from PIL import Image
 from shapely import box
 
+from wsikd.cohort.manifest import read_manifest
+from wsikd.cohort.splits import classes_of
 from wsikd.evaluation import read_metrics, summary_table
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.manifest import read_manifest
 from wsikd.runs import find_runs
-from wsikd.splits import classes_of
 from wsikd.store import RegionStore
 from wsikd.store.ome import region_attributes
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from wsikd.manifest import manifest_from_folder
+from wsikd.cohort.manifest import manifest_from_folder
 from wsikd.prepare import PrepareSettings, prepare_slides
 from wsikd.store import RegionStore
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from shapely import box
 
-from wsikd.columns import ALIASES, COLUMNS, SPLITS
+from wsikd.cohort.columns import ALIASES, COLUMNS, SPLITS
 from wsikd.evaluation import EvaluateSettings, evaluate_runs, metrics_table
 from wsikd.evaluation.metrics import METRICS
 from wsikd.evaluation.nuclei_metrics import NUCLEI_METRICS

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.cli.results import open_store
+from wsikd.cohort.manifest import read_manifest
 from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, summary_table
-from wsikd.manifest import read_manifest
 
 
 def evaluate(

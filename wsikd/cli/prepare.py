@@ -10,8 +10,8 @@ from typing import Annotated
 import pandas as pd
 
 from wsikd.cli.console import Flat, InWorkspace, say, show
+from wsikd.cohort.manifest import write_manifest
 from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
-from wsikd.manifest import write_manifest
 from wsikd.prepare import PrepareSettings, SlideStatus, prepare_slides, take_in
 
 

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from wsikd.cli.console import InWorkspace, show
 from wsikd.cli.results import open_store
-from wsikd.manifest import read_manifest
+from wsikd.cohort.manifest import read_manifest
 from wsikd.report import write_report
 
 

@@ -6,8 +6,8 @@ Example: wsikd split --folds 5
 from collections import Counter
 
 from wsikd.cli.console import InWorkspace, show
-from wsikd.manifest import read_manifest, write_manifest
-from wsikd.splits import assign_folds, split_by_patient
+from wsikd.cohort.manifest import read_manifest, write_manifest
+from wsikd.cohort.splits import assign_folds, split_by_patient
 
 
 def split(

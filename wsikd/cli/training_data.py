@@ -3,9 +3,9 @@
 import pandas as pd
 
 from wsikd.cli.console import say
+from wsikd.cohort.manifest import read_manifest, write_manifest
+from wsikd.cohort.splits import is_split, split_by_patient
 from wsikd.data.regions import unprepared_slides
-from wsikd.manifest import read_manifest, write_manifest
-from wsikd.splits import is_split, split_by_patient
 from wsikd.store import RegionStore
 from wsikd.workspace import Workspace
 

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from wsikd.columns import COLUMNS
+from wsikd.cohort.columns import COLUMNS
+from wsikd.cohort.manifest import read_manifest
 from wsikd.data.pack import digest, file_fingerprint
 from wsikd.data.patch_source import PatchSettings, PatchSource, Place
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ConfigError, ManifestError, NothingUsableError, SlideError
 from wsikd.geometry import Region, Size
-from wsikd.manifest import read_manifest
 from wsikd.slides.image import ImageReader
 from wsikd.slides.reader import Pixels
 

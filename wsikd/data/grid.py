@@ -11,14 +11,14 @@ import shapely
 from numpy.typing import NDArray
 from shapely.geometry import shape
 
-from wsikd.columns import COLUMNS
+from wsikd.cohort.columns import COLUMNS
+from wsikd.cohort.manifest import read_manifest
 from wsikd.data.pack import digest
 from wsikd.data.patch_source import PatchSettings, PatchSource, Place
 from wsikd.data.patch_table import PatchRow, read_patch_table
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import Size, format_magnification
-from wsikd.manifest import read_manifest
 from wsikd.slides.reader import Pixels
 from wsikd.store import LevelRecord, RegionRecord, RegionStore
 from wsikd.workspace import Workspace

@@ -18,7 +18,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from wsikd.columns import read_cells, rule_broken
+from wsikd.cohort.columns import read_cells, rule_broken
+from wsikd.cohort.stratify import deal_splits
 from wsikd.data.folders import common_size, read_image
 from wsikd.data.nuclei_truth import (
     Instances,
@@ -31,7 +32,6 @@ from wsikd.data.nuclei_truth import (
 from wsikd.errors import ManifestError, NothingUsableError
 from wsikd.geometry import Size
 from wsikd.slides.reader import Pixels
-from wsikd.stratify import deal_splits
 
 SetKind = Literal["monuseg", "consep", "tnbc", "table", "pairs"]
 Part = Literal["train", "test", ""]

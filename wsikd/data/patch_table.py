@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from wsikd.columns import read_cells, rule_broken
+from wsikd.cohort.columns import read_cells, rule_broken
 from wsikd.errors import ManifestError
 
 _REQUIRED = ("slide_id", "x", "y")

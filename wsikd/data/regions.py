@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from wsikd.cohort.splits import classes_of
 from wsikd.errors import ManifestError, StoreError
-from wsikd.splits import classes_of
 from wsikd.store import RegionStore
 
 UNLABELLED = -1
@@ -38,7 +38,7 @@ def list_items(
     store : RegionStore
         Holds the regions.
     manifest : DataFrame
-        With the splits filled in, as `wsikd.splits.splits_of_fold` gives it.
+        With the splits filled in, as `wsikd.cohort.splits.splits_of_fold` gives it.
     splits : sequence of str
         Any of "train", "val", "test", "auxiliary".
 

@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 
+from wsikd.cohort.splits import classes_of, splits_of_fold
 from wsikd.config import Settings
 from wsikd.errors import CheckpointError, ManifestError, StoreError
 from wsikd.evaluation.metrics import Floats
 from wsikd.run_names import pooled_name, run_name
 from wsikd.runs import Provenance, RunFolder, find_runs, probability_columns
 from wsikd.slides.reader import Pixels
-from wsikd.splits import classes_of, splits_of_fold
 from wsikd.store import RegionStore
 
 

@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from wsikd.cohort.splits import fold_count
 from wsikd.config import Settings, load_document
 from wsikd.errors import CheckpointError, NothingUsableError, StoreError
 from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
@@ -39,7 +40,6 @@ from wsikd.evaluation.pooling import (
 from wsikd.evaluation.tables import metrics_table
 from wsikd.files import replacing, write_json
 from wsikd.runs import Checkpoint, find_runs
-from wsikd.splits import fold_count
 from wsikd.store import RegionStore
 
 _FLOPS_PER_MAC = 2  # a multiplication and an addition

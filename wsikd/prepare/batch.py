@@ -31,7 +31,7 @@ def prepare_slides(
     Parameters
     ----------
     manifest : DataFrame
-        As `wsikd.manifest.read_manifest` gives it.
+        As `wsikd.cohort.manifest.read_manifest` gives it.
     store : Path
         The folder `regions/`; made if absent.
     settings : PrepareSettings

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsikd.listing import path_key
-from wsikd.manifest import manifest_from_folder, read_manifest
-from wsikd.splits import check_no_leak
+from wsikd.cohort.listing import path_key
+from wsikd.cohort.manifest import manifest_from_folder, read_manifest
+from wsikd.cohort.splits import check_no_leak
 
 
 def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataFrame:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from wsikd.cohort.manifest import read_manifest
+from wsikd.cohort.splits import splits_of_fold
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import CheckpointError, ConfigError, LeakageError
-from wsikd.manifest import read_manifest
 from wsikd.run_names import pooled_name
 from wsikd.runs import Provenance, RunFolder, find_runs
-from wsikd.splits import splits_of_fold
 from wsikd.store import RegionStore
 from wsikd.training.inputs import read_inputs
 from wsikd.workspace import Workspace

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
+from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
 from wsikd.data.regions import RegionItem, list_items
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
 from wsikd.run_names import run_name
 from wsikd.runs import Provenance, RunFolder
-from wsikd.splits import classes_of, fold_count, splits_of_fold
 from wsikd.training.display import Display
 from wsikd.training.settings import FoldSettings, RunSettings, choose_device
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from wsikd.cohort.splits import is_split, splits_of_fold
 from wsikd.data.distort import DistortSettings
 from wsikd.data.pairs import PairingSettings
 from wsikd.data.patches import PatchSettings, PatchSource
@@ -13,7 +14,6 @@ from wsikd.errors import ConfigError
 from wsikd.geometry import Size
 from wsikd.models import MODELS
 from wsikd.runs import Branch
-from wsikd.splits import is_split, splits_of_fold
 from wsikd.training.inputs import folds_of
 from wsikd.training.settings import FoldSettings
 

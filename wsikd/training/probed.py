@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from wsikd.cohort.splits import classes_of, splits_of_fold
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.errors import ManifestError, NothingUsableError
 from wsikd.geometry import format_magnification
 from wsikd.slides.reader import Pixels
-from wsikd.splits import classes_of, splits_of_fold
 from wsikd.training.inputs import folds_of
 
 _ROW = ["slide_id", "patient_id", "region_id", "split", "label"]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
+from wsikd.cohort.splits import splits_of_fold
 from wsikd.data.patches import PatchSettings, Place, open_patches
 from wsikd.errors import ConfigError, LeakageError, ManifestError, NothingUsableError, StoreError
-from wsikd.splits import splits_of_fold
 
 
 def settings(**given):

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
+from wsikd.cohort.manifest import manifest_from_folder
 from wsikd.errors import ConfigError
-from wsikd.manifest import manifest_from_folder
 from wsikd.prepare import batch, prepare_slide, prepare_slides
 from wsikd.store import RegionStore
 

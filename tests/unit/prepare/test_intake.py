@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from wsikd.cohort.manifest import write_manifest
 from wsikd.errors import LeakageError, ManifestError
-from wsikd.manifest import write_manifest
 from wsikd.prepare import take_in
 
 

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsikd.columns import COLUMNS
-from wsikd.errors import ConfigError, LeakageError, ManifestError
-from wsikd.manifest import read_manifest
-from wsikd.splits import (
+from wsikd.cohort.columns import COLUMNS
+from wsikd.cohort.manifest import read_manifest
+from wsikd.cohort.splits import (
     assign_folds,
     check_no_leak,
     classes_of,
@@ -17,6 +16,7 @@ from wsikd.splits import (
     split_by_patient,
     splits_of_fold,
 )
+from wsikd.errors import ConfigError, LeakageError, ManifestError
 
 
 def _read(folder: Path, text: str) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 import pytest
 
-from wsikd.columns import ALIASES, COLUMNS, SPLITS, canonical_names, rule_broken
+from wsikd.cohort.columns import ALIASES, COLUMNS, SPLITS, canonical_names, rule_broken
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from wsikd.columns import SPLITS
+from wsikd.cohort.columns import SPLITS
+from wsikd.cohort.manifest import refuse_empty, source_of
+from wsikd.cohort.stratify import deal_folds, deal_splits
 from wsikd.errors import ConfigError, LeakageError, ManifestError
-from wsikd.manifest import refuse_empty, source_of
-from wsikd.stratify import deal_folds, deal_splits
 
 
 def split_by_patient(

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsikd.listing import list_slides, name_slides
+from wsikd.cohort.listing import list_slides, name_slides
 
 
 def fill(folder: Path, *names: str) -> None:

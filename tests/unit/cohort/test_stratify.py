@@ -3,7 +3,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsikd.stratify import deal_folds, deal_splits
+from wsikd.cohort.stratify import deal_folds, deal_splits
 
 SHARES = {"train": 0.70, "val": 0.15, "test": 0.15}
 class_sizes = st.dictionaries(st.sampled_from("abcde"), st.integers(3, 40), min_size=1)

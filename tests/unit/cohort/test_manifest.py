@@ -3,9 +3,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from wsikd.columns import COLUMNS
+from wsikd.cohort.columns import COLUMNS
+from wsikd.cohort.manifest import manifest_from_folder, read_manifest, write_manifest
 from wsikd.errors import ManifestError, NothingUsableError
-from wsikd.manifest import manifest_from_folder, read_manifest, write_manifest
 
 
 def write(folder: Path, text: str, encoding: str = "utf-8") -> Path:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from wsikd.columns import COLUMNS, PATH_COLUMNS, read_cells, rule_broken
+from wsikd.cohort.columns import COLUMNS, PATH_COLUMNS, read_cells, rule_broken
+from wsikd.cohort.listing import SLIDE_SUFFIXES, find_slides, list_slides, name_slides
 from wsikd.errors import ManifestError, NothingUsableError
 from wsikd.files import write_text
-from wsikd.listing import SLIDE_SUFFIXES, find_slides, list_slides, name_slides
 
 
 def read_manifest(

@@ -27,8 +27,7 @@ from wsikd.evaluation.arms import ArmSettings
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription, load_model, save_model
-from wsikd.run_names import run_name
-from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder
+from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, run_name
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.tissue import to_geojson
 from wsikd.training.pair_settings import PairSettings

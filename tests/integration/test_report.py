@@ -17,8 +17,7 @@ from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.prepare import PrepareSettings, prepare_slides
 from wsikd.report import write_report
-from wsikd.run_names import run_name
-from wsikd.runs import Provenance, RunFolder
+from wsikd.runs import Provenance, RunFolder, run_name
 from wsikd.store import RegionStore
 
 CLASSES = ("normal", "tumour <b>bold</b>")

@@ -10,8 +10,7 @@ import pandas as pd
 
 from wsikd.cohort.splits import fold_count, splits_of_fold
 from wsikd.errors import CheckpointError
-from wsikd.run_names import pooled_name
-from wsikd.runs import METHODS, Checkpoint, Provenance, RunFolder, find_runs
+from wsikd.runs import METHODS, Checkpoint, Provenance, RunFolder, find_runs, pooled_name
 
 EvaluatedSplit = Literal["test", "val"]
 

@@ -20,8 +20,7 @@ from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
 from wsikd.geometry import format_magnification
 from wsikd.models.network import Network
 from wsikd.models.weights import ModelDescription, load_model
-from wsikd.run_names import pooled_name
-from wsikd.runs import Branch, Checkpoint, RunFolder, find_runs
+from wsikd.runs import Branch, Checkpoint, RunFolder, find_runs, pooled_name
 from wsikd.slides.reader import Pixels
 from wsikd.training.pair_settings import PairSettings
 from wsikd.training.settings import choose_device

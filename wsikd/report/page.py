@@ -18,8 +18,7 @@ from wsikd.files import write_text
 from wsikd.report.figures import draw_cost_chart, draw_learning_curves
 from wsikd.report.slides import failed_slides, shown_regions, shown_slides
 from wsikd.report.words import Run, headline, run_title
-from wsikd.run_names import pooled_name
-from wsikd.runs import RunFolder, find_runs
+from wsikd.runs import RunFolder, find_runs, pooled_name
 from wsikd.store import RegionStore
 
 _COLUMNS = {

@@ -24,8 +24,7 @@ from wsikd.geometry import magnification_to_mpp
 from wsikd.models import Network
 from wsikd.models.cost import count_macs
 from wsikd.models.weights import ModelDescription, load_model, save_model
-from wsikd.run_names import run_name
-from wsikd.runs import RunFolder
+from wsikd.runs import RunFolder, run_name
 from wsikd.training.heads import embed_patches, fit_linear, nearest_neighbours
 from wsikd.training.method import build_seeded, place
 from wsikd.training.patch_feed import Distortion, PatchView

@@ -8,8 +8,7 @@ from wsikd.cohort.manifest import read_manifest
 from wsikd.cohort.splits import splits_of_fold
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import CheckpointError, ConfigError, LeakageError
-from wsikd.run_names import pooled_name
-from wsikd.runs import Provenance, RunFolder, find_runs
+from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name
 from wsikd.store import RegionStore
 from wsikd.training.inputs import read_inputs
 from wsikd.workspace import Workspace

@@ -12,8 +12,7 @@ from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
 from wsikd.data.regions import RegionItem, list_items
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
-from wsikd.run_names import run_name
-from wsikd.runs import Provenance, RunFolder
+from wsikd.runs import Provenance, RunFolder, run_name
 from wsikd.training.display import Display
 from wsikd.training.settings import FoldSettings, RunSettings, choose_device
 

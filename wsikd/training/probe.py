@@ -30,8 +30,14 @@ from wsikd.data.patches import PatchSettings
 from wsikd.evaluation.arm_tables import arms_table
 from wsikd.evaluation.arms import Arm, ArmSettings, arm_name, compare_all, score_arm
 from wsikd.files import replacing, write_json
-from wsikd.run_names import pooled_name, run_name
-from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, probability_columns
+from wsikd.runs import (
+    PREDICTION_COLUMNS,
+    Provenance,
+    RunFolder,
+    pooled_name,
+    probability_columns,
+    run_name,
+)
 from wsikd.training.contenders import Contender
 from wsikd.training.display import Display
 from wsikd.training.entrants import Entrant, list_entrants

@@ -9,8 +9,7 @@ from wsikd.errors import CheckpointError, LeakageError
 from wsikd.geometry import format_magnification
 from wsikd.models import Network
 from wsikd.models.weights import load_model
-from wsikd.run_names import pooled_name, run_name
-from wsikd.runs import RunFolder, find_runs
+from wsikd.runs import RunFolder, find_runs, pooled_name, run_name
 from wsikd.training.inputs import Inputs, MethodName
 from wsikd.training.settings import TrainingSettings
 

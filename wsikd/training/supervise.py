@@ -16,8 +16,7 @@ from wsikd.data.distort import DistortSettings, release_distortions
 from wsikd.evaluation.metrics import Floats
 from wsikd.models.cost import count_macs
 from wsikd.models.weights import load_model, save_model
-from wsikd.run_names import run_name
-from wsikd.runs import RunFolder
+from wsikd.runs import RunFolder, run_name
 from wsikd.training.contenders import Contender, describe_patches
 from wsikd.training.loop import Learner, Loop
 from wsikd.training.method import build_seeded, place

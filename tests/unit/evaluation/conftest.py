@@ -5,8 +5,7 @@ from shapely import box as rectangle
 
 from wsikd.config import Settings
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.run_names import run_name
-from wsikd.runs import Provenance, RunFolder
+from wsikd.runs import Provenance, RunFolder, run_name
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 
 CLASSES = ("blue", "red")

@@ -1,6 +1,6 @@
 import pytest
 
-from wsikd.run_names import pooled_name, run_name
+from wsikd.runs import pooled_name, run_name
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from pydantic import Field
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
-from wsikd.run_names import refuse_other_fold
+from wsikd.runs.names import refuse_other_fold
 
 PREDICTION_COLUMNS = (
     "slide_id",

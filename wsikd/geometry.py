@@ -8,7 +8,11 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
+
+Pixels = NDArray[np.uint8]  # an RGB image, (height, width, 3)
 
 MPP_AT_1X = 10.0  # the field's convention: 10x is 1 µm per pixel
 

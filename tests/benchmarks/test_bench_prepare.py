@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from wsikd.cli import main
+from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.geometry import Region, Size
-from wsikd.slides.synthetic import DrawSettings, draw_slide
 from wsikd.store import RegionRecord, RegionStore
 
 DRAWN = DrawSettings(mpp=0.25, pieces=1, piece_mm=(6.6, 6.6))

@@ -17,10 +17,9 @@ import pytest
 import torch
 from PIL import Image
 
-from wsikd.geometry import Size
+from wsikd.geometry import Pixels, Size
 from wsikd.models.confidence import HALO, ConfidenceNetwork, lift
 from wsikd.segmentation.stream import stream_confidence
-from wsikd.slides.reader import Pixels
 from wsikd.training.loop import Loop
 from wsikd.training.segment import segment
 from wsikd.training.segment_inputs import gather

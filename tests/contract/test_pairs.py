@@ -9,7 +9,7 @@ from wsikd.data.labels import LabelFrame, LabelWriter, labels_path, levels_of
 from wsikd.data.pairs import PAIRS, PairingSettings, open_partner, open_views
 from wsikd.data.patches import PatchSettings, open_patches
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
-from wsikd.pyramid import PyramidSettings, build_pyramid, plan_levels
+from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides import ArrayReader
 from wsikd.store import SlideRecord, SlideWriter, Source
 from wsikd.tissue.geojson import to_geojson

@@ -5,10 +5,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.errors import RegionError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.slides import READERS, ArrayReader, SlideReader
-from wsikd.slides.synthetic import DrawSettings, draw_slide
 
 SETTINGS = DrawSettings(mpp=2.0, pieces=1, piece_mm=(1.0, 1.0), seed=3)
 

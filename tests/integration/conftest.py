@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from wsikd.slides.synthetic import DrawSettings, draw_slide
+from wsikd.drawn.slides import DrawSettings, draw_slide
 
 SETTINGS = DrawSettings(mpp=1.0, pieces=2, piece_mm=(0.4, 0.5))
 

@@ -16,7 +16,7 @@ import torch
 from shapely import box
 
 from wsikd.geometry import Mpp, Region, TissueRegion
-from wsikd.pyramid import PyramidSettings, build_pyramid, plan_levels
+from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides.array import ArrayReader
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.training.distil import DistilSettings, distil

@@ -9,6 +9,7 @@ import pytest
 from shapely import box
 
 from wsikd.cohort.columns import ALIASES, COLUMNS, SPLITS
+from wsikd.drawn.slides import DrawSettings, draw_slides
 from wsikd.evaluation import EvaluateSettings, evaluate_runs, metrics_table
 from wsikd.evaluation.metrics import METRICS
 from wsikd.evaluation.nuclei_metrics import NUCLEI_METRICS
@@ -19,7 +20,6 @@ from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes import READS, Recipe
 from wsikd.runs import METHODS, PREDICTION_COLUMNS, Provenance, RunFolder
 from wsikd.segmentation.segmented import FieldStatus
-from wsikd.slides.synthetic import DrawSettings, draw_slides
 from wsikd.store import LevelRecord, RegionRecord, SlideRecord, Source
 from wsikd.store.ome import region_attributes
 from wsikd.tissue import to_geojson

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from wsikd.cli.console import Flat, say, show
-from wsikd.slides.synthetic import DrawSettings, draw_slides
+from wsikd.drawn import DrawSettings, draw_slides
 
 
 def draw(

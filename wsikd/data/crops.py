@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsikd.data.fields import Field
-from wsikd.geometry import Size
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size
 
 MAX_GLASS = 0.3
 """Share of a slide's crop that may be bright, as published."""

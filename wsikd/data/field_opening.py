@@ -16,11 +16,10 @@ from wsikd.data.fields import Colour, Field, FileField, StoreField, brightest
 from wsikd.data.folders import REGION_ID, read_image
 from wsikd.data.labels import LabelLevel
 from wsikd.errors import SlideError, StoreError
-from wsikd.geometry import Mpp, Region, Size, format_magnification, mpp_to_magnification
-from wsikd.pyramid import MAX_COARSER, PyramidSettings, plan_levels
-from wsikd.regions import read_overview
+from wsikd.geometry import Mpp, Pixels, Region, Size, format_magnification, mpp_to_magnification
+from wsikd.pyramid.levels import MAX_COARSER, PyramidSettings, plan_levels
+from wsikd.pyramid.strips import read_overview
 from wsikd.slides import SlideReader, open_slide, resolution_of
-from wsikd.slides.reader import Pixels
 from wsikd.slides.resolution import PLAUSIBLE_MPP
 from wsikd.store import RegionRecord, RegionStore
 from wsikd.tissue import TissueSettings, find_tissue

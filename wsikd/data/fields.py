@@ -17,11 +17,11 @@ import zarr
 
 from wsikd.data.labels import LabelLevel
 from wsikd.errors import StoreError
-from wsikd.geometry import Mpp, PyramidLevel, Region, Size
-from wsikd.pyramid import build_pyramid
-from wsikd.resample import resample
+from wsikd.geometry import Mpp, Pixels, PyramidLevel, Region, Size
+from wsikd.pyramid.levels import build_pyramid
+from wsikd.pyramid.resample import resample
 from wsikd.slides import open_slide
-from wsikd.slides.reader import Pixels, SlideReader
+from wsikd.slides.reader import SlideReader
 
 Colour = tuple[float, float, float]
 """Red, green and blue, in 0 to 255."""

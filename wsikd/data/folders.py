@@ -14,9 +14,8 @@ from wsikd.data.pack import digest, file_fingerprint
 from wsikd.data.patch_source import PatchSettings, PatchSource, Place
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ConfigError, ManifestError, NothingUsableError, SlideError
-from wsikd.geometry import Region, Size
+from wsikd.geometry import Pixels, Region, Size
 from wsikd.slides.image import ImageReader
-from wsikd.slides.reader import Pixels
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 REGION_ID = "image"

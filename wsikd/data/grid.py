@@ -18,8 +18,7 @@ from wsikd.data.patch_source import PatchSettings, PatchSource, Place
 from wsikd.data.patch_table import PatchRow, read_patch_table
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
-from wsikd.geometry import Size, format_magnification
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size, format_magnification
 from wsikd.store import LevelRecord, RegionRecord, RegionStore
 from wsikd.workspace import Workspace
 

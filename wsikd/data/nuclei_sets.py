@@ -30,8 +30,7 @@ from wsikd.data.nuclei_truth import (
     read_outlines,
 )
 from wsikd.errors import ManifestError, NothingUsableError
-from wsikd.geometry import Size
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size
 
 SetKind = Literal["monuseg", "consep", "tnbc", "table", "pairs"]
 Part = Literal["train", "test", ""]

@@ -11,8 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from wsikd.files import replacing
-from wsikd.geometry import Size
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size
 
 _SILENT_S = 10.0  # between two words on how far the packing is
 

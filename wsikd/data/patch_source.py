@@ -10,8 +10,7 @@ from pydantic import Field
 from wsikd.config import Settings
 from wsikd.data.pack import pack_view
 from wsikd.data.regions import RegionItem
-from wsikd.geometry import Size
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size
 
 
 class PatchSettings(Settings):

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from wsikd.data.regions import RegionItem
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels
 from wsikd.store import RegionStore
 
 Channels = tuple[float, float, float]

@@ -22,8 +22,8 @@ from wsikd.cohort.splits import classes_of, splits_of_fold
 from wsikd.config import Settings
 from wsikd.errors import CheckpointError, ManifestError, StoreError
 from wsikd.evaluation.metrics import Floats
+from wsikd.geometry import Pixels
 from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name, probability_columns, run_name
-from wsikd.slides.reader import Pixels
 from wsikd.store import RegionStore
 
 

@@ -13,7 +13,7 @@ from skimage.filters import threshold_otsu
 
 from wsikd.evaluation.metrics import Floats
 from wsikd.evaluation.nuclei_metrics import Mask
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels
 
 _GREYS = 3 * 255 + 1  # sums of red, green and blue
 

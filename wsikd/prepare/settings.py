@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from wsikd.config import Settings
-from wsikd.pyramid import PyramidSettings
+from wsikd.pyramid.levels import PyramidSettings
 from wsikd.slides import READERS
 from wsikd.slides.resolution import PLAUSIBLE_MPP
 from wsikd.store import NgffVersion

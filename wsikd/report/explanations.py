@@ -17,11 +17,10 @@ from wsikd.data.pairs import Shown, open_views
 from wsikd.data.patches import PatchSettings, PatchSource, open_patches
 from wsikd.data.statistics import standardise
 from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
-from wsikd.geometry import format_magnification
+from wsikd.geometry import Pixels, format_magnification
 from wsikd.models.network import Network
 from wsikd.models.weights import ModelDescription, load_model
 from wsikd.runs import Branch, Checkpoint, RunFolder, find_runs, pooled_name
-from wsikd.slides.reader import Pixels
 from wsikd.training.pair_settings import PairSettings
 from wsikd.training.settings import choose_device
 from wsikd.workspace import Workspace

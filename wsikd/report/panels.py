@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels
 
 
 def draw_scale(axes: Axes, pixels: Pixels, mpp: float, unit: str = "µm") -> None:

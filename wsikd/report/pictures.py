@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 from shapely.geometry import shape
 
-from wsikd.geometry import format_magnification
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, format_magnification
 from wsikd.store import LevelRecord, RegionStore
 
 _THUMBNAIL_SIDE = 520  # twice the size on the page, for dense screens

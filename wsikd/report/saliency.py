@@ -20,9 +20,9 @@ from wsikd.errors import ConfigError
 from wsikd.evaluation.gradcam import grad_cam
 from wsikd.evaluation.metrics import Floats
 from wsikd.files import replacing, write_json
+from wsikd.geometry import Pixels
 from wsikd.report.explanations import LookSettings, OpenedRun, Patches, choose_patches, open_runs
 from wsikd.report.saliency_figure import Looked, draw_saliency
-from wsikd.slides.reader import Pixels
 from wsikd.workspace import Workspace
 
 COLUMNS = {

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from wsikd.evaluation.gradcam import Saliency
 from wsikd.evaluation.layers import LAYERS
 from wsikd.evaluation.metrics import Floats
+from wsikd.geometry import Pixels
 from wsikd.models.weights import ModelDescription
 from wsikd.report.explanations import Patches
 from wsikd.report.panels import clear, draw_scale
-from wsikd.slides.reader import Pixels
 
 _STRIDES = dict(zip(LAYERS, (4, 4, 8, 16, 32), strict=True))  # pixels per place of a layer
 _COLOURS = "viridis"  # even in lightness, and unlike haematoxylin, eosin and DAB

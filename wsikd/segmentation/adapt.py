@@ -7,10 +7,9 @@ import numpy as np
 
 from wsikd.data.crops import deal_crops, draw_crop
 from wsikd.data.fields import Field, files_kept_open
-from wsikd.geometry import Size
+from wsikd.geometry import Pixels, Size
 from wsikd.segmentation.channel import haematoxylin
 from wsikd.segmentation.trained import Device, Segmenter
-from wsikd.slides.reader import Pixels
 
 _SIDE = 256  # px of a crop
 _DRAWN, _TAKEN = 64, 16

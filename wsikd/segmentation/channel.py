@@ -21,10 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.color import rgb2hed
 
-from wsikd.geometry import Mpp
+from wsikd.geometry import Mpp, Pixels
 from wsikd.segmentation.instances import label_instances
 from wsikd.segmentation.objects import ObjectSettings, smooth
-from wsikd.slides.reader import Pixels
 
 Floats = NDArray[np.floating[Any]]
 

@@ -25,13 +25,13 @@ from scipy import ndimage
 from wsikd.data.field_opening import slide_light
 from wsikd.data.fields import Colour
 from wsikd.errors import ConfigError
-from wsikd.geometry import Mpp, Region, Size, TissueRegion
-from wsikd.resample import resample
+from wsikd.geometry import Mpp, Pixels, Region, Size, TissueRegion
+from wsikd.pyramid.resample import resample
 from wsikd.segmentation.channel import haematoxylin
 from wsikd.segmentation.instances import find_instances
 from wsikd.segmentation.objects import Mask, ObjectSettings, smooth
 from wsikd.segmentation.trained import Segmenter
-from wsikd.slides.reader import Pixels, SlideReader
+from wsikd.slides.reader import SlideReader
 
 SMALLEST_UM, LARGEST_UM = 4.0, 9.0
 """Median diameters below and above which a stated resolution is doubted, in µm."""

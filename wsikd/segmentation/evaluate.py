@@ -34,11 +34,10 @@ from wsikd.evaluation.nuclei_controls import best_global_threshold, darker_than,
 from wsikd.evaluation.nuclei_metrics import Mask, score_nuclei
 from wsikd.evaluation.nuclei_scores import compare_segmenters, score_segmenter
 from wsikd.files import replacing, write_json
-from wsikd.geometry import Mpp
+from wsikd.geometry import Mpp, Pixels
 from wsikd.segmentation.instances import label_instances
 from wsikd.segmentation.objects import ObjectSettings, smooth
 from wsikd.segmentation.trained import Device, Labels, Segmenter
-from wsikd.slides.reader import Pixels
 
 THRESHOLD, OTSU = CONTROLS = ("control-threshold", "control-otsu")
 

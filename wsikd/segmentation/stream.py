@@ -20,9 +20,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import fuse_conv_bn_weights
 
-from wsikd.geometry import Size
+from wsikd.geometry import Pixels, Size
 from wsikd.models.confidence import HALO, ConfidenceNetwork, lift
-from wsikd.slides.reader import Pixels
 
 _PIXELS = 2**16  # computed at once; feature maps of 2 MB
 _MAX_ROWS = 256

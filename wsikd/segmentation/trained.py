@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from wsikd.data.fields import Colour, balance
 from wsikd.errors import CheckpointError
-from wsikd.geometry import Mpp, Size
+from wsikd.geometry import Mpp, Pixels, Size
 from wsikd.models.confidence import ConfidenceNetwork
 from wsikd.models.weights import load_segmenter
 from wsikd.runs import Checkpoint, RunFolder
 from wsikd.segmentation.channel import haematoxylin, stain_threshold
 from wsikd.segmentation.objects import Mask, ObjectSettings, mask_rows
 from wsikd.segmentation.stream import stream_confidence
-from wsikd.slides.reader import Pixels
 
 Labels = Literal["none", "epoch and channel", "threshold"]
 """What was chosen by labels."""

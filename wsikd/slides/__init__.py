@@ -7,7 +7,7 @@ from wsikd.errors import ConfigError, SlideError
 from wsikd.slides.array import ArrayReader
 from wsikd.slides.image import ImageReader
 from wsikd.slides.openslide import OpenSlideReader, detect_vendor
-from wsikd.slides.reader import Pixels, SlideReader
+from wsikd.slides.reader import SlideReader
 from wsikd.slides.resolution import Resolution, resolution_of
 from wsikd.slides.sniff import FileKind, describe_head, sniff
 from wsikd.slides.tiffslide import TiffSlideReader
@@ -15,7 +15,6 @@ from wsikd.slides.tiffslide import TiffSlideReader
 __all__ = [
     "READERS",
     "ArrayReader",
-    "Pixels",
     "Resolution",
     "SlideReader",
     "open_slide",

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from wsikd.geometry import Mpp, Region, Size
-from wsikd.slides.reader import Pixels, SlideReader, on_white
+from wsikd.geometry import Mpp, Pixels, Region, Size
+from wsikd.slides.reader import SlideReader, on_white
 
 
 class ArrayReader(SlideReader):

@@ -8,8 +8,8 @@ import PIL
 from PIL import Image
 
 from wsikd.errors import SlideError
-from wsikd.geometry import Region, Size
-from wsikd.slides.reader import Pixels, SlideReader, on_white
+from wsikd.geometry import Pixels, Region, Size
+from wsikd.slides.reader import SlideReader, on_white
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits a channel
 

@@ -6,8 +6,8 @@ import numpy as np
 import openslide
 
 from wsikd.errors import SlideError
-from wsikd.geometry import Mpp, Region, Size
-from wsikd.slides.reader import Pixels, SlideReader, on_white
+from wsikd.geometry import Mpp, Pixels, Region, Size
+from wsikd.slides.reader import SlideReader, on_white
 from wsikd.slides.sniff import dicom_files
 
 

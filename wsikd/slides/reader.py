@@ -6,12 +6,9 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from wsikd.errors import RegionError
-from wsikd.geometry import Mpp, Region, Size
-
-Pixels = NDArray[np.uint8]
+from wsikd.geometry import Mpp, Pixels, Region, Size
 
 
 class SlideReader(abc.ABC):

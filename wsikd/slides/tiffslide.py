@@ -11,8 +11,8 @@ import tifffile
 import tiffslide
 
 from wsikd.errors import SlideError
-from wsikd.geometry import Mpp, Region, Size
-from wsikd.slides.reader import Pixels, SlideReader, on_white
+from wsikd.geometry import Mpp, Pixels, Region, Size
+from wsikd.slides.reader import SlideReader, on_white
 
 # without a handler of the application's, tifffile's complaints would go to stderr
 logging.getLogger("tifffile").addHandler(logging.NullHandler())

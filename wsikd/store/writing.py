@@ -50,7 +50,7 @@ class SlideWriter:
         *,
         kernel: str = "lanczos",
     ) -> RegionRecord:
-        """Write one region from the strips that `wsikd.pyramid.build_pyramid` yields."""
+        """Write one region from the strips that `wsikd.pyramid.levels.build_pyramid` yields."""
         path = self.folder / f"{region.region_id}.ome.zarr"
         zarr_format: Literal[2, 3] = 3 if self.ngff == "0.5" else 2
         group = zarr.open_group(path, mode="w", zarr_format=zarr_format)

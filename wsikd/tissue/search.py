@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from wsikd.errors import NoTissueError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
-from wsikd.regions import read_overview
+from wsikd.pyramid.strips import read_overview
 from wsikd.slides.reader import SlideReader
 from wsikd.tissue.outlines import Outline, cut, gather_crumbs, trace_outlines
 from wsikd.tissue.settings import TissueSettings

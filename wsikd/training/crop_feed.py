@@ -8,9 +8,8 @@ import torch
 
 from wsikd.data.crops import deal_crops, draw_crop
 from wsikd.data.fields import Field, balance
-from wsikd.geometry import Size
+from wsikd.geometry import Pixels, Size
 from wsikd.models.confidence import lift
-from wsikd.slides.reader import Pixels
 from wsikd.training.feed import Views, memory_format
 from wsikd.training.segment_settings import SegmentSettings
 

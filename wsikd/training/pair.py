@@ -22,13 +22,12 @@ from wsikd.data.distort import release_distortions
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSource
 from wsikd.data.statistics import image_statistics
-from wsikd.geometry import magnification_to_mpp
+from wsikd.geometry import Pixels, magnification_to_mpp
 from wsikd.models.branches import Branches
 from wsikd.models.unet import UNet
 from wsikd.models.weights import ModelDescription, save_model
 from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
-from wsikd.slides.reader import Pixels
 from wsikd.training.agreement import Approach, build_approach, encoders_of
 from wsikd.training.display import Display
 from wsikd.training.distributed import first_alone, is_first, refuse_uneven, share_batch_norm

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from wsikd.data.distort import DistortSettings, distort, draw_distortions
 from wsikd.data.statistics import standardise
+from wsikd.geometry import Pixels
 from wsikd.models.weights import ModelDescription
-from wsikd.slides.reader import Pixels
 from wsikd.training.distributed import part_of
 from wsikd.training.feed import Views, memory_format, shuffle
 

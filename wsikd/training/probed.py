@@ -12,8 +12,7 @@ from wsikd.cohort.splits import classes_of, splits_of_fold
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.errors import ManifestError, NothingUsableError
-from wsikd.geometry import format_magnification
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, format_magnification
 from wsikd.training.inputs import folds_of
 
 _ROW = ["slide_id", "patient_id", "region_id", "split", "label"]

@@ -7,7 +7,7 @@ from PIL import Image
 from shapely import box
 
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.pyramid import PyramidSettings, build_pyramid, plan_levels
+from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides import ArrayReader
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.tissue.geojson import to_geojson

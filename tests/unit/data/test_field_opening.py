@@ -9,9 +9,9 @@ from shapely import box as rectangle
 from wsikd.data.field_inputs import FieldInput, list_inputs
 from wsikd.data.field_opening import FieldSettings, ResolutionSettings, open_fields
 from wsikd.data.fields import FileField, StoreField
+from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.errors import MissingResolutionError, SlideError, StoreError
 from wsikd.geometry import Mpp, Region, Size
-from wsikd.slides.synthetic import DrawSettings, draw_slide
 from wsikd.store import RegionStore
 from wsikd.workspace import Workspace
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.prepare import PrepareSettings
-from wsikd.slides.synthetic import DrawSettings, draw_slide
 
 
 @pytest.fixture(scope="session")

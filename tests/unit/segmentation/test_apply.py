@@ -17,7 +17,7 @@ from wsikd.data.labels import nearest, read_labels
 from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.models.confidence import ConfidenceNetwork
-from wsikd.pyramid import PyramidSettings, build_pyramid, plan_levels
+from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.segmentation.apply import ApplySettings, apply_segmenter, refuse_failures
 from wsikd.segmentation.trained import Segmenter
 from wsikd.slides import ArrayReader

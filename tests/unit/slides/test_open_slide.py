@@ -3,10 +3,10 @@ import pytest
 import tifffile
 from PIL import Image
 
+from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.errors import ConfigError, SlideError
 from wsikd.geometry import Region, Size
 from wsikd.slides import READERS, open_slide
-from wsikd.slides.synthetic import DrawSettings, draw_slide
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
 

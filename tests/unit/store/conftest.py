@@ -6,7 +6,7 @@ import pytest
 from shapely import box as rectangle
 
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
-from wsikd.pyramid import PyramidSettings, build_pyramid, plan_levels
+from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides import ArrayReader
 from wsikd.store import SlideRecord, SlideWriter, Source
 

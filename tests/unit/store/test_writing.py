@@ -4,7 +4,7 @@ import zarr
 from PIL import Image
 
 from wsikd.geometry import Region, Size
-from wsikd.resample import resample
+from wsikd.pyramid.resample import resample
 from wsikd.store import RegionStore, writing
 
 

@@ -8,9 +8,8 @@ from PIL import Image
 
 from wsikd.data.pairs.settings import Transform
 from wsikd.data.patch_source import Place
-from wsikd.geometry import Mpp, Size
-from wsikd.resample import KERNELS, resample
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Mpp, Pixels, Size
+from wsikd.pyramid.resample import KERNELS, resample
 
 
 class Box(NamedTuple):
@@ -67,8 +66,8 @@ def sample(window: Window, points: NDArray[np.float64], size: Size, kernel: str)
     size : Size
         Of the result.
     kernel : str
-        One of `wsikd.resample.KERNELS`; a parallelogram that is turned or mirrored is first reduced
-        with it, if finer, and then sampled bilinearly.
+        One of `wsikd.pyramid.resample.KERNELS`; a parallelogram that is turned or mirrored is first
+        reduced with it, if finer, and then sampled bilinearly.
 
     Returns
     -------

@@ -13,7 +13,7 @@ import numpy as np
 from wsikd.data.pairs.partner import DerivedPartner
 from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.patch_source import PatchSource
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels
 
 
 class CropPadPartner(DerivedPartner):

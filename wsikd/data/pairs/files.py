@@ -6,8 +6,7 @@ from pathlib import Path
 from wsikd.data.folders import FolderPatches, common_size, list_images, read_image
 from wsikd.data.pairs.planes import PlanesReader, has_planes
 from wsikd.errors import ManifestError
-from wsikd.geometry import Region
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Region
 
 _NAMED = 3
 

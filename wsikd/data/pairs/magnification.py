@@ -9,9 +9,8 @@ from wsikd.data.pairs.partner import Partner
 from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.patch_source import PatchSource
 from wsikd.errors import ConfigError
-from wsikd.geometry import Size
-from wsikd.resample import resample
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size
+from wsikd.pyramid.resample import resample
 
 
 class MagnificationPartner(Partner):

@@ -26,7 +26,7 @@ from wsikd.data.pairs.partner import Partner
 from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.patch_source import PatchSource
 from wsikd.errors import ConfigError, SlideError, StoreError
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels
 
 
 def open_mask(settings: PairingSettings, source: PatchSource) -> Partner:

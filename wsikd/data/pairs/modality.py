@@ -15,7 +15,7 @@ from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.pairs.slides import FileSlide, PartnerSlide, StoreSlide
 from wsikd.data.patch_source import PatchSource
 from wsikd.errors import ConfigError
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels
 from wsikd.store import RegionStore
 
 

@@ -6,8 +6,7 @@ from typing import ClassVar
 
 from wsikd.data.pack import digest, pack_view
 from wsikd.data.patch_source import PatchSource
-from wsikd.geometry import Size
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size
 
 
 class Partner(abc.ABC):

@@ -8,8 +8,8 @@ import numpy as np
 import tifffile
 
 from wsikd.errors import ConfigError, SlideError
-from wsikd.geometry import Mpp, Region, Size
-from wsikd.slides.reader import Pixels, SlideReader
+from wsikd.geometry import Mpp, Pixels, Region, Size
+from wsikd.slides.reader import SlideReader
 from wsikd.slides.sniff import sniff
 
 _UM = {"µm": 1.0, "nm": 1e-3, "mm": 1e3, "cm": 1e4}

@@ -5,7 +5,7 @@ from pathlib import Path
 from wsikd.data.pairs.partner import DerivedPartner
 from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.patch_source import PatchSource
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels
 
 
 class SymmetricPartner(DerivedPartner):

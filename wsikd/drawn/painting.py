@@ -8,9 +8,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from wsikd.geometry import Size
-from wsikd.slides.histology import MARGIN_UM, PLAN_MPP, Nuclei, Plan
-from wsikd.slides.reader import Pixels
+from wsikd.drawn.plan import MARGIN_UM, PLAN_MPP, Nuclei, Plan
+from wsikd.geometry import Pixels, Size
 
 # optical density of full stain in red, green and blue
 _HAEMATOXYLIN = np.array([1.25, 1.50, 0.70])

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from wsikd.errors import SlideError
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size
-from wsikd.pyramid import PyramidSettings, build_pyramid, left_out, plan_levels
+from wsikd.pyramid.levels import PyramidSettings, build_pyramid, left_out, plan_levels
 from wsikd.slides import ArrayReader
 
 SETTINGS = PyramidSettings()

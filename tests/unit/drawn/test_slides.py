@@ -7,12 +7,12 @@ from PIL import Image, ImageDraw
 from pydantic import ValidationError
 from shapely.geometry import Polygon, box, shape
 
+from wsikd.drawn.painting import Painter
+from wsikd.drawn.plan import STRUCTURES, Structure, draw_plan
+from wsikd.drawn.slides import CLASSES, DrawSettings, draw_slide, draw_slides
 from wsikd.errors import ResumeError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.slides import READERS, open_slide
-from wsikd.slides.histology import STRUCTURES, Structure, draw_plan
-from wsikd.slides.painting import Painter
-from wsikd.slides.synthetic import CLASSES, DrawSettings, draw_slide, draw_slides
 
 SMALL = DrawSettings(mpp=2.0, pieces=2, piece_mm=(0.6, 0.9), seed=1)
 

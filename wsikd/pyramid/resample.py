@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsikd.errors import ConfigError
-from wsikd.geometry import Size
+from wsikd.geometry import Pixels, Size
 
-Pixels = NDArray[np.uint8]
 Weights = NDArray[np.float64]
 
 _ROWS_PER_PRODUCT = 16  # few, so that the banded weight matrix stays nearly full

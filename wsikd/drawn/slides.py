@@ -19,12 +19,11 @@ from pydantic import Field, field_validator
 from shapely import Polygon
 
 from wsikd.config import Settings
+from wsikd.drawn.painting import Painter
+from wsikd.drawn.plan import STRUCTURES, blend, draw_plan
 from wsikd.errors import ResumeError
 from wsikd.files import replacing, write_json, write_text
-from wsikd.geometry import Size, mpp_to_magnification
-from wsikd.slides.histology import STRUCTURES, blend, draw_plan
-from wsikd.slides.painting import Painter
-from wsikd.slides.reader import Pixels
+from wsikd.geometry import Pixels, Size, mpp_to_magnification
 
 CLASSES = tuple(STRUCTURES)
 _LEVEL_STEP = 4

@@ -3,10 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
-from wsikd import resample as module
 from wsikd.errors import ConfigError
 from wsikd.geometry import Size
-from wsikd.resample import StripResampler, kernel_weights, resample
+from wsikd.pyramid import resample as module
+from wsikd.pyramid.resample import StripResampler, kernel_weights, resample
 
 
 def test_box_by_a_whole_factor_is_the_mean_of_blocks_rounded_half_up():

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsikd.geometry import Mpp, Region, Size, scaled_size
-from wsikd.resample import StripResampler
+from wsikd.pyramid.resample import StripResampler
 from wsikd.slides.reader import SlideReader
 
 _STRIP_BYTES = 32 * 2**20

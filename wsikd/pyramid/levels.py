@@ -22,8 +22,8 @@ from wsikd.geometry import (
     magnification_to_mpp,
     scaled_size,
 )
-from wsikd.regions import iter_strips
-from wsikd.resample import StripResampler
+from wsikd.pyramid.resample import StripResampler
+from wsikd.pyramid.strips import iter_strips
 from wsikd.slides.reader import SlideReader
 
 MAX_COARSER = 1.10
@@ -111,7 +111,7 @@ def build_pyramid(
     levels : sequence of PyramidLevel
         What `plan_levels` gave for the region.
     kernel : str
-        One of `wsikd.resample.KERNELS`.
+        One of `wsikd.pyramid.resample.KERNELS`.
 
     Yields
     ------

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from wsikd.geometry import Mpp, Region, Size
-from wsikd.regions import iter_strips, read_overview
+from wsikd.pyramid.strips import iter_strips, read_overview
 from wsikd.slides import ArrayReader
 from wsikd.slides.reader import SlideReader
 

@@ -13,8 +13,8 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 from torch.utils.data import DataLoader, Dataset
 
-from wsikd.data.distort import DistortSettings, draw_distortions
-from wsikd.data.pack import pack_view
+from wsikd.data.augment.pairs import DistortSettings, draw_distortions
+from wsikd.data.patches.pack import pack_view
 from wsikd.data.statistics import standardise
 from wsikd.geometry import Size
 from wsikd.losses.selfsupervised import OBJECTIVES

@@ -5,13 +5,13 @@ import pytest
 from PIL import Image
 from shapely import box
 
-from wsikd.data.labels import LabelFrame, LabelWriter, labels_path, levels_of
 from wsikd.data.pairs import PAIRS, PairingSettings, open_partner, open_views
 from wsikd.data.patches import PatchSettings, open_patches
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides import ArrayReader
 from wsikd.store import SlideRecord, SlideWriter, Source
+from wsikd.store.labels import LabelFrame, LabelWriter, labels_path, levels_of
 from wsikd.tissue.geojson import to_geojson
 from wsikd.workspace import Workspace
 

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from wsikd.data.distort import DistortSettings
+from wsikd.data.augment.pairs import DistortSettings
 from wsikd.data.pairs import open_views
 from wsikd.data.patches import open_patches
 from wsikd.errors import ConfigError, DivergedError, ResumeError, StoppedError

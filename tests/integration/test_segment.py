@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from skimage.draw import disk
 
 from wsikd.cli import main
-from wsikd.data.fields import balance, brightest
+from wsikd.data.fields.field import balance, brightest
 from wsikd.errors import ResumeError, StoppedError
 from wsikd.losses.patchcontrast import SIMILARITIES
 from wsikd.models.confidence import lift

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_tables, tell_runs
-from wsikd.data.field_inputs import list_inputs
+from wsikd.data.fields.inputs import list_inputs
 from wsikd.data.nuclei_sets import open_nuclei_set, split_images
 from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation.nuclei_scores import segmenter_differences, segmenter_summary

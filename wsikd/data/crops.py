@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wsikd.data.fields import Field
+from wsikd.data.fields.field import Field
 from wsikd.geometry import Pixels, Size
 
 MAX_GLASS = 0.3
@@ -26,7 +26,7 @@ def deal_crops(
     Examples
     --------
     >>> from pathlib import Path
-    >>> from wsikd.data.fields import FileField
+    >>> from wsikd.data.fields.field import FileField
     >>> from wsikd.geometry import Region
     >>> def field(side):
     ...     return FileField(slide_id="a", region_id="image", box=Region(0, 0, Size(side, side)),

@@ -20,7 +20,6 @@ from typing import Literal, NamedTuple, get_args
 
 from wsikd.cohort.columns import read_cells, rule_broken
 from wsikd.cohort.stratify import deal_splits
-from wsikd.data.folders import common_size, read_image
 from wsikd.data.nuclei_truth import (
     Instances,
     Truth,
@@ -29,6 +28,7 @@ from wsikd.data.nuclei_truth import (
     read_numbers,
     read_outlines,
 )
+from wsikd.data.patches.folders import common_size, read_image
 from wsikd.errors import ManifestError, NothingUsableError
 from wsikd.geometry import Pixels, Size
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from wsikd.data.crops import deal_crops, draw_crop
-from wsikd.data.fields import Field, files_kept_open
+from wsikd.data.fields.field import Field, files_kept_open
 from wsikd.geometry import Pixels, Size
 from wsikd.segmentation.channel import haematoxylin
 from wsikd.segmentation.trained import Device, Segmenter

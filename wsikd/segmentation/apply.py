@@ -12,9 +12,9 @@ from typing import Any
 
 from pydantic import Field as Option
 
-from wsikd.data.field_inputs import FieldInput
-from wsikd.data.field_opening import FieldSettings, open_fields
-from wsikd.data.fields import Field
+from wsikd.data.fields.field import Field
+from wsikd.data.fields.inputs import FieldInput
+from wsikd.data.fields.opening import FieldSettings, open_fields
 from wsikd.errors import (
     NothingUsableError,
     ResumeError,
@@ -72,7 +72,7 @@ def apply_segmenter(
     folder : Path
         Of its run, where results go.
     inputs : sequence of FieldInput
-        What `wsikd.data.field_inputs.list_inputs` found.
+        What `wsikd.data.fields.inputs.list_inputs` found.
     settings : ApplySettings
         How. Where no resolution is asked for, the one that the segmenter learnt at.
     say : callable

@@ -22,8 +22,8 @@ import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from wsikd.data.field_opening import slide_light
-from wsikd.data.fields import Colour
+from wsikd.data.fields.field import Colour
+from wsikd.data.fields.opening import slide_light
 from wsikd.errors import ConfigError
 from wsikd.geometry import Mpp, Pixels, Region, Size, TissueRegion
 from wsikd.pyramid.resample import resample

@@ -24,10 +24,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from wsikd.data.fields import brightest
+from wsikd.data.fields.field import brightest
 from wsikd.data.nuclei_sets import LabelledImage, split_images
 from wsikd.data.nuclei_truth import Instances
-from wsikd.data.pack import content_fingerprint
+from wsikd.data.patches.pack import content_fingerprint
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.evaluation.arms import ArmSettings, arm_name
 from wsikd.evaluation.nuclei_controls import best_global_threshold, darker_than, otsu_haematoxylin

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wsikd.data.fields import Field
+from wsikd.data.fields.field import Field
 from wsikd.files import replacing
 from wsikd.segmentation.instances import Nucleus
 from wsikd.segmentation.objects import pixel_side

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from wsikd.config import first_difference
-from wsikd.data.fields import Field
-from wsikd.data.labels import labels_path, read_made
-from wsikd.data.pack import source_fingerprint
+from wsikd.data.fields.field import Field
+from wsikd.data.patches.pack import source_fingerprint
 from wsikd.errors import ResumeError, StoreError
 from wsikd.prepare.status import REDO
 from wsikd.segmentation.geojson import gather_features
@@ -17,6 +16,7 @@ from wsikd.segmentation.objects import ObjectSettings
 from wsikd.segmentation.segment_field import FieldPaths
 from wsikd.segmentation.segmented import SegmentedTable
 from wsikd.segmentation.trained import Segmenter
+from wsikd.store.labels import labels_path, read_made
 
 
 class Outputs:

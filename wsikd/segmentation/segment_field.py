@@ -11,13 +11,13 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from wsikd.data.fields import Field
-from wsikd.data.labels import LabelFrame, LabelWriter
+from wsikd.data.fields.field import Field
 from wsikd.files import replacing
 from wsikd.segmentation.geojson import feature_lines
 from wsikd.segmentation.instances import Nucleus, find_instances, paint
 from wsikd.segmentation.objects import ObjectSettings, mask_rows, pixel_side
 from wsikd.segmentation.trained import Segmenter
+from wsikd.store.labels import LabelFrame, LabelWriter
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def segment_field(
     paths : FieldPaths
         Where to.
     made : mapping
-        What `wsikd.data.labels.read_made` will tell.
+        What `wsikd.store.labels.read_made` will tell.
     device : str
         Where the network is computed.
 

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from wsikd.data.fields import Colour, balance
+from wsikd.data.fields.field import Colour, balance
 from wsikd.errors import CheckpointError
 from wsikd.geometry import Mpp, Pixels, Size
 from wsikd.models.confidence import ConfidenceNetwork

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from wsikd.data.crops import deal_crops, draw_crop
-from wsikd.data.fields import Field, balance
+from wsikd.data.fields.field import Field, balance
 from wsikd.geometry import Pixels, Size
 from wsikd.models.confidence import lift
 from wsikd.training.feed import Views, memory_format

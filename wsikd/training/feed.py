@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from wsikd.data.augment import AugmentSettings, augment, draw_augmentation
+from wsikd.data.augment.regions import AugmentSettings, augment, draw_augmentation
 from wsikd.data.statistics import standardise
 from wsikd.models.weights import ModelDescription
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from wsikd.data.distort import release_distortions
+from wsikd.data.augment.pairs import release_distortions
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSource
 from wsikd.data.statistics import image_statistics

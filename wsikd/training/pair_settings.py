@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from wsikd.cohort.splits import is_split, splits_of_fold
-from wsikd.data.distort import DistortSettings
+from wsikd.data.augment.pairs import DistortSettings
 from wsikd.data.pairs import PairingSettings
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.errors import ConfigError

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wsikd.data.distort import DistortSettings, distort, draw_distortions
+from wsikd.data.augment.pairs import DistortSettings, distort, draw_distortions
 from wsikd.data.statistics import standardise
 from wsikd.geometry import Pixels
 from wsikd.models.weights import ModelDescription
@@ -24,7 +24,7 @@ class PatchView(NamedTuple):
     Attributes
     ----------
     pixels : ndarray of uint8, shape (patches, height, width, 3)
-        Of all items; may be on disk, as `wsikd.data.pack` gives it.
+        Of all items; may be on disk, as `wsikd.data.patches.pack` gives it.
     description : ModelDescription
         The model that reads it, for its mean and std.
     branch : int

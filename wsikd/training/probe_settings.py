@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from wsikd.data.distort import DistortSettings
+from wsikd.data.augment.pairs import DistortSettings
 from wsikd.runs import Branch, Checkpoint
 from wsikd.training.settings import FoldSettings
 

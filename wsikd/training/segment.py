@@ -23,9 +23,9 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor, nn
 
-from wsikd.data.field_inputs import FieldInput
-from wsikd.data.fields import Field, files_kept_open
-from wsikd.data.pack import content_fingerprint, digest, source_fingerprint
+from wsikd.data.fields.field import Field, files_kept_open
+from wsikd.data.fields.inputs import FieldInput
+from wsikd.data.patches.pack import content_fingerprint, digest, source_fingerprint
 from wsikd.errors import DivergedError
 from wsikd.losses.entropy_sampler import cut_patches, draw_windows
 from wsikd.losses.patchcontrast import (

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from wsikd.data.field_inputs import FieldInput, list_inputs
-from wsikd.data.field_opening import open_fields
-from wsikd.data.fields import Field
+from wsikd.data.fields.field import Field
+from wsikd.data.fields.inputs import FieldInput, list_inputs
+from wsikd.data.fields.opening import open_fields
 from wsikd.data.nuclei_sets import LabelledImage, open_nuclei_set, split_images
 from wsikd.errors import ConfigError, NothingUsableError, SlideError, WsikdError
 from wsikd.training.segment_settings import SegmentSettings
@@ -34,7 +34,7 @@ def gather(
     Parameters
     ----------
     paths : sequence of Path
-        As for `wsikd.data.field_inputs.list_inputs`.
+        As for `wsikd.data.fields.inputs.list_inputs`.
     labelled : Path or None
         A labelled set, in place of `paths`; its training images are learnt from.
     settings : SegmentSettings

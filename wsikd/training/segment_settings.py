@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from wsikd.data.crops import MAX_GLASS
-from wsikd.data.field_opening import FieldSettings
+from wsikd.data.fields.opening import FieldSettings
 from wsikd.models.confidence import PATCH
 from wsikd.training.settings import RunSettings
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 
 from wsikd.data.crops import deal_crops, draw_crop
-from wsikd.data.fields import Field, balance
+from wsikd.data.fields.field import Field, balance
 from wsikd.errors import ConfigError
 from wsikd.geometry import Mpp, Size
 from wsikd.losses.entropy_sampler import pixel_entropy

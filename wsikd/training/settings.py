@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 
 from wsikd.config import Settings
-from wsikd.data.augment import AugmentSettings
+from wsikd.data.augment.regions import AugmentSettings
 from wsikd.errors import ConfigError
 
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wsikd.config import Settings
-from wsikd.data.distort import DistortSettings, release_distortions
+from wsikd.data.augment.pairs import DistortSettings, release_distortions
 from wsikd.evaluation.metrics import Floats
 from wsikd.models.cost import count_macs
 from wsikd.models.weights import load_model, save_model

@@ -10,7 +10,7 @@ from PIL import Image
 from shapely import box
 
 from wsikd.data.crops import deal_crops, draw_crop
-from wsikd.data.fields import FileField
+from wsikd.data.fields.field import FileField
 from wsikd.geometry import Region, Size
 
 STAIN, GLASS = (150, 80, 170), (240, 238, 242)

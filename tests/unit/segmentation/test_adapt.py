@@ -7,7 +7,7 @@ import shapely
 import torch
 from PIL import Image
 
-from wsikd.data.fields import FileField
+from wsikd.data.fields.field import FileField
 from wsikd.geometry import Region, Size
 from wsikd.models.confidence import ConfidenceNetwork
 from wsikd.segmentation.adapt import adapt

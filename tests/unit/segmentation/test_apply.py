@@ -11,9 +11,8 @@ from shapely import box
 from shapely.geometry import shape
 from skimage.draw import disk
 
-from wsikd.data.field_inputs import FieldInput, list_inputs
-from wsikd.data.field_opening import ResolutionSettings
-from wsikd.data.labels import nearest, read_labels
+from wsikd.data.fields.inputs import FieldInput, list_inputs
+from wsikd.data.fields.opening import ResolutionSettings
 from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.models.confidence import ConfidenceNetwork
@@ -22,6 +21,7 @@ from wsikd.segmentation.apply import ApplySettings, apply_segmenter, refuse_fail
 from wsikd.segmentation.trained import Segmenter
 from wsikd.slides import ArrayReader
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
+from wsikd.store.labels import nearest, read_labels
 from wsikd.tissue.geojson import to_geojson
 from wsikd.workspace import Workspace
 

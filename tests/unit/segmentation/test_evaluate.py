@@ -10,7 +10,7 @@ from skimage.draw import disk
 from sklearn.metrics import f1_score
 
 from wsikd.data.nuclei_sets import open_nuclei_set
-from wsikd.data.pack import content_fingerprint
+from wsikd.data.patches.pack import content_fingerprint
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.evaluation.nuclei_controls import best_global_threshold
 from wsikd.evaluation.nuclei_metrics import NUCLEI_METRICS

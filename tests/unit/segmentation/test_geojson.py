@@ -7,7 +7,7 @@ import pytest
 from shapely import box
 from shapely.geometry import shape
 
-from wsikd.data.fields import FileField
+from wsikd.data.fields.field import FileField
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.segmentation.geojson import feature_lines, gather_features, to_feature
 from wsikd.segmentation.instances import Nucleus, find_instances

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from wsikd.config import Settings
-from wsikd.data.fields import balance, brightest
+from wsikd.data.fields.field import balance, brightest
 from wsikd.errors import CheckpointError
 from wsikd.models.confidence import ConfidenceNetwork, lift
 from wsikd.models.weights import SegmenterDescription, save_model

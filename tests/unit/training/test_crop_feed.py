@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from wsikd.data.fields import FileField, balance
+from wsikd.data.fields.field import FileField, balance
 from wsikd.errors import SlideError
 from wsikd.geometry import Region, Size
 from wsikd.training.crop_feed import CropFeed

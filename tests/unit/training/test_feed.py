@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from wsikd.data.augment import AugmentSettings, augment, draw_augmentation
+from wsikd.data.augment.regions import AugmentSettings, augment, draw_augmentation
 from wsikd.models.weights import ModelDescription
 from wsikd.training.feed import Augmentation, Feed
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsikd.data.distort import DistortSettings
+from wsikd.data.augment.pairs import DistortSettings
 from wsikd.models.weights import ModelDescription
 from wsikd.training.patch_feed import Distortion, PatchFeed, PatchView
 

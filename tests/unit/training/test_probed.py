@@ -3,7 +3,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 
-from wsikd.data.patch_source import PatchSettings, PatchSource
+from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.data.regions import RegionItem
 from wsikd.geometry import Size
 from wsikd.training.probed import ProbedPatches, label_of

@@ -10,7 +10,7 @@ from scipy.stats import binom
 from torch import Generator
 
 from wsikd.config import explain
-from wsikd.data.fields import FileField
+from wsikd.data.fields.field import FileField
 from wsikd.errors import ConfigError, DivergedError, NothingUsableError, SlideError
 from wsikd.geometry import Region, Size
 from wsikd.losses.patchcontrast import SIMILARITIES

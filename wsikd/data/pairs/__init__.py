@@ -10,7 +10,7 @@ from wsikd.data.pairs.modality import open_modality
 from wsikd.data.pairs.partner import Partner
 from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.pairs.symmetric import SymmetricPartner
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
 from wsikd.runs import Branch
 
 __all__ = ["PAIRS", "PairingSettings", "Partner", "Shown", "open_partner", "open_views"]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from wsikd.data.pairs.settings import Transform
-from wsikd.data.patch_source import Place
+from wsikd.data.patches import Place
 from wsikd.geometry import Mpp, Pixels, Size
 from wsikd.pyramid.resample import KERNELS, resample
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from wsikd.data.pairs.partner import DerivedPartner
 from wsikd.data.pairs.settings import PairingSettings
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
 from wsikd.geometry import Pixels
 
 

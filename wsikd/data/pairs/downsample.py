@@ -11,7 +11,7 @@ References
 
 from wsikd.data.pairs.partner import DerivedPartner
 from wsikd.data.pairs.settings import PairingSettings
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
 from wsikd.errors import ConfigError
 from wsikd.geometry import Pixels, Size
 from wsikd.pyramid.resample import resample

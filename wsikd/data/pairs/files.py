@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from wsikd.data.folders import FolderPatches, common_size, list_images, read_image
 from wsikd.data.pairs.planes import PlanesReader, has_planes
+from wsikd.data.patches.folders import FolderPatches, common_size, list_images, read_image
 from wsikd.errors import ManifestError
 from wsikd.geometry import Pixels, Region
 

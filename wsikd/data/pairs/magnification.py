@@ -4,10 +4,10 @@ from functools import lru_cache, partial
 
 import numpy as np
 
-from wsikd.data.grid import RegionPatches
 from wsikd.data.pairs.partner import Partner
 from wsikd.data.pairs.settings import PairingSettings
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
+from wsikd.data.patches.grid import RegionPatches
 from wsikd.errors import ConfigError
 from wsikd.geometry import Pixels, Size
 from wsikd.pyramid.resample import resample

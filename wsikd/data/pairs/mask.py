@@ -17,16 +17,16 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from wsikd.data.folders import REGION_ID, FolderPatches, fingerprint_images
-from wsikd.data.grid import RegionPatches
-from wsikd.data.labels import Labels, labels_path, read_labels
-from wsikd.data.pack import digest, file_fingerprint
 from wsikd.data.pairs.files import match_images, refuse_other_size
 from wsikd.data.pairs.partner import Partner
 from wsikd.data.pairs.settings import PairingSettings
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
+from wsikd.data.patches.folders import REGION_ID, FolderPatches, fingerprint_images
+from wsikd.data.patches.grid import RegionPatches
+from wsikd.data.patches.pack import digest, file_fingerprint
 from wsikd.errors import ConfigError, SlideError, StoreError
 from wsikd.geometry import Pixels
+from wsikd.store.labels import Labels, labels_path, read_labels
 
 
 def open_mask(settings: PairingSettings, source: PatchSource) -> Partner:

@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsikd.cohort.listing import list_slides, name_slides
-from wsikd.data.folders import FolderPatches, fingerprint_images
 from wsikd.data.pairs.affine import bounds, corners, sample
 from wsikd.data.pairs.files import match_images, read_channels, refuse_lacking, refuse_other_size
 from wsikd.data.pairs.partner import Partner
 from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.pairs.slides import FileSlide, PartnerSlide, StoreSlide
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
+from wsikd.data.patches.folders import FolderPatches, fingerprint_images
 from wsikd.errors import ConfigError
 from wsikd.geometry import Pixels
 from wsikd.store import RegionStore

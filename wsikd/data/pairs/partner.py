@@ -4,8 +4,8 @@ import abc
 from pathlib import Path
 from typing import ClassVar
 
-from wsikd.data.pack import digest, pack_view
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
+from wsikd.data.patches.pack import digest, pack_view
 from wsikd.geometry import Pixels, Size
 
 

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wsikd.data.pack import digest, file_fingerprint
 from wsikd.data.pairs.affine import Box, Window
 from wsikd.data.pairs.planes import PlanesReader, has_planes
+from wsikd.data.patches.pack import digest, file_fingerprint
 from wsikd.errors import MissingResolutionError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.slides import SlideReader, open_slide, resolution_of

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from wsikd.data.pairs.partner import DerivedPartner
 from wsikd.data.pairs.settings import PairingSettings
-from wsikd.data.patch_source import PatchSource
+from wsikd.data.patches import PatchSource
 from wsikd.geometry import Pixels
 
 

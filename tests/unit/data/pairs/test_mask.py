@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsikd.data.labels import LabelFrame, LabelWriter, labels_path, levels_of
 from wsikd.data.pairs.mask import paint
 from wsikd.errors import ConfigError, ManifestError, SlideError, StoreError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.store import RegionStore
+from wsikd.store.labels import LabelFrame, LabelWriter, labels_path, levels_of
 
 
 class TestImages:

@@ -3,7 +3,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from wsikd.data.folders import FolderPatches
+from wsikd.data.patches.folders import FolderPatches
 from wsikd.errors import ConfigError, ManifestError, MissingResolutionError, SlideError
 from wsikd.store import RegionStore
 

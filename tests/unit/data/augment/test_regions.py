@@ -10,7 +10,7 @@ from PIL import Image, ImageEnhance
 from pydantic import ValidationError
 from skimage.color import hsv2rgb, rgb2hsv
 
-from wsikd.data.augment import AugmentationDraw, AugmentSettings, augment, draw_augmentation
+from wsikd.data.augment.regions import AugmentationDraw, AugmentSettings, augment, draw_augmentation
 
 GEOMETRY = ("flip_horizontal", "flip_vertical", "quarter_turns")
 

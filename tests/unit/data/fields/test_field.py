@@ -3,7 +3,7 @@ import pytest
 import zarr
 from PIL import Image
 
-from wsikd.data.fields import FileField, StoreField, balance, brightest
+from wsikd.data.fields.field import FileField, StoreField, balance, brightest
 from wsikd.errors import StoreError
 from wsikd.geometry import Mpp, Region, Size
 

@@ -11,10 +11,9 @@ from pydantic import Field as Option
 from shapely.geometry import shape
 
 from wsikd.config import Settings
-from wsikd.data.field_inputs import FieldInput
-from wsikd.data.fields import Colour, Field, FileField, StoreField, brightest
-from wsikd.data.folders import REGION_ID, read_image
-from wsikd.data.labels import LabelLevel
+from wsikd.data.fields.field import Colour, Field, FileField, StoreField, brightest
+from wsikd.data.fields.inputs import FieldInput
+from wsikd.data.patches.folders import REGION_ID, read_image
 from wsikd.errors import SlideError, StoreError
 from wsikd.geometry import Mpp, Pixels, Region, Size, format_magnification, mpp_to_magnification
 from wsikd.pyramid.levels import MAX_COARSER, PyramidSettings, plan_levels
@@ -22,6 +21,7 @@ from wsikd.pyramid.strips import read_overview
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.slides.resolution import PLAUSIBLE_MPP
 from wsikd.store import RegionRecord, RegionStore
+from wsikd.store.labels import LabelLevel
 from wsikd.tissue import TissueSettings, find_tissue
 from wsikd.tissue.stain import glass_colour
 

@@ -5,7 +5,10 @@ import pytest
 import zarr
 from ome_zarr_models.v05.image_label import ImageLabel
 
-from wsikd.data.labels import (
+from wsikd.errors import StoreError
+from wsikd.geometry import Mpp, Region, Size
+from wsikd.store import RegionStore
+from wsikd.store.labels import (
     LabelFrame,
     LabelLevel,
     LabelWriter,
@@ -15,9 +18,6 @@ from wsikd.data.labels import (
     read_labels,
     read_made,
 )
-from wsikd.errors import StoreError
-from wsikd.geometry import Mpp, Region, Size
-from wsikd.store import RegionStore
 
 
 @pytest.fixture

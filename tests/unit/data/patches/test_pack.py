@@ -3,7 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from wsikd.data.pack import file_fingerprint, pack_view
+from wsikd.data.patches.pack import file_fingerprint, pack_view
 from wsikd.geometry import Size
 
 SIZE = Size(5, 4)
@@ -72,7 +72,7 @@ def test_leaves_nothing_half_done(tmp_path):
 
 
 def test_says_how_far_it_is_when_it_takes_long(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("wsikd.data.pack._SILENT_S", -1.0)
+    monkeypatch.setattr("wsikd.data.patches.pack._SILENT_S", -1.0)
     pack(tmp_path, count=2)
     assert "2 of 2 patches decoded" in capsys.readouterr().err
 

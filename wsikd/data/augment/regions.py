@@ -13,7 +13,7 @@ from pydantic import Field
 from torch import Tensor
 
 from wsikd.config import Settings
-from wsikd.data.colour import GREY, turn_hue
+from wsikd.data.augment.colour import GREY, turn_hue
 
 _BLOCK_PX = 1 << 16  # on a CPU the passes over a block then stay in its cache: three times faster
 

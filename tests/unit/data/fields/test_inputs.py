@@ -1,6 +1,6 @@
 import pytest
 
-from wsikd.data.field_inputs import list_inputs
+from wsikd.data.fields.inputs import list_inputs
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.store import RegionStore
 from wsikd.workspace import Workspace

@@ -21,8 +21,8 @@ from pydantic import Field
 from torch import Tensor
 
 from wsikd.config import Settings
-from wsikd.data.colour import scale_colours, turn_hue
-from wsikd.data.warp import crop, on_device, rotate
+from wsikd.data.augment.colour import scale_colours, turn_hue
+from wsikd.data.augment.warp import crop, on_device, rotate
 
 _BLOCK_PX = 1 << 17  # on a CPU the passes over a block then stay in its cache
 _UNIFORM_STD = 1 / math.sqrt(12)  # of the uniform distribution over 0 to 1

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from wsikd.data.warp import crop, rotate
+from wsikd.data.augment.warp import crop, rotate
 
 
 def random_images(count, height, width):

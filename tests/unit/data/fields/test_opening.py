@@ -6,9 +6,9 @@ import tifffile
 from PIL import Image
 from shapely import box as rectangle
 
-from wsikd.data.field_inputs import FieldInput, list_inputs
-from wsikd.data.field_opening import FieldSettings, ResolutionSettings, open_fields
-from wsikd.data.fields import FileField, StoreField
+from wsikd.data.fields.field import FileField, StoreField
+from wsikd.data.fields.inputs import FieldInput, list_inputs
+from wsikd.data.fields.opening import FieldSettings, ResolutionSettings, open_fields
 from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.errors import MissingResolutionError, SlideError, StoreError
 from wsikd.geometry import Mpp, Region, Size

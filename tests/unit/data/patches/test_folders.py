@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsikd.data.folders import FolderPatches
 from wsikd.data.patches import PatchSettings
+from wsikd.data.patches.folders import FolderPatches
 from wsikd.errors import ConfigError, ManifestError, NothingUsableError, SlideError
 
 CLASSES = ["ADI/1.tif", "ADI/2.tif", "TUM/3.tif"]

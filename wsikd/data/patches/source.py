@@ -8,7 +8,7 @@ import pandas as pd
 from pydantic import Field
 
 from wsikd.config import Settings
-from wsikd.data.pack import pack_view
+from wsikd.data.patches.pack import pack_view
 from wsikd.data.regions import RegionItem
 from wsikd.geometry import Pixels, Size
 

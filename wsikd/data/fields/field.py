@@ -15,13 +15,13 @@ import numpy as np
 import shapely
 import zarr
 
-from wsikd.data.labels import LabelLevel
 from wsikd.errors import StoreError
 from wsikd.geometry import Mpp, Pixels, PyramidLevel, Region, Size
 from wsikd.pyramid.levels import build_pyramid
 from wsikd.pyramid.resample import resample
 from wsikd.slides import open_slide
 from wsikd.slides.reader import SlideReader
+from wsikd.store.labels import LabelLevel
 
 Colour = tuple[float, float, float]
 """Red, green and blue, in 0 to 255."""

@@ -4,7 +4,7 @@ import shapely
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsikd.data.grid import covered
+from wsikd.data.patches.grid import covered
 
 OUTLINE = shapely.Point(50, 50).buffer(40).difference(shapely.box(45, 45, 70, 60))
 

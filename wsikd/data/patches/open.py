@@ -1,12 +1,10 @@
 """Patches to learn from: of a folder of images, or of the regions of a workspace."""
 
-from wsikd.data.folders import FolderPatches
-from wsikd.data.grid import RegionPatches
-from wsikd.data.patch_source import PatchSettings, PatchSource, Place
+from wsikd.data.patches.folders import FolderPatches
+from wsikd.data.patches.grid import RegionPatches
+from wsikd.data.patches.source import PatchSettings, PatchSource
 from wsikd.errors import ConfigError
 from wsikd.workspace import Workspace
-
-__all__ = ["PatchSettings", "PatchSource", "Place", "open_patches"]
 
 
 def open_patches(settings: PatchSettings, workspace: Workspace) -> PatchSource:

@@ -9,15 +9,15 @@ from pydantic import ValidationError
 from scipy import stats
 from skimage.color import hsv2rgb, rgb2hsv
 
-import wsikd.data.distort
-from wsikd.data.augment import AugmentationDraw, augment
-from wsikd.data.distort import (
+import wsikd.data.augment.pairs
+from wsikd.data.augment.pairs import (
     DistortSettings,
     Draws,
     distort,
     draw_distortions,
     release_distortions,
 )
+from wsikd.data.augment.regions import AugmentationDraw, augment
 
 SETTINGS = DistortSettings()
 NONE = {
@@ -328,7 +328,7 @@ def test_distorts_each_image_of_a_batch_as_it_does_alone(settings, monkeypatch):
         distort(images[i : i + 1], draws.of(slice(i, i + 1)), settings) for i in range(len(images))
     ]
     for block_px in (1, 5 * 16 * 12, 1 << 20):
-        monkeypatch.setattr(wsikd.data.distort, "_BLOCK_PX", block_px)
+        monkeypatch.setattr(wsikd.data.augment.pairs, "_BLOCK_PX", block_px)
         torch.testing.assert_close(distort(images, draws, settings), torch.cat(alone))
 
 

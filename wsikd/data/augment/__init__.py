@@ -1,0 +1,1 @@
+"""Random changes of what is learnt from: whole regions, pairs of patches, colour."""

@@ -1,0 +1,1 @@
+"""Pixels at any µm per pixel: of slides, pictures or regions, streamed."""

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from shapely import box
 
-from wsikd.data.nuclei_sets import open_nuclei_set
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
+from wsikd.nuclei.check_mpp import check_mpp
+from wsikd.nuclei.score.sets import open_nuclei_set
+from wsikd.nuclei.trained import open_segmenter
 from wsikd.runs import RunFolder
-from wsikd.segmentation.check_mpp import check_mpp
-from wsikd.segmentation.trained import open_segmenter
 from wsikd.slides import ArrayReader
 
 

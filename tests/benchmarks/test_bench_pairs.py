@@ -22,7 +22,7 @@ from wsikd.models import build_model
 from wsikd.models.branches import Branch, Branches
 from wsikd.models.expander import Expander
 from wsikd.models.weights import ModelDescription
-from wsikd.training.patch_feed import Distortion, PatchFeed, PatchView
+from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 
 SIDE, BATCH, COUNT = 96, 128, 1024
 CPU = torch.device("cpu")

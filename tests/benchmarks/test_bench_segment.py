@@ -18,12 +18,12 @@ import torch
 from PIL import Image
 
 from wsikd.geometry import Pixels, Size
-from wsikd.models.confidence import HALO, ConfidenceNetwork, lift
-from wsikd.segmentation.stream import stream_confidence
+from wsikd.nuclei.learn.inputs import gather
+from wsikd.nuclei.learn.segment import segment
+from wsikd.nuclei.learn.settings import SegmentSettings
+from wsikd.nuclei.network import HALO, ConfidenceNetwork, lift
+from wsikd.nuclei.stream import stream_confidence
 from wsikd.training.loop import Loop
-from wsikd.training.segment import segment
-from wsikd.training.segment_inputs import gather
-from wsikd.training.segment_settings import SegmentSettings
 from wsikd.workspace import Workspace
 
 ROUNDS = 5
@@ -154,8 +154,8 @@ import re, sys
 from pathlib import Path
 import numpy as np
 from wsikd.geometry import Size
-from wsikd.models.confidence import ConfidenceNetwork
-from wsikd.segmentation.stream import stream_confidence
+from wsikd.nuclei.network import ConfidenceNetwork
+from wsikd.nuclei.stream import stream_confidence
 
 def peak_mb(size):
     strips = (np.zeros((32, size.width, 3), np.uint8) for _ in range(size.height // 32))

@@ -5,12 +5,13 @@ import pytest
 from PIL import Image
 from shapely import box
 
+from tests.builders import slide_record
 from wsikd.data.pairs import PAIRS, PairingSettings, open_partner, open_views
 from wsikd.data.patches import PatchSettings, open_patches
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides import ArrayReader
-from wsikd.store import SlideRecord, SlideWriter, Source
+from wsikd.store import SlideWriter
 from wsikd.store.labels import LabelFrame, LabelWriter, labels_path, levels_of
 from wsikd.tissue.geojson import to_geojson
 from wsikd.workspace import Workspace
@@ -42,21 +43,7 @@ def write_store(folder, pixels):
     writer = SlideWriter(workspace.store, "s1")
     with ArrayReader(pixels) as slide:
         region = writer.write_region(tissue, MPP, levels, build_pyramid(slide, BOX, levels))
-    record = SlideRecord(
-        slide_id="s1",
-        settings={},
-        source=Source(name="drawn.svs", bytes=0, sha256=""),
-        slide_format="drawn",
-        reader="array",
-        reader_version="1",
-        width=64,
-        height=48,
-        mpp=MPP,
-        mpp_source="file",
-        objective_power=None,
-        warnings=(),
-        regions=(region,),
-    )
+    record = slide_record("s1", (region,), (64, 48), MPP, mpp_source="file")
     writer.commit(record, to_geojson([tissue], MPP), pixels)
     workspace.manifest.write_text("slide_id,path,patient_id,label,split\ns1,s1.svs,p1,a,train\n")
     labels = (pixels[..., 0] // 64).astype(np.uint8)

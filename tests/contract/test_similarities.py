@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from wsikd.losses.patchcontrast import SIMILARITIES, patch_contrast_loss
+from wsikd.nuclei.learn.patch_contrast import SIMILARITIES, patch_contrast_loss
 
 
 def drawn(name, count, seed=0):

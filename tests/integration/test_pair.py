@@ -13,14 +13,15 @@ from wsikd.data.augment.pairs import DistortSettings
 from wsikd.data.pairs import open_views
 from wsikd.data.patches import open_patches
 from wsikd.errors import ConfigError, DivergedError, ResumeError, StoppedError
+from wsikd.methods import pair
+from wsikd.methods.joint_embedding import make_step
+from wsikd.methods.pair import spread
+from wsikd.methods.pair_settings import PairSettings
 from wsikd.models import build_model
 from wsikd.models.branches import Branch, Branches
 from wsikd.models.expander import Expander
 from wsikd.models.weights import load_model
-from wsikd.training import loop, pair
-from wsikd.training.agreement import make_step
-from wsikd.training.pair import spread
-from wsikd.training.pair_settings import PairSettings
+from wsikd.training import loop
 from wsikd.workspace import Workspace
 
 QUICK = {

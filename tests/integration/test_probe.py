@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from shapely import box
 from sklearn.neighbors import KNeighborsClassifier
 
+from tests.builders import slide_record
 from wsikd.cli import main
 from wsikd.cohort.manifest import read_manifest
 from wsikd.data.patches import PatchSettings
@@ -23,17 +24,17 @@ from wsikd.errors import (
     NothingUsableError,
     ResumeError,
 )
-from wsikd.evaluation.arms import ArmSettings
+from wsikd.evaluation.seeds import ArmSettings
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.methods.pair_settings import PairSettings
+from wsikd.methods.teach import TeachSettings, teach
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription, load_model, save_model
+from wsikd.probing.probe import probe
+from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, run_name
-from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
+from wsikd.store import RegionStore, SlideWriter
 from wsikd.tissue import to_geojson
-from wsikd.training.pair_settings import PairSettings
-from wsikd.training.probe import probe
-from wsikd.training.probe_settings import ProbeSettings
-from wsikd.training.teach import TeachSettings, teach
 from wsikd.workspace import Workspace
 
 COLOURS = {"dark": 60, "light": 160}
@@ -358,19 +359,5 @@ def _write_slide(store, slide_id, seed):
     piece = TissueRegion(0, Region(0, 0, size), box(0, 0, *size))
     writer = SlideWriter(store, slide_id)
     region = writer.write_region(piece, mpp, [PyramidLevel(10.0, size, mpp)], [(0, pixels)])
-    record = SlideRecord(
-        slide_id=slide_id,
-        settings={},
-        source=Source(name=f"{slide_id}.svs", bytes=0, sha256=""),
-        slide_format="drawn",
-        reader="array",
-        reader_version="1",
-        width=size.width,
-        height=size.height,
-        mpp=mpp,
-        mpp_source="given",
-        objective_power=None,
-        warnings=(),
-        regions=(region,),
-    )
+    record = slide_record(slide_id, (region,), (size.width, size.height), mpp)
     writer.commit(record, to_geojson([piece], mpp), pixels)

@@ -14,14 +14,14 @@ from skimage.draw import disk
 from wsikd.cli import main
 from wsikd.data.fields.field import balance, brightest
 from wsikd.errors import ResumeError, StoppedError
-from wsikd.losses.patchcontrast import SIMILARITIES
-from wsikd.models.confidence import lift
-from wsikd.models.weights import load_segmenter
+from wsikd.nuclei.learn.inputs import gather
+from wsikd.nuclei.learn.patch_contrast import SIMILARITIES
+from wsikd.nuclei.learn.segment import segment
+from wsikd.nuclei.learn.settings import SegmentSettings
+from wsikd.nuclei.network import lift
+from wsikd.nuclei.weights import load_segmenter
 from wsikd.runs import RunFolder
 from wsikd.training import loop
-from wsikd.training.segment import segment
-from wsikd.training.segment_inputs import gather
-from wsikd.training.segment_settings import SegmentSettings
 from wsikd.workspace import Workspace
 
 QUICK = {

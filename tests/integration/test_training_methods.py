@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from safetensors.torch import load_file
 from shapely import box
 
+from tests.builders import slide_record
 from wsikd.cohort.splits import splits_of_fold
 from wsikd.errors import (
     CheckpointError,
@@ -23,14 +24,14 @@ from wsikd.errors import (
     StoreError,
 )
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.finetune import FinetuneSettings, finetune
+from wsikd.methods.teach import TeachSettings, teach
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription, save_model
 from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder
-from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
+from wsikd.store import RegionStore, SlideWriter
 from wsikd.training import loop
-from wsikd.training.distil import DistilSettings, distil
-from wsikd.training.finetune import FinetuneSettings, finetune
-from wsikd.training.teach import TeachSettings, teach
 
 QUICK = {"epochs": 2, "accumulate": 2, "device": "cpu"}
 STUDENT_MAG = 2.5
@@ -50,21 +51,7 @@ def write_slide(folder, slide_id, size):
     writer = SlideWriter(folder, slide_id)
     tissue = TissueRegion(0, Region(0, 0, size), box(0, 0, *size))
     region = writer.write_region(tissue, Mpp(1, 1), levels, enumerate(images))
-    record = SlideRecord(
-        slide_id=slide_id,
-        settings={},
-        source=Source(name=f"{slide_id}.svs", bytes=0, sha256=""),
-        slide_format="drawn",
-        reader="array",
-        reader_version="1",
-        width=size.width,
-        height=size.height,
-        mpp=(1, 1),
-        mpp_source="given",
-        objective_power=None,
-        warnings=(),
-        regions=(region,),
-    )
+    record = slide_record(slide_id, (region,), (size.width, size.height), (1, 1))
     writer.commit(record, {}, np.zeros((1, 1, 3), np.uint8))
 
 

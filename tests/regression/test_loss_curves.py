@@ -15,12 +15,13 @@ import pytest
 import torch
 from shapely import box
 
+from tests.builders import slide_record
 from wsikd.geometry import Mpp, Region, TissueRegion
+from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.teach import TeachSettings, teach
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides.array import ArrayReader
-from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
-from wsikd.training.distil import DistilSettings, distil
-from wsikd.training.teach import TeachSettings, teach
+from wsikd.store import RegionStore, SlideWriter
 
 GOLDEN = Path(__file__).parent / "golden" / "loss_curves.json"
 MPP = Mpp(1.0, 1.0)
@@ -44,20 +45,8 @@ def write_slide(folder, slide_id, pixels):
     levels = plan_levels(reader.size, MPP, PyramidSettings(magnifications=(10.0, 2.5)))
     writer = SlideWriter(folder, slide_id)
     written = writer.write_region(region, MPP, levels, build_pyramid(reader, region.box, levels))
-    record = SlideRecord(
-        slide_id=slide_id,
-        settings={},
-        source=Source(name=f"{slide_id}.svs", bytes=0, sha256=""),
-        slide_format="array",
-        reader="array",
-        reader_version="1",
-        width=reader.size.width,
-        height=reader.size.height,
-        mpp=MPP,
-        mpp_source="given",
-        objective_power=None,
-        warnings=(),
-        regions=(written,),
+    record = slide_record(
+        slide_id, (written,), (reader.size.width, reader.size.height), MPP, slide_format="array"
     )
     writer.commit(record, {}, np.zeros((1, 1, 3), np.uint8))
 

@@ -12,14 +12,15 @@ from wsikd.cohort.columns import ALIASES, COLUMNS, SPLITS
 from wsikd.drawn.slides import DrawSettings, draw_slides
 from wsikd.evaluation import EvaluateSettings, evaluate_runs, metrics_table
 from wsikd.evaluation.metrics import METRICS
-from wsikd.evaluation.nuclei_metrics import NUCLEI_METRICS
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.models import MODELS
-from wsikd.models.weights import ModelDescription, SegmenterDescription
+from wsikd.models.weights import ModelDescription
+from wsikd.nuclei.score.metrics import NUCLEI_METRICS
+from wsikd.nuclei.segmented import FieldStatus
+from wsikd.nuclei.weights import SegmenterDescription
 from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes import READS, Recipe
 from wsikd.runs import METHODS, PREDICTION_COLUMNS, Provenance, RunFolder
-from wsikd.segmentation.segmented import FieldStatus
 from wsikd.store import LevelRecord, RegionRecord, SlideRecord, Source
 from wsikd.store.ome import region_attributes
 from wsikd.tissue import to_geojson

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from wsikd.cli.console import Flat, InWorkspace, show
-from wsikd.report.similarity import CkaSettings, compare_runs
+from wsikd.explain.similarity import CkaSettings, compare_runs
 
 
 def cka(

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, tell_runs
 from wsikd.cli.training_data import training_data
-from wsikd.training.distil import DistilSettings
-from wsikd.training.distil import distil as train
+from wsikd.methods.distil import DistilSettings
+from wsikd.methods.distil import distil as train
 
 
 def distil(

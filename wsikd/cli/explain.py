@@ -6,7 +6,7 @@ Example: wsikd explain pair-downsample-vicreg pair-symmetric-vicreg --shown 4
 from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show
-from wsikd.report.saliency import ExplainSettings, explain_runs
+from wsikd.explain.saliency import ExplainSettings, explain_runs
 
 
 def explain(

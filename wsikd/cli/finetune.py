@@ -7,8 +7,8 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, tell_runs
 from wsikd.cli.training_data import training_data
-from wsikd.training.finetune import FinetuneSettings
-from wsikd.training.finetune import finetune as train
+from wsikd.methods.finetune import FinetuneSettings
+from wsikd.methods.finetune import finetune as train
 
 
 def finetune(

@@ -114,9 +114,9 @@ def _check(
     opened: SlideReader, resolution: Resolution, pieces: Sequence[TissueRegion], model: Path
 ) -> dict[str, Any]:
     """Collect what nuclei say of the resolution."""
+    from wsikd.nuclei.check_mpp import check_mpp  # noqa: PLC0415
+    from wsikd.nuclei.trained import open_segmenter  # noqa: PLC0415
     from wsikd.runs import RunFolder  # noqa: PLC0415  torch, only where it is asked for
-    from wsikd.segmentation.check_mpp import check_mpp  # noqa: PLC0415
-    from wsikd.segmentation.trained import open_segmenter  # noqa: PLC0415
 
     found = check_mpp(opened, resolution.mpp, pieces, open_segmenter(RunFolder(model)))
     width = None if found.diameter_um is None else round(found.diameter_um, 2)

@@ -8,9 +8,9 @@ from typing import Annotated
 from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
 from wsikd.data.pairs import open_views
 from wsikd.data.patches import open_patches
+from wsikd.methods.pair import pair as train
+from wsikd.methods.pair_settings import PairSettings
 from wsikd.training.distributed import is_first, joined
-from wsikd.training.pair import pair as train
-from wsikd.training.pair_settings import PairSettings
 
 
 def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> int:

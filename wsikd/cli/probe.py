@@ -7,10 +7,10 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.data.patches import PatchSettings
-from wsikd.evaluation.arm_tables import arm_differences, arm_summary
-from wsikd.evaluation.arms import ArmSettings
-from wsikd.training.probe import probe as score
-from wsikd.training.probe_settings import ProbeSettings
+from wsikd.evaluation.seed_tables import arm_differences, arm_summary
+from wsikd.evaluation.seeds import ArmSettings
+from wsikd.probing.probe import probe as score
+from wsikd.probing.settings import ProbeSettings
 
 
 def probe(

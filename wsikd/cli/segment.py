@@ -11,22 +11,22 @@ from cyclopts import Parameter
 
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_tables, tell_runs
 from wsikd.data.fields.inputs import list_inputs
-from wsikd.data.nuclei_sets import open_nuclei_set, split_images
 from wsikd.errors import ConfigError, NothingUsableError
-from wsikd.evaluation.nuclei_scores import segmenter_differences, segmenter_summary
-from wsikd.report.nuclei_figure import draw_nuclei
-from wsikd.runs import RunFolder, find_runs
-from wsikd.segmentation.apply import ApplySettings, apply_segmenter, refuse_failures
-from wsikd.segmentation.evaluate import (
+from wsikd.nuclei.apply import ApplySettings, apply_segmenter, refuse_failures
+from wsikd.nuclei.learn.inputs import gather
+from wsikd.nuclei.learn.segment import segment as learn
+from wsikd.nuclei.learn.settings import SegmentSettings
+from wsikd.nuclei.objects import ObjectSettings
+from wsikd.nuclei.score.evaluate import (
     EvaluateSegmentersSettings,
     evaluate_segmenters,
     examine,
 )
-from wsikd.segmentation.objects import ObjectSettings
-from wsikd.segmentation.trained import Segmenter, open_segmenter
-from wsikd.training.segment import segment as learn
-from wsikd.training.segment_inputs import gather
-from wsikd.training.segment_settings import SegmentSettings
+from wsikd.nuclei.score.figure import draw_nuclei
+from wsikd.nuclei.score.seeds import segmenter_differences, segmenter_summary
+from wsikd.nuclei.score.sets import open_nuclei_set, split_images
+from wsikd.nuclei.trained import Segmenter, open_segmenter
+from wsikd.runs import RunFolder, find_runs
 from wsikd.training.settings import choose_device
 from wsikd.workspace import Workspace
 

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, tell_runs
 from wsikd.cli.training_data import training_data
-from wsikd.training.teach import TeachSettings
-from wsikd.training.teach import teach as train
+from wsikd.methods.teach import TeachSettings
+from wsikd.methods.teach import teach as train
 
 
 def teach(

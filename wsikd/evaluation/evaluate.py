@@ -29,14 +29,14 @@ from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
 from wsikd.evaluation.bootstrap import patient_matrices, resample_classes_evenly
 from wsikd.evaluation.controls import ControlSettings, write_controls
 from wsikd.evaluation.estimates import UNKNOWN, draw_scores, estimates, subtract
-from wsikd.evaluation.metrics import score
-from wsikd.evaluation.pooling import (
+from wsikd.evaluation.folds import (
     EvaluatedSplit,
     PooledRun,
     find_pairs,
     find_reference,
     pool_runs,
 )
+from wsikd.evaluation.metrics import score
 from wsikd.evaluation.tables import metrics_table
 from wsikd.files import replacing, write_json
 from wsikd.runs import Checkpoint, find_runs

@@ -1,9 +1,9 @@
 """A model on disk: its tensors in safetensors, and a description of what it reads beside them."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialise
@@ -13,7 +13,6 @@ from wsikd.config import Settings, load_document
 from wsikd.errors import CheckpointError, ConfigError
 from wsikd.files import replacing, write_json
 from wsikd.models.build import build_model
-from wsikd.models.confidence import ConfidenceNetwork
 from wsikd.models.network import Network
 
 Positive = Annotated[float, Field(gt=0)]
@@ -32,45 +31,14 @@ class ModelDescription(Settings):
     std: tuple[Positive, Positive, Positive] = Field(description="of red, green, blue, in 0 to 1")
 
 
-class SegmenterDescription(Settings):
-    """What a nuclei segmenter is, which pixels it reads and where its nuclei are: `model.json`."""
-
-    format: Literal["wsikd-segmenter"] = "wsikd-segmenter"
-    version: Literal[1] = 1
-    channels: int = Field(ge=1, description="confidences per pixel")
-    mpp: Positive | None = Field(description="µm per pixel of the pixels it reads; unknown: null")
-    balanced: bool = Field(description="whether it reads colours divided by the unstained light's")
-    nuclei_channel: int = Field(ge=0, description="the channel that shows nuclei")
-    inverted: bool = Field(description="whether nuclei are where that channel's confidence is low")
-    threshold: float = Field(ge=0, le=1, description="confidence of nuclei, from which they count")
-    selected_by: Literal["stain", "labels"] = Field(
-        description="what chose epoch, channel and threshold"
-    )
-    score: float = Field(description="of that choice: explained variance of the stain, or Dice")
-    is_nuclear_sized: bool | None = Field(
-        description="whether what it finds is as large as nuclei; null: µm per pixel is unknown"
-    )
-    has_converged: bool = Field(description="whether the criterion of convergence was met")
-
-    @model_validator(mode="after")
-    def _has_its_channel(self) -> Self:
-        if self.nuclei_channel >= self.channels:
-            raise ValueError(
-                f"nuclei_channel must be below channels {self.channels}, got {self.nuclei_channel}"
-            )
-        return self
-
-
-def save_model(
-    model: nn.Module, description: ModelDescription | SegmenterDescription, path: Path
-) -> None:
+def save_model(model: nn.Module, description: Settings, path: Path) -> None:
     """Write a model atomically: the weights to `path`, then its description beside them.
 
     Parameters
     ----------
-    model : Network or ConfidenceNetwork
+    model : nn.Module
         On any device.
-    description : ModelDescription or SegmenterDescription
+    description : ModelDescription, or another kind of model's own
         Written under the name of `path` with the suffix ".json".
     path : Path
         File with the suffix ".safetensors".
@@ -95,26 +63,18 @@ def load_model(path: Path) -> tuple[Network, ModelDescription]:
         model = build_model(description.architecture, len(description.classes))
     except ConfigError as error:
         raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from None
-    _fill(model, path)
+    load_tensors(model, path)
     return model.eval(), description
 
 
-def load_segmenter(path: Path) -> tuple[ConfidenceNetwork, SegmenterDescription]:
-    """Read a nuclei segmenter that `save_model` wrote, on the CPU and in eval mode.
+def load_tensors(model: nn.Module, path: Path) -> None:
+    """Give a model the tensors of a file.
 
     Raises
     ------
     CheckpointError
-        As for `load_model`.
+        If the file is missing or damaged, or any tensor is missing, surplus or of another shape.
     """
-    description = load_document(path.with_suffix(".json"), SegmenterDescription, CheckpointError)
-    model = ConfidenceNetwork(description.channels)
-    _fill(model, path)
-    return model.eval(), description
-
-
-def _fill(model: nn.Module, path: Path) -> None:
-    """Give a model the tensors of a file."""
     tensors = _read_tensors(path)
     _refuse_other_tensors(path, model.state_dict(), tensors)
     model.load_state_dict(tensors)

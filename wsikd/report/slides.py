@@ -8,7 +8,7 @@ import pandas as pd
 
 from wsikd.errors import StoreError
 from wsikd.evaluation.aggregate import aggregate
-from wsikd.evaluation.pooling import pool_runs
+from wsikd.evaluation.folds import pool_runs
 from wsikd.report.pictures import crop_region, draw_thumbnail
 from wsikd.report.words import find_subject, run_title
 from wsikd.runs import probability_columns

@@ -1,1 +1,1 @@
-"""The training loop and, one file each, the methods that run in it."""
+"""The training engine, which knows no paper: loop, checkpoints, feeds, processes, signals."""

@@ -9,8 +9,9 @@ from skimage.draw import disk
 
 from wsikd.cli import main
 from wsikd.config import Settings
-from wsikd.models.confidence import ConfidenceNetwork
-from wsikd.models.weights import SegmenterDescription, save_model
+from wsikd.models.weights import save_model
+from wsikd.nuclei.network import ConfidenceNetwork
+from wsikd.nuclei.weights import SegmenterDescription
 from wsikd.runs import Provenance, RunFolder
 
 HERE = ("--tissue.min-area-mm2", "0.005", "--tissue.smoothing-um", "5")

@@ -3,10 +3,11 @@ import pandas as pd
 import pytest
 from shapely import box as rectangle
 
+from tests.builders import slide_record
 from wsikd.config import Settings
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.runs import Provenance, RunFolder, run_name
-from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
+from wsikd.store import RegionStore, SlideWriter, Source
 
 CLASSES = ("blue", "red")
 
@@ -71,20 +72,13 @@ def store(tmp_path, manifest):
         pixels = np.full((8, 8, 3), colours[slide.label], np.uint8)
         writer = SlideWriter(tmp_path / "regions", slide.slide_id)
         written = writer.write_region(region, Mpp(8, 8), levels, [(0, pixels)])
-        record = SlideRecord(
-            slide_id=slide.slide_id,
-            settings={},
-            source=Source(name=slide.path, bytes=1, sha256=""),
-            slide_format="drawn",
-            reader="array",
+        record = slide_record(
+            slide.slide_id,
+            (written,),
+            (8, 8),
+            (8.0, 8.0),
             reader_version="",
-            width=8,
-            height=8,
-            mpp=(8.0, 8.0),
-            mpp_source="given",
-            objective_power=None,
-            warnings=(),
-            regions=(written,),
+            source=Source(name=slide.path, bytes=1, sha256=""),
         )
         writer.commit(record, {"type": "FeatureCollection", "features": []}, pixels)
     return RegionStore(tmp_path / "regions")

@@ -1,19 +1,11 @@
-from functools import partial
-
 import numpy as np
 import pytest
-import torch
-from PIL import Image
 from shapely import box as rectangle
 
-from wsikd.config import Settings
+from tests.builders import slide_record
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.models import build_model
-from wsikd.models.weights import ModelDescription, save_model
-from wsikd.runs import Provenance, RunFolder
-from wsikd.store import SlideRecord, SlideWriter, Source
+from wsikd.store import SlideWriter, Source
 from wsikd.tissue import to_geojson
-from wsikd.workspace import Workspace
 
 
 def _estimate(value, low=None, high=None):
@@ -83,98 +75,15 @@ def write_slide():
             records.append(writer.write_region(region, mpp, levels, rows))
             regions.append(region)
         width, height = max(sizes.values())
-        record = SlideRecord(
-            slide_id=slide_id,
-            settings={},
-            source=Source(name=f"{slide_id}.tif", bytes=1, sha256=""),
-            slide_format="drawn",
-            reader="array",
+        record = slide_record(
+            slide_id,
+            tuple(records),
+            (width, height),
+            mpp,
             reader_version="",
-            width=width,
-            height=height,
-            mpp=mpp,
-            mpp_source="given",
-            objective_power=None,
-            warnings=(),
-            regions=tuple(records),
+            source=Source(name=f"{slide_id}.tif", bytes=1, sha256=""),
         )
         thumbnail = np.full((height // 10, width // 10, 3), 255, np.uint8)
         writer.commit(record, to_geojson(regions, mpp), thumbnail)
 
     return write
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return Workspace(tmp_path)
-
-
-@pytest.fixture(scope="session")
-def make_images():
-    """Write a folder of noisy images, so many of each class."""
-
-    def write(folder, **classes):
-        random = np.random.default_rng(len(folder.name))
-        for label, count in classes.items():
-            (folder / label).mkdir(parents=True, exist_ok=True)
-            for number in range(count):
-                pixels = random.integers(0, 256, (40, 40, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / label / f"{label}{number}.png")
-        return folder
-
-    return write
-
-
-@pytest.fixture
-def write_images(make_images, tmp_path):
-    """Write a folder of images beside the workspace's runs."""
-    return lambda name, **classes: make_images(tmp_path / name, **classes)
-
-
-@pytest.fixture(scope="session")
-def make_run():
-    """Write a finished run of an untrained network into a workspace."""
-
-    def write(
-        workspace,
-        name,
-        *,
-        method="pair",
-        classes=(),
-        settings=None,
-        seed=0,
-        fold=None,
-        privileged=None,
-        **about,
-    ):
-        run = RunFolder(workspace.runs / name)
-        described = ModelDescription(
-            architecture="resnet10w32",
-            classes=classes,
-            **{"magnification": 10.0, "mpp": 1.0, "mean": (0.5,) * 3, "std": (0.25,) * 3} | about,
-        )
-        made = Provenance(
-            name=name,
-            method=method,
-            classes=classes,
-            magnification=described.magnification,
-            seed=seed,
-            fold=fold,
-        )
-        run.start(settings or Settings(), made)
-        torch.manual_seed(seed)
-        save_model(build_model("resnet10w32", len(classes)), described, run.model_path())
-        if privileged is not None:
-            torch.manual_seed(privileged)
-            path = run.model_path(branch="privileged")
-            save_model(build_model("resnet10w32", 0), described, path)
-        run.finish(seconds=0.0)
-        return run
-
-    return write
-
-
-@pytest.fixture
-def write_run(make_run, workspace):
-    """Write a finished run of an untrained network."""
-    return partial(make_run, workspace)

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 from shapely import box as rectangle
 
+from tests.builders import slide_record
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides import ArrayReader
-from wsikd.store import SlideRecord, SlideWriter, Source
+from wsikd.store import SlideWriter, Source
 
 MPP = Mpp(0.5, 0.25)
 BOX = Region(40, 24, Size(701, 1203))
@@ -35,20 +36,16 @@ def write_slide(
         tissue = TissueRegion(0, box, rectangle(box.x, box.y, box.x + 100, box.y + 50))
         levels = plan_levels(box.size, MPP, PyramidSettings(magnifications=magnifications))
         region = writer.write_region(tissue, MPP, levels, build_pyramid(slide, box, levels))
-        record = SlideRecord(
-            slide_id=slide_id,
+        record = slide_record(
+            slide_id,
+            (region,),
+            (slide.size.width, slide.size.height),
+            MPP,
             settings={"mpp": None},
-            source=Source(name="slide.svs", bytes=1, sha256="0"),
             slide_format="array",
-            reader="array",
             reader_version=slide.version,
-            width=slide.size.width,
-            height=slide.size.height,
-            mpp=MPP,
             mpp_source="file",
-            objective_power=None,
-            warnings=(),
-            regions=(region,),
+            source=Source(name="slide.svs", bytes=1, sha256="0"),
         )
         if commit:
             writer.commit(record, OUTLINES, noise(32, 52))

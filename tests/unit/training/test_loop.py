@@ -13,7 +13,7 @@ from torch import nn
 from wsikd.errors import DivergedError, StoppedError
 from wsikd.runs import RunFolder
 from wsikd.training.checkpoints import load_state
-from wsikd.training.feed import Feed, shuffle
+from wsikd.training.feeds.regions import Feed, shuffle
 from wsikd.training.loop import Learner, Loop
 from wsikd.training.settings import TrainingSettings
 

@@ -1,0 +1,93 @@
+import re
+
+import pytest
+
+from wsikd.evaluation.folds import find_pairs, pool_runs
+
+
+@pytest.fixture
+def pool(tmp_path, manifest):
+    def pool():
+        return pool_runs(tmp_path / "runs", manifest, checkpoint="best", split="test")
+
+    return pool
+
+
+def test_all_folds_of_a_run_are_one(write_run, pool):
+    for fold in range(3):
+        write_run("teacher", 10.0, fold)
+    (run,), left_out = pool()
+    assert (run.name, run.folds, len(run.predictions)) == ("teacher-10x", (0, 1, 2), 12)
+    assert left_out == {}
+
+
+def test_a_missing_fold_leaves_the_run_out_by_name(write_run, pool):
+    write_run("student", 1.25, 0)
+    write_run("student", 1.25, 2)
+    runs, left_out = pool()
+    assert runs == []
+    assert left_out == {
+        "student-1.25x": "student-1.25x lacks folds: 1; train them to pool all folds"
+    }
+
+
+def test_an_unfinished_run_is_left_out(write_run, pool):
+    write_run("teacher", 10.0)
+    write_run("student", 1.25, complete=False)
+    (run,), left_out = pool()
+    assert run.name == "teacher-10x"
+    assert "student-1.25x is not complete" in left_out["student-1.25x"]
+
+
+@pytest.mark.parametrize("folds", [(None,), (0, 1, 2)])
+@pytest.mark.parametrize("column", ["split", "fold", "patient_id", "label"])
+def test_a_run_trained_before_the_manifest_changed_is_left_out(
+    write_run, pool, manifest, folds, column
+):
+    for fold in folds:
+        write_run("teacher", 10.0, fold)
+    changed = {"split": "train", "fold": "1", "patient_id": "p99", "label": "red"}
+    manifest.loc[0, column] = changed[column]
+    _, left_out = pool()
+    if column == ("split" if folds != (None,) else "fold"):  # the other way to split: not used
+        assert left_out == {}
+    else:
+        assert re.search(
+            "^teacher-10x.* was trained on other splits.* as of slide s00; .* train it again$",
+            left_out["teacher-10x"],
+        )
+
+
+def test_a_label_that_is_no_class_of_the_run_leaves_it_out(write_run, pool, manifest):
+    manifest.loc[0, "label"] = "green"
+    write_run("teacher", 10.0)
+    _, left_out = pool()
+    assert "labelled 'green', which is none of its classes" in left_out["teacher-10x"]
+
+
+def test_teachers_come_first_and_finer_runs_before_coarser_ones(write_run, pool):
+    write_run("student", 1.25)
+    write_run("student", 5.0)
+    write_run("baseline", 1.25)
+    runs, _ = pool()
+    assert [run.name for run in runs] == ["baseline-1.25x", "student-5x", "student-1.25x"]
+
+
+def test_a_student_is_held_against_its_teacher_and_its_own_baseline(write_run, pool):
+    write_run("teacher", 10.0)
+    for magnification in (1.25, 5.0):
+        write_run("baseline", magnification)
+        write_run("student", magnification)
+    write_run("student", 1.25, seed=1)
+    runs, _ = pool()
+    pairs = {(run.name, reference.name) for run, reference in find_pairs(runs)}
+    assert pairs == {
+        ("baseline-5x", "teacher-10x"),
+        ("baseline-1.25x", "teacher-10x"),
+        ("student-5x", "teacher-10x"),
+        ("student-5x", "baseline-5x"),
+        ("student-1.25x", "teacher-10x"),
+        ("student-1.25x", "baseline-1.25x"),
+        ("student-1.25x-seed1", "teacher-10x"),
+        ("student-1.25x-seed1", "baseline-1.25x"),
+    }

@@ -1,0 +1,206 @@
+"""Distilling a teacher that reads high magnification into a student that reads a low one.
+
+Equations 1 to 3 of resolution-based distillation [1]_. Labels are not used.
+
+References
+----------
+.. [1] DiPalma, Suriawinata, Tafe, Torresani, Hassanpour. "Resolution-Based Distillation for
+       Efficient Histology Image Classification". 2021. arXiv:2101.04170.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wsikd.errors import ConfigError
+from wsikd.geometry import format_magnification
+from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
+from wsikd.methods.carry_out import Method, build_seeded, carry_out, describe, place
+from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, begin, folds_of, read_inputs
+from wsikd.methods.starting_runs import (
+    INIT_HELP,
+    check_source,
+    file_digest,
+    find_source,
+    kind_of,
+    start_from,
+)
+from wsikd.models import Network, Seen
+from wsikd.models.weights import load_model
+from wsikd.runs import RunFolder
+from wsikd.training.feeds.regions import Views
+from wsikd.training.loop import Step
+from wsikd.training.settings import TrainingSettings, choose_device
+
+if TYPE_CHECKING:
+    from wsikd.store import RegionStore
+
+LossKind = Literal["soft", "maxpool", "bicubic", "both"]
+
+
+class DistilSettings(TrainingSettings):
+    """How a student is distilled from a teacher."""
+
+    student_mag: float = Field(gt=0, description="magnification the student reads")
+    teacher: str | None = Field(
+        None,
+        description="run to learn from; unset: teacher-10x of the same fold and seed, else seed 0",
+    )
+    init: str | None = Field(None, description=INIT_HELP)
+    temperature: float = Field(1.0, gt=0, description="divides the logits of both; no unit")
+    loss: LossKind = Field(
+        "both", description="soft targets alone, or with max-pooled, bicubic or both feature maps"
+    )
+    compat: Literal["release"] | None = Field(
+        None, description="release: the published code's loss, in which both is half of maxpool"
+    )
+
+    @property
+    def feature_map_kind(self) -> FeatureMapKind | None:
+        """The feature map loss that is added to the soft targets, if any."""
+        if self.loss == "soft":
+            return None
+        return "release" if self.loss == "both" and self.compat == "release" else self.loss
+
+
+def distil(
+    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: DistilSettings
+) -> list[RunFolder]:
+    """Train a student to see at its magnification what the teacher sees at a higher one.
+
+    Both read the same regions under the same augmentation. Auxiliary slides take part.
+
+    Parameters
+    ----------
+    store : RegionStore
+        Holds the regions at both magnifications.
+    manifest : DataFrame
+        Slides with splits or folds; labels serve evaluation alone.
+    runs : Path
+        Folder of all runs, the teacher's among them.
+    settings : DistilSettings
+        What to train, and how.
+
+    Returns
+    -------
+    list of RunFolder
+        One per fold, with models, log and predictions.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no finished teacher, or it knows other classes; or if `settings.init` is no
+        finished run or has another architecture.
+    ConfigError
+        If the run named was not taught from labels, or does not read more than the student.
+    LeakageError
+        If the teacher was taught on another fold or on other splits, or `settings.init` has seen
+        slides that the student is tested on.
+    StoreError
+        If a magnification was not prepared.
+    ResumeError
+        If the run exists with other settings or inputs.
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    return [
+        _distil_fold(store, manifest, runs, settings.model_copy(update={"fold": fold}))
+        for fold in folds_of(manifest, settings.fold)
+    ]
+
+
+class Watcher:
+    """Sees with the frozen teacher, and remembers what cannot change.
+
+    Validation shows the same images in every epoch, and there the teacher is nearly all of the
+    cost. What it saw of them is kept, by index, up to a limit.
+
+    Parameters
+    ----------
+    teacher : Network
+        Put into eval mode; no gradient reaches it.
+    limit_bytes : int
+        Most memory that is kept; a map takes 1/1024 of its image's pixels, 4 bytes a channel.
+    """
+
+    def __init__(self, teacher: Network, *, limit_bytes: int = 2**30) -> None:
+        self._teacher = teacher.eval().requires_grad_(False)
+        self._kept: dict[tuple[int, ...], Seen] = {}
+        self._room = limit_bytes
+
+    @torch.no_grad()
+    def see(self, batch: Views, *, augmented: bool) -> Seen:
+        """Give what the teacher sees of its view."""
+        if augmented:
+            return self._look(batch)
+        key = tuple(batch["index"].tolist())
+        if key in self._kept:
+            return self._kept[key]
+        seen = self._look(batch)
+        needed = seen.feature_map.nbytes + seen.logits.nbytes
+        if needed <= self._room:
+            self._room -= needed
+            self._kept[key] = seen
+        return seen
+
+    def _look(self, batch: Views) -> Seen:
+        seen: Seen = self._teacher(batch["teacher"])
+        return seen
+
+
+def make_step(student: Network, teacher: Network, settings: DistilSettings) -> Step:
+    """Give the loss of distillation, the sum of equations 2 and 3."""
+    kind, watcher = settings.feature_map_kind, Watcher(teacher)
+
+    def step(batch: Views) -> dict[str, Tensor]:
+        fine = watcher.see(batch, augmented=student.training)
+        coarse = student(batch["student"])
+        terms = {"soft": soft_target_loss(coarse.logits, fine.logits, settings.temperature)}
+        if kind is not None:
+            terms["pixel"] = feature_map_loss(coarse.feature_map, fine.feature_map, kind)
+        return terms
+
+    return step
+
+
+def _distil_fold(
+    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: DistilSettings
+) -> RunFolder:
+    inputs = read_inputs(store, manifest, settings.fold)
+    inputs.check_prepared(settings.student_mag, with_auxiliary=True)
+    source = find_source(
+        runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
+    )
+    _check_kind(source, settings.student_mag)
+    check_source(source, inputs, settings.fold)
+    teacher, teacher_reads = load_model(source.model_path())
+    inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
+    fingerprints = inputs.fingerprints(with_auxiliary=True)
+    fingerprints["teacher"] = file_digest(source.model_path())
+    student = build_seeded(teacher_reads.architecture, len(inputs.classes), seed=settings.seed)
+    if settings.init is not None:
+        fingerprints["init"] = start_from(student, runs, settings.init, inputs, settings)
+    run = begin(runs, inputs.describe_run("student", settings.student_mag, fingerprints), settings)
+    if run.is_complete():
+        return run
+    device = choose_device(settings.device)
+    student_reads = describe(inputs, teacher_reads.architecture, settings.student_mag)
+    step = make_step(place(student, device), place(teacher, device), settings)
+    views = {"student": student_reads, "teacher": teacher_reads}
+    method = Method(student, student_reads, step, views, train_splits=("train", "auxiliary"))
+    carry_out(run, method, inputs, settings, device)
+    return run
+
+
+def _check_kind(source: RunFolder, student_mag: float) -> None:
+    made = source.read_provenance()
+    is_taught = made.method in ("teacher", "baseline")
+    if not is_taught or (made.magnification or 0.0) <= student_mag:
+        raise ConfigError(
+            f"{source.path}: is {kind_of(source)}; a student at --student-mag {student_mag:g} "
+            f"needs a teacher or baseline above {format_magnification(student_mag)}"
+        )

@@ -1,0 +1,111 @@
+"""Fine-tuning a student: its last layer alone, from the slides' labels.
+
+The optional last phase of resolution-based distillation [1]_, whose learning rate is not published.
+
+References
+----------
+.. [1] DiPalma, Suriawinata, Tafe, Torresani, Hassanpour. "Resolution-Based Distillation for
+       Efficient Histology Image Classification". 2021. arXiv:2101.04170.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pydantic import Field
+
+from wsikd.errors import ConfigError
+from wsikd.geometry import format_magnification
+from wsikd.methods.carry_out import Method, carry_out, place
+from wsikd.methods.region_inputs import begin, folds_of, read_inputs
+from wsikd.methods.starting_runs import check_source, file_digest, find_source, kind_of
+from wsikd.methods.teach import make_step
+from wsikd.models.weights import load_model
+from wsikd.runs import RunFolder
+from wsikd.training.settings import TrainingSettings, choose_device
+
+if TYPE_CHECKING:
+    from wsikd.store import RegionStore
+
+
+class FinetuneSettings(TrainingSettings):
+    """How a student's last layer is fine-tuned."""
+
+    student_mag: float = Field(gt=0, description="magnification of the student")
+    student: str | None = Field(
+        None,
+        description="run to start from; unset: the student of the same fold, seed, else seed 0",
+    )
+
+
+def finetune(
+    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: FinetuneSettings
+) -> list[RunFolder]:
+    """Train the last layer of a student by cross-entropy, for one fold or for each in turn.
+
+    Parameters
+    ----------
+    store : RegionStore
+        Holds the regions at `settings.student_mag`.
+    manifest : DataFrame
+        Slides, labels and splits or folds.
+    runs : Path
+        Folder of all runs, the student's among them.
+    settings : FinetuneSettings
+        What to train, and how.
+
+    Returns
+    -------
+    list of RunFolder
+        One per fold, with models, log and predictions.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no finished student, or it knows other classes.
+    ConfigError
+        If the run named is no student, or reads another magnification.
+    LeakageError
+        If the student is of another fold or was made with other splits.
+    StoreError
+        If the student's magnification was not prepared.
+    ResumeError
+        If the run exists with other settings or inputs.
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    return [
+        _finetune_fold(store, manifest, runs, settings.model_copy(update={"fold": fold}))
+        for fold in folds_of(manifest, settings.fold)
+    ]
+
+
+def _finetune_fold(
+    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: FinetuneSettings
+) -> RunFolder:
+    inputs = read_inputs(store, manifest, settings.fold)
+    inputs.check_prepared(settings.student_mag)
+    source = find_source(
+        runs, settings.student, "student", magnification=settings.student_mag, settings=settings
+    )
+    _check_kind(source, settings.student_mag)
+    check_source(source, inputs, settings.fold)
+    fingerprints = inputs.fingerprints() | {"student": file_digest(source.model_path())}
+    model, reads = load_model(source.model_path())
+    run = begin(runs, inputs.describe_run("finetuned", reads.magnification, fingerprints), settings)
+    if run.is_complete():
+        return run
+    device = choose_device(settings.device)
+    place(model, device).requires_grad_(False).fc.requires_grad_(True)
+    method = Method(model, reads, make_step(model), {"image": reads})
+    carry_out(run, method, inputs, settings, device)
+    return run
+
+
+def _check_kind(source: RunFolder, student_mag: float) -> None:
+    made = source.read_provenance()
+    if (made.method, made.magnification) != ("student", student_mag):
+        raise ConfigError(
+            f"{source.path}: is {kind_of(source)}; fine-tuning at --student-mag {student_mag:g} "
+            f"needs a student at {format_magnification(student_mag)}"
+        )

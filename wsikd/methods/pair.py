@@ -1,0 +1,284 @@
+"""Self-supervision by pairs: an encoder of routine images learns from what richer ones show.
+
+Section 3 of "More From Less" [1]_: two branches, each an encoder and an expander, see two images
+of the same tissue, and a joint-embedding loss makes them agree. Labels are not used. After the
+training the expanders are discarded, and the primary encoder reads routine images alone.
+
+References
+----------
+.. [1] Farndale, Insall, Yuan. "More From Less: Self-Supervised Knowledge Distillation for Routine
+       Histopathology Data". 2023. arXiv:2303.10656.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wsikd.data.augment.pairs import release_distortions
+from wsikd.data.pairs import Shown
+from wsikd.data.patches import PatchSource
+from wsikd.data.statistics import image_statistics
+from wsikd.geometry import Pixels, magnification_to_mpp
+from wsikd.methods.carry_out import place
+from wsikd.methods.joint_embedding import Approach, build_approach, encoders_of
+from wsikd.methods.pair_settings import PairSettings
+from wsikd.methods.region_inputs import begin
+from wsikd.models.branches import Branches
+from wsikd.models.unet import UNet
+from wsikd.models.weights import ModelDescription, save_model
+from wsikd.runs import Branch as BranchName
+from wsikd.runs import Provenance, RunFolder, branch_path
+from wsikd.training.display import Display
+from wsikd.training.distributed import first_alone, is_first, refuse_uneven, share_batch_norm
+from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
+from wsikd.training.feeds.regions import shuffle
+from wsikd.training.loop import Learner, Loop, Say
+from wsikd.training.settings import choose_device
+
+_WATCHED = 256  # pairs whose projections are looked at after every epoch
+_COLLAPSED = 0.05  # spread of projections: 1 in random directions, 0 if all are alike
+
+
+def pair(
+    source: PatchSource,
+    shown: Mapping[BranchName, Shown],
+    cache: Path,
+    runs: Path,
+    settings: PairSettings,
+) -> list[RunFolder]:
+    """Train encoders on pairs of images of the same tissue, without labels.
+
+    Inside `wsikd.training.distributed.joined` all processes that torchrun started train together.
+
+    Parameters
+    ----------
+    source : PatchSource
+        The patches.
+    shown : mapping of str
+        What the branches "primary" and "privileged" see of each, as `wsikd.data.pairs.open_views`
+        finds it.
+    cache : Path
+        Folder of decoded patches, which all runs on the same patches share.
+    runs : Path
+        Folder of all runs; a run there that was stopped goes on, a finished one stays as it is.
+    settings : PairSettings
+        What to train, and how.
+
+    Returns
+    -------
+    list of RunFolder
+        One per fold if the patches have folds and only training patches are learnt from, else one.
+        The model is the primary encoder, beside it is the privileged one.
+
+    Raises
+    ------
+    ConfigError
+        If a batch holds more than there is to learn from, or cannot be dealt to the processes.
+    ResumeError
+        If the run exists with other settings or inputs.
+    DivergedError
+        If the loss is not finite.
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    settings.check({branch: seen.size for branch, seen in shown.items()})
+    refuse_uneven(settings.batch)
+    folds = [settings.model_copy(update={"fold": fold}) for fold in settings.folds_of(source)]
+    for one in folds:  # what cannot be is said before anything is decoded
+        one.rows_of(source)
+    with torch.device("meta"):
+        build_approach(settings)
+    images = {branch: seen.pack(cache) for branch, seen in shown.items()}
+    return [_pair_fold(source, shown, images, runs, one) for one in folds]
+
+
+def warm_up_cosine(done: int, in_all: int, *, warm_up: int) -> float:
+    """Give the factor of the learning rate: linear from 0, then half a cosine down to 0.
+
+    Examples
+    --------
+    >>> [round(warm_up_cosine(step, 10, warm_up=2), 2) for step in (0, 1, 2, 6, 10)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+    """
+    if done < warm_up:
+        return done / warm_up
+    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / max(1, in_all - warm_up)))
+
+
+def spread(projections: Tensor) -> float:
+    """Say how far projections are from being all alike.
+
+    Parameters
+    ----------
+    projections : Tensor, shape (N, D)
+
+    Returns
+    -------
+    float
+        Standard deviation of a coordinate after rows are brought to length 1, times √D: 1 for
+        random directions, 0 where all are the same.
+
+    Examples
+    --------
+    >>> spread(torch.ones(4, 8)), round(spread(torch.eye(64)), 2)
+    (0.0, 0.99)
+    """
+    directions = nn.functional.normalize(projections.double(), dim=1)
+    variance = directions.var(dim=0, correction=0).mean()
+    return float((variance * projections.shape[1]).sqrt())
+
+
+def _pair_fold(
+    source: PatchSource,
+    shown: Mapping[BranchName, Shown],
+    images: Mapping[BranchName, Pixels],
+    runs: Path,
+    settings: PairSettings,
+) -> RunFolder:
+    rows = settings.rows_of(source)
+    run = _begin(source, shown, rows, runs, settings)
+    if run.is_complete():
+        return run
+    approach = build_approach(settings)
+    device = choose_device(settings.device)
+    share_batch_norm(approach.model, device, Display(run.name).say)
+    place(approach.model, device)
+    reads = {
+        branch: _describe(pixels, rows, shown[branch].magnification, settings)
+        for branch, pixels in images.items()
+    }
+    distortions = release_distortions() if settings.compat else settings.distort
+    feed = PatchFeed(
+        _views(images, reads, approach, settings),
+        rows,
+        settings.batch,
+        device,
+        distortion=Distortion(distortions, settings.seed),
+        name=source.name,
+    )
+    learner = Learner(
+        approach.model,
+        approach.step,
+        save=partial(_save, approach.model, reads),
+        schedule=partial(warm_up_cosine, warm_up=settings.warm_up_steps(len(rows))),
+        limit_gradients=partial(_limit_gradients, settings),
+        watch=partial(_watch, approach, feed),
+    )
+    seconds = Loop(run, learner, feed, None, settings).run()
+    if is_first():
+        run.finish(seconds=seconds)
+    return run
+
+
+def _begin(
+    source: PatchSource,
+    shown: Mapping[BranchName, Shown],
+    rows: list[int],
+    runs: Path,
+    settings: PairSettings,
+) -> RunFolder:
+    """Make the folder of a run, with what it learns from, or take up the one that is there."""
+    made = Provenance(
+        name=settings.stem,
+        method="pair",
+        magnification=shown["primary"].magnification,
+        classes=(),
+        inputs={
+            **{branch: seen.fingerprint for branch, seen in shown.items()},
+            "chosen": settings.digest(source, rows),
+        },
+    )
+    with first_alone():
+        run = begin(runs, made, settings)
+    if is_first() and not run.is_complete():
+        run.write_learnt(source.table.iloc[rows])
+    return run
+
+
+def _views(
+    images: Mapping[BranchName, Pixels],
+    reads: Mapping[BranchName, ModelDescription],
+    approach: Approach,
+    settings: PairSettings,
+) -> dict[str, PatchView]:
+    return {
+        name: PatchView(
+            images[branch],
+            _seen_as(branch, reads, settings),
+            stream,
+            only_moved=settings.is_prediction and branch == "privileged",
+        )
+        for name, (branch, stream) in approach.views.items()
+    }
+
+
+def _save(model: Branches | UNet, reads: Mapping[BranchName, ModelDescription], path: Path) -> None:
+    """Write the encoders: the primary as the run's model, the privileged beside it."""
+    for branch, encoder in encoders_of(model).items():
+        beside = path if branch == "primary" else branch_path(path, "privileged")
+        save_model(encoder, reads[branch], beside)
+
+
+def _describe(
+    pixels: Pixels, rows: list[int], magnification: float, settings: PairSettings
+) -> ModelDescription:
+    if settings.compat:  # the published code feeds 0 to 255 as they are
+        mean, std = (0.0, 0.0, 0.0), (1 / 255, 1 / 255, 1 / 255)
+    else:
+        mean, std = image_statistics(pixels[row] for row in rows)
+    return ModelDescription(
+        architecture=settings.model,
+        classes=(),
+        magnification=magnification,
+        mpp=magnification_to_mpp(magnification),
+        mean=mean,
+        std=std,
+    )
+
+
+def _seen_as(
+    branch: BranchName, reads: Mapping[BranchName, ModelDescription], settings: PairSettings
+) -> ModelDescription:
+    """Give how a view is standardised; what a U-Net predicts stays in 0 to 1."""
+    if settings.is_prediction and branch == "privileged":
+        plain = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+        return reads[branch].model_copy(update=plain)
+    return reads[branch]
+
+
+def _limit_gradients(settings: PairSettings, parameters: Iterable[nn.Parameter]) -> None:
+    """Limit each parameter's gradient to length 1 if what is published is asked for.
+
+    The published loss is the sum over the batch and ours is the mean, hence the division.
+    """
+    for parameter in parameters if settings.compat else ():
+        if parameter.grad is not None:
+            nn.utils.clip_grad_norm_([parameter], 1.0 / settings.batch)
+
+
+@torch.no_grad()
+def _watch(approach: Approach, feed: PatchFeed, say: Say) -> dict[str, float]:
+    """Look at what the branches make of some patches, and warn if they are all alike."""
+    model = approach.model.eval()
+    chosen = shuffle(len(feed), seed=0, epoch=0)[:_WATCHED]
+    seen: dict[str, list[Tensor]] = {}
+    for views in feed.batches(chosen):
+        if isinstance(model, UNet):
+            made = {"primary": model.encoder(views["primary"]).embedding}
+        else:
+            made = {name: model.project(name, views[name]) for name in encoders_of(model)}
+        for name, projections in made.items():
+            seen.setdefault(name, []).append(projections)
+    found = {f"{name}_spread": spread(torch.cat(parts)) for name, parts in seen.items()}
+    for name, value in found.items():
+        if value < _COLLAPSED and not isinstance(model, UNet):
+            say(
+                f"projections have collapsed: their {name.replace('_', ' ')} is {value:.2g}, of 1 "
+                "in random directions; raise --batch, lower --learning-rate, or choose another "
+                "--objective"
+            )
+    return found

@@ -1,0 +1,186 @@
+"""Finished runs that another starts from: a student's teacher, the student to fine-tune."""
+
+import hashlib
+from pathlib import Path
+
+from torch import Tensor
+
+from wsikd.errors import CheckpointError, LeakageError
+from wsikd.geometry import format_magnification
+from wsikd.methods.region_inputs import Inputs, MethodName
+from wsikd.models import Network
+from wsikd.models.weights import load_model
+from wsikd.runs import RunFolder, find_runs, pooled_name, run_name
+from wsikd.training.settings import TrainingSettings
+
+_COMMANDS = {"teacher": "wsikd teach", "baseline": "wsikd teach", "student": "wsikd distil"}
+INIT_HELP = "run whose encoder the network starts from, such as one of wsikd pair; unset: random"
+
+
+def find_source(
+    runs: Path,
+    name: str | None,
+    method: MethodName,
+    *,
+    magnification: float,
+    settings: TrainingSettings,
+) -> RunFolder:
+    """Find the finished run to start from, of the same fold.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of all runs.
+    name : str or None
+        Name of the run, with or without its fold; None: the one of `method`, `magnification` and
+        the same seed, or else seed 0.
+    method : str
+        What kind of run it is by default.
+    magnification : float
+        What it reads by default.
+    settings : TrainingSettings
+        Of the run to be made, for its fold and seed.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it is not finished; the message names the command that makes it.
+    """
+    command = _COMMANDS[method]
+    if name is not None:
+        return find_named(runs, name, settings.fold, command)
+    seeds = dict.fromkeys((settings.seed, 0))
+    names = [run_name(method, magnification, settings.fold, seed) for seed in seeds]
+    return _first_finished(runs, names, command)
+
+
+def find_named(
+    runs: Path, name: str, fold: int | None, command: str = "the command of its kind"
+) -> RunFolder:
+    """Find the finished run of a name, given with or without its fold; that of `fold` first.
+
+    Raises
+    ------
+    CheckpointError
+        If there is none, or it is not finished; the message names `command`, which makes it.
+    """
+    alike = [run for run in find_runs(runs) if pooled_name(run.name) == pooled_name(name)]
+    same_fold = [run.name for run in alike if run.read_provenance().fold == fold]
+    return _first_finished(runs, [*same_fold, name], command)
+
+
+def _encoder_tensors(model: Network) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if name[:3] != "fc."}
+
+
+def _first_finished(runs: Path, names: list[str], command: str) -> RunFolder:
+    present = [RunFolder(runs / each) for each in names if RunFolder(runs / each).exists()]
+    if not present:
+        raise CheckpointError(f"{runs / names[0]}: no such run; make it with `{command}`")
+    if not present[0].is_complete():
+        raise CheckpointError(f"{present[0].path}: is not finished; go on with `{command}`")
+    return present[0]
+
+
+def _refuse_seen_patients(source: RunFolder, inputs: Inputs) -> None:
+    learnt = source.read_learnt()
+    tested = {
+        name
+        for split in ("val", "test")
+        for item in inputs.items[split]
+        for name in (("slide", item.slide_id), ("patient", item.patient_id))
+    }
+    seen = {("slide", name) for name in learnt["slide_id"]}
+    seen |= {("patient", name) for name in learnt["patient_id"] if name}
+    both = sorted(tested & seen)
+    if both:
+        raise LeakageError(
+            f"{source.path}: has seen {both[0][0]} {both[0][1]}, which this run is validated or "
+            "tested on; train it on the training slides alone, with the same splits"
+        )
+
+
+def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
+    """Refuse a run that learnt from slides the new one is tested on, or knows other classes.
+
+    Raises
+    ------
+    LeakageError
+        If it is of another fold or was made with other splits.
+    CheckpointError
+        If its classes are others.
+    """
+    made = source.read_provenance()
+    if made.fold != fold:
+        raise LeakageError(f"{source.path}: is of fold {made.fold}, not {fold}; choose another")
+    if made.classes != inputs.classes:
+        raise CheckpointError(
+            f"{source.path}: knows the classes {', '.join(made.classes)}, "
+            f"the manifest has {', '.join(inputs.classes)}; make it again"
+        )
+    if made.inputs.get("splits") != inputs.fingerprints()["splits"]:
+        raise LeakageError(
+            f"{source.path}: was made with other slides or splits than the manifest has; "
+            "remove it and make it again"
+        )
+
+
+def start_from(
+    model: Network, runs: Path, name: str, inputs: Inputs, settings: TrainingSettings
+) -> str:
+    """Give a network the encoder of a finished run; its last layer stays as it is.
+
+    Parameters
+    ----------
+    model : Network
+        Changed in place.
+    runs : Path
+        Folder of all runs.
+    name : str
+        Of the run, with or without its folder and its fold.
+    inputs : Inputs
+        What the network is going to learn from and to be tested on.
+    settings : TrainingSettings
+        Of the run to be made, for its fold.
+
+    Returns
+    -------
+    str
+        Digest of the weights that were taken.
+
+    Raises
+    ------
+    CheckpointError
+        If there is no such run, it is not finished, or its architecture is another one.
+    LeakageError
+        If it has seen slides or patients of the validation or the test set, with labels or without.
+    """
+    source = find_named(runs, Path(name).name, settings.fold)
+    if source.read_provenance().method == "pair":
+        _refuse_seen_patients(source, inputs)
+    else:
+        check_source(source, inputs, settings.fold)
+    start, description = load_model(source.model_path())
+    found, expected = _encoder_tensors(start), _encoder_tensors(model)
+    if {key: tensor.shape for key, tensor in found.items()} != {
+        key: tensor.shape for key, tensor in expected.items()
+    }:
+        raise CheckpointError(
+            f"{source.path}: is a {description.architecture}, which is another architecture than "
+            "the network that should start from it; choose that one with --model"
+        )
+    model.load_state_dict(found, strict=False)
+    return file_digest(source.model_path())
+
+
+def kind_of(source: RunFolder) -> str:
+    """Say what kind of run it is, such as "a student at 2.5x"."""
+    made = source.read_provenance()
+    reads = "" if made.magnification is None else f" at {format_magnification(made.magnification)}"
+    return f"a {made.method}{reads}"
+
+
+def file_digest(path: Path) -> str:
+    """Give the SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,90 @@
+"""From fields to the network: batches of random crops, an epoch spread over all fields by area."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from wsikd.data.fields.field import Field, balance
+from wsikd.geometry import Pixels, Size
+from wsikd.nuclei.learn.crops import deal_crops, draw_crop
+from wsikd.nuclei.learn.settings import SegmentSettings
+from wsikd.nuclei.network import lift
+from wsikd.training.feeds.regions import Views, memory_format
+
+
+class CropFeed:
+    """Gives batches of crops; the next is read while the network works on this one.
+
+    What is cropped, and how, depends on seed, epoch and place in the epoch alone. An item is a
+    place in the epoch and a field, as one number.
+
+    Parameters
+    ----------
+    fields : sequence of Field
+        What is cropped.
+    settings : SegmentSettings
+        Crops, batch, seed and whether colours are balanced.
+    device : torch.device
+        Where batches go.
+    """
+
+    def __init__(
+        self, fields: Sequence[Field], settings: SegmentSettings, device: torch.device
+    ) -> None:
+        self._fields, self._settings, self._device = list(fields), settings, device
+
+    def __len__(self) -> int:
+        return self._settings.crops
+
+    def order(self, seed: int, epoch: int) -> list[int]:
+        """Give the crops of an epoch, without the rest that fills no batch."""
+        dealt = deal_crops(self._fields, len(self), np.random.default_rng((seed, epoch)))
+        whole = len(self) // self._settings.batch * self._settings.batch
+        return [place * len(self._fields) + int(which) for place, which in enumerate(dealt[:whole])]
+
+    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
+        """Give the crops in this order as "image", and "draw", which is what is drawn by."""
+        size = self._settings.batch
+        groups = [list(order[i : i + size]) for i in range(0, len(order), size)]
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming = [reader.submit(self._read, group, epoch or 0) for group in groups[:1]]
+            for number, group in enumerate(groups):
+                images = torch.from_numpy(coming.pop().result())
+                coming = [
+                    reader.submit(self._read, next_, epoch or 0)
+                    for next_ in groups[number + 1 :][:1]
+                ]
+                lifted = lift(images.permute(0, 3, 1, 2).to(self._device))
+                yield {
+                    "index": torch.tensor(group),
+                    "image": lifted.contiguous(memory_format=memory_format(self._device)),
+                    "draw": torch.tensor(self._draw(group[0], epoch or 0)),
+                }
+
+    def name(self, batch: Views) -> str:
+        """Say which fields a batch is of."""
+        names = [self._fields[item % len(self._fields)].name for item in batch["index"].tolist()]
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        return f"{names[0]}{more}"
+
+    def _read(self, items: list[int], epoch: int) -> Pixels:
+        fields = [self._fields[item % len(self._fields)] for item in items]
+        side = self._settings.crop
+        size = Size(
+            min(side, *(field.size.width for field in fields)),
+            min(side, *(field.size.height for field in fields)),
+        )
+        crops = [
+            self._crop(field, size, item, epoch) for field, item in zip(fields, items, strict=True)
+        ]
+        return np.stack(crops)
+
+    def _crop(self, field: Field, size: Size, item: int, epoch: int) -> Pixels:
+        random = np.random.default_rng((self._settings.seed, epoch, item))
+        pixels, _ = draw_crop(field, size, random, glass=self._settings.max_glass)
+        return balance(pixels, field.light) if self._settings.balance else pixels
+
+    def _draw(self, item: int, epoch: int) -> int:
+        return int(np.random.default_rng((self._settings.seed, epoch, item, 1)).integers(2**62))

@@ -1,0 +1,280 @@
+"""Label-free nuclei segmentation by patch contrast.
+
+"Efficient Self-Supervision using Patch-based Contrastive Learning" [1]_: a confidence network gives
+every pixel a confidence per channel; windows that a channel is sure of are called positive or
+negative by chance; positive ones shall look alike and unlike the negative ones. The paper calls
+training converged when positives are little separated from each other and far from negatives, which
+its code does not test; here it is tested after every epoch. The code chooses epoch and channel by
+labels; here the haematoxylin does, see `wsikd.nuclei.channel`.
+
+References
+----------
+.. [1] Boserup, Selvan. "Efficient Self-Supervision using Patch-based Contrastive Learning for
+       Histopathology Image Segmentation". 2023. arXiv:2208.10779.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Generator, Tensor, nn
+
+from wsikd.data.fields.field import Field, files_kept_open
+from wsikd.data.fields.inputs import FieldInput
+from wsikd.data.patches.pack import content_fingerprint, digest, source_fingerprint
+from wsikd.errors import DivergedError
+from wsikd.methods.carry_out import place, seeded
+from wsikd.methods.region_inputs import begin
+from wsikd.nuclei.learn.feed import CropFeed
+from wsikd.nuclei.learn.inputs import refuse_small
+from wsikd.nuclei.learn.patch_contrast import (
+    SIMILARITIES,
+    draw_anchors,
+    patch_contrast_loss,
+)
+from wsikd.nuclei.learn.settings import SegmentSettings
+from wsikd.nuclei.learn.stain_light import haematoxylin_light
+from wsikd.nuclei.learn.watch import Truths, Watch
+from wsikd.nuclei.learn.windows import cut_patches, draw_windows
+from wsikd.nuclei.network import ConfidenceNetwork, FeatureNetwork, lift_share, lower
+from wsikd.runs import Provenance, RunFolder
+from wsikd.training.display import Display
+from wsikd.training.feeds.regions import Views
+from wsikd.training.loop import Entry, Learner, Loop
+from wsikd.training.settings import choose_device
+
+_REDRAWS = 5
+_VAIN_BATCHES = 20  # one after the other without a positive or a negative, then training ends
+
+
+def segment(
+    inputs: Sequence[FieldInput],
+    fields: Sequence[Field],
+    truths: Truths,
+    runs: Path,
+    settings: SegmentSettings,
+) -> RunFolder:
+    """Train a nuclei segmenter, without labels unless they are to choose the channel.
+
+    Parameters
+    ----------
+    inputs : sequence of FieldInput
+        Whom the fields are of.
+    fields : sequence of Field
+        What is learnt from.
+    truths : mapping of str to callable
+        Reads the true mask of a slide, by slide_id; asked only if labels select.
+    runs : Path
+        Folder of all runs; a run there that was stopped goes on, a finished one stays as it is.
+    settings : SegmentSettings
+        How.
+
+    Returns
+    -------
+    RunFolder
+        With the segmenter of the best epoch, and of the last.
+
+    Raises
+    ------
+    SlideError
+        If a field is smaller than a window.
+    DivergedError
+        If the loss is not finite, or windows are all positive or all negative.
+    ResumeError
+        If the run exists with other settings or inputs.
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    for field in fields:
+        refuse_small(field, settings)
+    run = _begin(inputs, fields, runs, settings)
+    if run.is_complete():
+        return run
+    device = choose_device(settings.device)
+    contrast = Contrast(settings, device)
+    with files_kept_open():
+        watch = Watch(contrast, fields, truths, settings)
+        learner = Learner(
+            contrast.networks,
+            contrast.step,
+            save=watch.save,
+            watch=watch,
+            judge=partial(judge_epoch, settings=settings),
+            has_converged=partial(has_converged, settings=settings),
+        )
+        seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
+        converged = has_converged(run.read_log(), settings=settings)
+        for warning in watch.conclude(run, has_converged=converged):
+            Display(run.name).say(warning)
+    run.finish(seconds=seconds)
+    return run
+
+
+def _begin(
+    inputs: Sequence[FieldInput], fields: Sequence[Field], runs: Path, settings: SegmentSettings
+) -> RunFolder:
+    """Make the folder of a run, with whom it learns from, or take up the one that is there."""
+    known = fields[0].magnification
+    hashes = {source: source_fingerprint(source) for source in {field.source for field in fields}}
+    lines = [f"{field.name} {field.box} {field.size} {hashes[field.source]}" for field in fields]
+    made = Provenance(
+        name="segment",
+        method="segment",
+        magnification=known,
+        classes=(),
+        inputs={"fields": digest(lines)},
+    )
+    run = begin(runs, made, settings)
+    if not run.is_complete():
+        used = {field.slide_id for field in fields}
+        learnt = [
+            (one.slide_id, one.patient_id, _content(one)) for one in inputs if one.slide_id in used
+        ]
+        columns = ["slide_id", "patient_id", "content"]
+        run.write_learnt(pd.DataFrame(learnt, columns=columns))
+    return run
+
+
+def _content(one: FieldInput) -> str:
+    """Hash the file of an input, so that it is known under another name, too."""
+    return content_fingerprint(one.path) if one.path is not None and one.path.is_file() else ""
+
+
+class Contrast:
+    """The networks that are trained, and the loss of a batch.
+
+    Parameters
+    ----------
+    settings : SegmentSettings
+        Channels, windows, similarity and weights.
+    device : torch.device
+        Where the networks are.
+    """
+
+    def __init__(self, settings: SegmentSettings, device: torch.device) -> None:
+        self.settings = settings
+        with seeded(settings.seed):
+            self.network = ConfidenceNetwork(settings.channels)
+            self.networks = nn.ModuleDict({"confidence": self.network})
+            if settings.similarity == "cosine":
+                self.networks["features"] = FeatureNetwork()
+        place(self.networks, device)
+        self._vain = 0
+
+    def step(self, views: Views) -> dict[str, Tensor]:
+        """Give the terms of the loss; none if no channel has both positives and negatives."""
+        images, settings = views["image"], self.settings
+        random = Generator().manual_seed(int(views["draw"]))
+        drawn = self.draw(images, self.network(images), random)
+        as_released = settings.compat == "release"
+        if len(drawn) < (settings.channels if as_released else 1):
+            self._count_vain()
+            return {}
+        self._vain = 0
+        positives, negatives = zip(*map(self._seen, drawn), strict=True)
+        anchors = draw_anchors([len(own) for own in positives], random, count=settings.anchors)
+        terms = patch_contrast_loss(
+            positives,
+            negatives,
+            SIMILARITIES[settings.similarity],
+            anchors,
+            temperature=settings.temperature,
+            released_images=len(images) if as_released else None,
+        )
+        weights = {"intra": 1.0, "inter": settings.inter}
+        return {name: term * weights[name] for name, term in terms.items()}
+
+    def draw(
+        self, images: Tensor, confidence: Tensor, random: Generator
+    ) -> list[tuple[Tensor, Tensor]]:
+        """Draw windows, anew if a channel lacks positives or negatives; give both of each channel.
+
+        Channels that still lack them are left out. The published code draws once, and skips a batch
+        if any channel lacks them.
+        """
+        settings, found = self.settings, []
+        as_released = settings.compat == "release"
+        for _ in range(1 if as_released else _REDRAWS):
+            windows = draw_windows(
+                confidence,
+                random,
+                side=settings.window,
+                stride=settings.stride,
+                count=settings.windows,
+                as_released=as_released,
+            )
+            counts = windows.positive.sum(1)
+            least = 1 if as_released else 2  # there an anchor is its own positive
+            usable = (counts >= least) & (counts < windows.positive.shape[1])
+            if usable.all():
+                break
+        seen = images
+        if settings.compare == "haematoxylin":
+            seen = lift_share(haematoxylin_light(lower(images)))
+        patches = cut_patches(seen, confidence, windows, settings.window)
+        for channel in usable.nonzero().flatten().tolist():
+            positive = windows.positive[channel].to(patches.device)
+            found.append((patches[channel, positive], patches[channel, ~positive]))
+        return found
+
+    def _seen(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        if "features" not in self.networks:
+            return pair
+        positives, negatives = pair
+        features = self.networks["features"](torch.cat(pair))
+        return features[: len(positives)], features[-len(negatives) :]
+
+    def _count_vain(self) -> None:
+        self._vain += 1
+        if self._vain == _VAIN_BATCHES:
+            raise DivergedError(
+                f"windows must be positive and negative in some channel, are not in "
+                f"{_VAIN_BATCHES} batches in a row; lower --learning-rate, or raise --windows"
+            )
+
+
+def judge_epoch(watched: Mapping[str, float], *, settings: SegmentSettings) -> float:
+    """Give how bad an epoch is: what its channel leaves of the stain unexplained.
+
+    An epoch whose windows are not told apart is worse than any whose are: what parts the stain
+    then is chance, as it is of an untrained network.
+
+    Examples
+    --------
+    >>> told_apart, untrained = {"separation": 0.3, "unexplained": 0.6}, {"unexplained": 0.5}
+    >>> [judge_epoch(each, settings=SegmentSettings()) for each in (told_apart, untrained)]
+    [0.6, 1.5]
+    """
+    is_told_apart = watched.get("separation", math.inf) <= settings.separation
+    return watched["unexplained"] + (not is_told_apart)
+
+
+def has_converged(log: Sequence[Entry], *, settings: SegmentSettings) -> bool:
+    """Say whether windows are told apart, and no better than some epochs ago.
+
+    Parameters
+    ----------
+    log : sequence of dict
+        Lines of the run's log; what was watched has the "separation": how much positive windows
+        differ among themselves, as a share of how much they differ from negative ones.
+    settings : SegmentSettings
+        Converged is: each of the last `patience` epochs has at most `separation`, and their mean
+        is less than `settled` from that of as many epochs before them.
+
+    Examples
+    --------
+    >>> log = [{"watched": {"separation": value}} for value in (0.9, 0.45, 0.4, 0.42, 0.42)]
+    >>> [has_converged(log[:count], settings=SegmentSettings(patience=2)) for count in (4, 5)]
+    [False, True]
+    """
+    values = [entry["watched"].get("separation", math.inf) for entry in log]
+    count = settings.patience
+    if len(values) < 2 * count:
+        return False
+    last, before = values[-count:], values[-2 * count : -count]
+    change = abs(float(np.mean(last)) - float(np.mean(before)))
+    return max(last) <= settings.separation and change < settings.settled

@@ -1,0 +1,1 @@
+"""Segmenters against labelled nuclei: sets, metrics, controls, intervals over seeds."""

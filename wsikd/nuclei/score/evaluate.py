@@ -1,0 +1,261 @@
+"""Trained segmenters and controls on labelled images, to `runs/segment-metrics.json` and `.csv`.
+
+`segment-metrics.json`, format "wsikd-segment-metrics", version 1, is a mapping with
+
+* settings: the resolved `EvaluateSegmentersSettings` and, in objects, `ObjectSettings`
+* segmenters: list of {name, control, labels, runs} and what
+  `wsikd.nuclei.score.seeds.score_segmenter` gives; labels says what was chosen by labels:
+  "none", "epoch and channel" or "threshold"
+* differences: list of {segmenter, reference} and what `compare_segmenters` there gives
+* notes: list of sentences a reader of the numbers should know
+
+`segment-metrics.csv` has a row for each run and test image. Whatever is compared gets its nuclei
+from its mask in the same way, by `wsikd.nuclei.objects` and `instances`.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from wsikd.data.fields.field import brightest
+from wsikd.data.patches.pack import content_fingerprint
+from wsikd.errors import LeakageError, NothingUsableError
+from wsikd.evaluation.seeds import ArmSettings, arm_name
+from wsikd.files import replacing, write_json
+from wsikd.geometry import Mpp, Pixels
+from wsikd.nuclei.instances import label_instances
+from wsikd.nuclei.objects import ObjectSettings, smooth
+from wsikd.nuclei.score.controls import best_global_threshold, darker_than, otsu_haematoxylin
+from wsikd.nuclei.score.metrics import Mask, score_nuclei
+from wsikd.nuclei.score.seeds import compare_segmenters, score_segmenter
+from wsikd.nuclei.score.sets import LabelledImage, split_images
+from wsikd.nuclei.score.truth import Instances
+from wsikd.nuclei.trained import Device, Labels, Segmenter
+
+THRESHOLD, OTSU = CONTROLS = ("control-threshold", "control-otsu")
+
+_ALIKE = 1.3  # times that µm per pixel may differ from those a network was trained at
+
+
+class EvaluateSegmentersSettings(ArmSettings):
+    """How segmenters are scored."""
+
+    split_seed: int = Field(
+        0, ge=0, description="of the halves of a set that is not parted in training and test"
+    )
+    device: str = Field("auto", description="such as cpu or cuda:1; auto: a GPU if there is one")
+
+
+@dataclass(frozen=True)
+class _Contender:
+    """Anything that finds nuclei: gives the smoothed mask of an image of some µm per pixel."""
+
+    run: str
+    labels: Labels
+    find: Callable[[Pixels, Mpp | None], Mask]
+
+
+class Examined(NamedTuple):
+    """A labelled image and what a network made of it, for a picture of both."""
+
+    name: str
+    mpp: Mpp | None
+    pixels: Pixels
+    confidence: NDArray[np.float32]
+    mask: Mask
+    truth: Instances
+
+
+def examine(
+    segmenter: Segmenter, image: LabelledImage, objects: ObjectSettings, device: Device = "cpu"
+) -> Examined:
+    """Segment a labelled image."""
+    pixels, mpp = image.read_pixels(), _mpp(image)
+    light = brightest(pixels)
+    if objects.adapts:
+        segmenter = segmenter.adapted([pixels], light, device)
+    confidence = segmenter.confidence(pixels, light, device)
+    mask = segmenter.mask(confidence, objects, mpp)
+    return Examined(image.name, mpp, pixels, confidence, mask, image.read_instances())
+
+
+def evaluate_segmenters(
+    segmenters: Sequence[Segmenter],
+    images: Sequence[LabelledImage],
+    runs: Path,
+    objects: ObjectSettings,
+    settings: EvaluateSegmentersSettings,
+    device: Device = "cpu",
+) -> dict[str, Any]:
+    """Score networks and controls on the test images of a labelled set, and compare them.
+
+    Parameters
+    ----------
+    segmenters : sequence of Segmenter
+        Those of one name but for the seed are scored together.
+    images : sequence of LabelledImage
+        Of one set; its training images give the control its threshold.
+    runs : Path
+        The folder of all runs; gets `segment-metrics.json` and `.csv`.
+    objects : ObjectSettings
+        How masks become nuclei.
+    settings : EvaluateSegmentersSettings
+        How scores become numbers.
+    device : torch.device or str
+        Where the networks are computed.
+
+    Returns
+    -------
+    dict
+        What was written to `segment-metrics.json`; the module's text describes it.
+
+    Raises
+    ------
+    LeakageError
+        If a network was trained on a test image, or on another of the same patient.
+    NothingUsableError
+        If the set has no test image.
+    """
+    parted = split_images(images, settings.split_seed)
+    train, test = ([one for one in parted if one.split == part] for part in ("train", "test"))
+    if not test:
+        raise NothingUsableError(
+            f"{images[0].image.parent}: holds no test image; name a folder that does"
+        )
+    for segmenter in segmenters:
+        _refuse_learnt(segmenter, test)
+    contenders = list(_contenders(segmenters, _fit_threshold(train), objects, device))
+    rows = pd.DataFrame(row for image in test for row in _score_image(image, contenders, objects))
+    result = {
+        "format": "wsikd-segment-metrics",
+        "version": 1,
+        "settings": settings.model_dump(mode="json") | {"objects": objects.model_dump(mode="json")},
+        **_compare(rows, settings),
+        "notes": list(_notes(segmenters, train, test)),
+    }
+    write_json(runs / "segment-metrics.json", result)
+    with replacing(runs / "segment-metrics.csv") as temporary:
+        rows.to_csv(temporary, index=False)
+    return result
+
+
+def _refuse_learnt(segmenter: Segmenter, test: Sequence[LabelledImage]) -> None:
+    names, patients = (set(segmenter.learnt[key]) for key in ("slide_id", "patient_id"))
+    contents = set(segmenter.learnt.get("content", ()))
+    for image in test:
+        is_same = image.name in names or content_fingerprint(image.image) in contents
+        if is_same or image.patient_id in patients:
+            what = "image" if is_same else f"another image of {image.patient_id} than"
+            raise LeakageError(
+                f"{segmenter.run}: was trained on {what} {image.name!r}, which is for testing; "
+                "train it on the training images alone"
+            )
+
+
+def _fit_threshold(train: Sequence[LabelledImage]) -> float | None:
+    if not train:
+        return None
+    return best_global_threshold(
+        (image.read_pixels(), image.read_instances() > 0) for image in train
+    )
+
+
+def _score_image(
+    image: LabelledImage, contenders: Sequence[_Contender], objects: ObjectSettings
+) -> Iterator[dict[str, Any]]:
+    pixels, truth, mpp = image.read_pixels(), image.read_truth(), _mpp(image)
+    true_nuclei = len(np.unique(truth.instances[truth.instances > 0]))
+    for contender in contenders:
+        mask = contender.find(pixels, mpp)
+        instances = label_instances(mask, objects, mpp)
+        yield {
+            "segmenter": arm_name(contender.run),
+            "run": contender.run,
+            "labels": contender.labels,
+            "image": image.name,
+            "patient_id": image.patient_id,
+            **score_nuclei(mask, instances, truth.instances),
+            "nuclei": int(instances.max(initial=0)),
+            "true_nuclei": true_nuclei,
+            "skipped_outlines": truth.skipped,
+        }
+
+
+def _contenders(
+    segmenters: Sequence[Segmenter], grey: float | None, objects: ObjectSettings, device: Device
+) -> Iterator[_Contender]:
+    def smoothed(find: Callable[[Pixels], Mask]) -> Callable[[Pixels, Mpp | None], Mask]:
+        return lambda pixels, mpp: smooth(find(pixels), mpp) if objects.smooth else find(pixels)
+
+    def segment(by: Segmenter, pixels: Pixels, mpp: Mpp | None) -> Mask:
+        light = brightest(pixels)
+        if objects.adapts:
+            by = by.adapted([pixels], light, device)
+        return by.mask(by.confidence(pixels, light, device), objects, mpp)
+
+    for segmenter in segmenters:
+        yield _Contender(segmenter.run, segmenter.labels, partial(segment, segmenter))
+    if grey is not None:
+        darker = smoothed(lambda pixels: darker_than(pixels, grey))
+        yield _Contender(THRESHOLD, "threshold", darker)
+    yield _Contender(OTSU, "none", smoothed(otsu_haematoxylin))
+
+
+def _compare(rows: pd.DataFrame, settings: ArmSettings) -> dict[str, list[dict[str, Any]]]:
+    """Score each segmenter, and hold those that are no control against the controls."""
+    tables = dict(iter(rows.groupby("segmenter", sort=False)))
+    controls = [name for name in tables if name in CONTROLS]
+    return {
+        "segmenters": [
+            {
+                "name": name,
+                "control": name in CONTROLS,
+                "labels": ", ".join(sorted(set(table["labels"]))),
+                "runs": sorted(set(table["run"])),
+                **score_segmenter(table, settings),
+            }
+            for name, table in tables.items()
+        ],
+        "differences": [
+            {
+                "segmenter": name,
+                "reference": control,
+                **compare_segmenters(table, tables[control], settings),
+            }
+            for name, table in tables.items()
+            for control in controls
+            if name not in CONTROLS
+        ],
+    }
+
+
+def _notes(
+    segmenters: Sequence[Segmenter], train: Sequence[LabelledImage], test: Sequence[LabelledImage]
+) -> Iterator[str]:
+    if train:
+        yield (
+            f"{THRESHOLD} learnt its threshold from the labels of {len(train)} training images; "
+            "no label of an image went into the networks but where the column labels says so"
+        )
+    else:
+        yield f"{THRESHOLD} was not made: the set has no training image to learn it from"
+    for segmenter in segmenters:
+        for mpp in sorted({image.mpp for image in test if image.mpp is not None}):
+            if segmenter.mpp is not None and not 1 / _ALIKE <= mpp / segmenter.mpp <= _ALIKE:
+                yield (
+                    f"{segmenter.run} was trained at {segmenter.mpp:g} µm per pixel, and there are "
+                    f"test images at {mpp:g}"
+                )
+    if not all(image.parts_touching for image in test):
+        yield "the true masks do not part nuclei that touch: AJI and objects are approximate"
+
+
+def _mpp(image: LabelledImage) -> Mpp | None:
+    return None if image.mpp is None else Mpp(image.mpp, image.mpp)

@@ -1,0 +1,131 @@
+"""One field from pixels to labels and nuclei, in rows, so that its height costs no memory."""
+
+import math
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from wsikd.data.fields.field import Field
+from wsikd.files import replacing
+from wsikd.nuclei.geojson import feature_lines
+from wsikd.nuclei.instances import Nucleus, find_instances, paint
+from wsikd.nuclei.objects import ObjectSettings, mask_rows, pixel_side
+from wsikd.nuclei.trained import Segmenter
+from wsikd.store.labels import LabelFrame, LabelWriter
+
+
+@dataclass(frozen=True)
+class FieldPaths:
+    """Where the labels of a field go, and its nuclei as lines of JSON."""
+
+    labels: Path
+    nuclei: Path
+
+
+def segment_field(
+    segmenter: Segmenter,
+    field: Field,
+    objects: ObjectSettings,
+    paths: FieldPaths,
+    made: Mapping[str, Any],
+    *,
+    device: str = "cpu",
+) -> dict[str, Any]:
+    """Write the labels and the nuclei of a field; an error or a signal leaves neither.
+
+    The labels are 1 exactly where nuclei are. Nuclei whose centroid is outside the tissue are left
+    out of both.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+        Gives the confidences.
+    field : Field
+        What is segmented.
+    objects : ObjectSettings
+        How confidences become nuclei.
+    paths : FieldPaths
+        Where to.
+    made : mapping
+        What `wsikd.store.labels.read_made` will tell.
+    device : str
+        Where the network is computed.
+
+    Returns
+    -------
+    dict
+        `nuclei`, their number, `median_diameter` in µm, or px where the resolution is unknown, and
+        `nuclear_fraction`, their share of the tissue.
+    """
+    areas: list[int] = []
+    frame, levels = LabelFrame(field.box, field.slide_mpp), (field.level, *field.coarser)
+    rows = segmenter.confidence_rows(field.strips(), field.size, field.light, device)
+    masks = mask_rows(rows, objects, segmenter.threshold, field.mpp)
+    with (
+        replacing(paths.nuclei) as temporary,
+        temporary.open("w", encoding="utf-8") as lines,
+        LabelWriter(paths.labels, frame, levels, made) as labels,
+    ):
+        canvas = _Canvas(field.size.width)
+        for found, settled in find_instances(masks, objects, field.mpp):
+            nuclei = _inside(found, field)
+            lines.writelines(feature_lines(nuclei, field))
+            labels.push(canvas.paint(nuclei, settled))
+            areas += [nucleus.area_px for nucleus in nuclei]
+    return _summarize(areas, field)
+
+
+class _Canvas:
+    """Rows of labels from the first that a nucleus may still come to."""
+
+    def __init__(self, width: int) -> None:
+        self._rows = np.zeros((0, width), np.uint8)
+        self._top = 0
+
+    def paint(self, nuclei: list[Nucleus], settled: int) -> NDArray[np.uint8]:
+        """Paint nuclei and give the rows above the settled one, which no other will come to."""
+        bottom = max((nucleus.top + len(nucleus.mask) for nucleus in nuclei), default=settled)
+        lacking = max(bottom, settled) - self._top - len(self._rows)
+        if lacking > 0:
+            self._rows = np.pad(self._rows, ((0, lacking), (0, 0)))
+        for nucleus in nuclei:
+            paint(self._rows, nucleus, 1, top=self._top)
+        done, self._rows = np.split(self._rows, [settled - self._top])
+        self._top = settled
+        return done
+
+
+def _inside(nuclei: list[Nucleus], field: Field) -> list[Nucleus]:
+    """Leave out nuclei whose centroid is outside the tissue."""
+    if field.outline is None or not nuclei:
+        return nuclei
+    shapely.prepare(field.outline)
+    placed = np.array([nucleus.centroid for nucleus in nuclei]) * field.scale
+    inside = shapely.contains_xy(field.outline, placed + np.array((field.box.x, field.box.y)))
+    return [nucleus for nucleus, kept in zip(nuclei, inside, strict=True) if kept]
+
+
+def _summarize(areas: list[int], field: Field) -> dict[str, Any]:
+    side = 1.0 if field.mpp is None else pixel_side(field.mpp)
+    diameter = 2 * math.sqrt(statistics.median(areas) / math.pi) * side if areas else None
+    return {
+        "nuclei": len(areas),
+        "median_diameter": None if diameter is None else round(diameter, 3),
+        # nuclei on the outline are counted whole
+        "nuclear_fraction": round(min(1.0, sum(areas) / _tissue_px(field)), 5),
+    }
+
+
+def _tissue_px(field: Field) -> float:
+    """Give the area of the tissue in the field's pixels."""
+    if field.outline is None:
+        return field.size.width * field.size.height
+    (x, y), size = (field.box.x, field.box.y), field.box.size
+    box = shapely.box(x, y, x + size.width, y + size.height)
+    return float(shapely.area(shapely.intersection(field.outline, box))) / math.prod(field.scale)

@@ -1,0 +1,1 @@
+"""What can be read from frozen encoders: candidates, classifiers, labelled patches."""

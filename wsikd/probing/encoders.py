@@ -1,0 +1,123 @@
+"""The runs whose encoders are probed: which there are, what they read, whom they have seen."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from wsikd.cohort.manifest import read_manifest
+from wsikd.cohort.splits import splits_of_fold
+from wsikd.data.patches import PatchSettings
+from wsikd.errors import CheckpointError, ConfigError, LeakageError
+from wsikd.methods.region_inputs import read_inputs
+from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name
+from wsikd.store import RegionStore
+from wsikd.workspace import Workspace
+
+_TAUGHT = ("teacher", "baseline", "student", "finetuned")
+_WILD = frozenset("*?[")
+
+
+def find_encoders(runs: Path, names: Sequence[str]) -> tuple[list[RunFolder], list[str]]:
+    """Find finished runs that have an encoder.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of all runs.
+    names : sequence of str
+        Of the runs, with or without folder and fold, or patterns such as "pair-*".
+
+    Returns
+    -------
+    found : list of RunFolder
+        In the order of the names, each once.
+    left_out : list of str
+        Sentences on runs that a pattern matches and that are not finished.
+
+    Raises
+    ------
+    CheckpointError
+        If a name is of no run, or of one that is not finished.
+    ConfigError
+        If a name is of a run without an encoder of its own.
+    """
+    found: dict[str, RunFolder] = {}
+    left_out = []
+    everything = find_runs(runs)
+    for name in (Path(text).name for text in names):
+        is_pattern = not _WILD.isdisjoint(name)
+        matched = [run for run in everything if _is_called(run, name)]
+        if not matched:
+            raise CheckpointError(f"{runs / name}: no such run; make it with `wsikd pair`")
+        for run in matched:
+            made = run.read_provenance()
+            if made.method in ("control", "probe"):
+                if not is_pattern:
+                    raise ConfigError(f"{run.path}: is a {made.method}; name a run with an encoder")
+            elif made.status == "complete":
+                found[run.name] = run
+            elif is_pattern:
+                left_out.append(f"{run.name} is left out, as it is not finished")
+            else:
+                raise CheckpointError(f"{run.path}: is not finished; go on with its command")
+    return list(found.values()), left_out
+
+
+def own_patches(run: RunFolder) -> PatchSettings:
+    """Give the patches that a run learnt from; of a run on regions, those at its magnification."""
+    made = run.read_provenance()
+    if made.method != "pair":
+        return PatchSettings(mag=made.magnification)
+    values = run.read_settings()
+    return PatchSettings(**{name: values[name] for name in PatchSettings.model_fields})
+
+
+def seen_without_labels(run: RunFolder) -> set[str]:
+    """Name the patients that a paired training learnt from; others learn from labels."""
+    if run.read_provenance().method != "pair":
+        return set()
+    learnt = run.read_learnt()
+    return set(learnt["patient_id"].where(learnt["patient_id"] != "", learnt["slide_id"]))
+
+
+def seen_with_labels(run: RunFolder, workspace: Workspace) -> set[str]:
+    """Name the patients that a run was taught on or chosen by, from the workspace's manifest.
+
+    Raises
+    ------
+    LeakageError
+        If the manifest has other splits than the run was made with, so that nobody can tell.
+    """
+    made = run.read_provenance()
+    if made.method not in _TAUGHT:
+        return set()
+    manifest = read_manifest(workspace.manifest)
+    inputs = read_inputs(RegionStore(workspace.store), manifest, made.fold)
+    if made.inputs.get("splits") != inputs.fingerprints()["splits"]:
+        raise LeakageError(
+            f"{run.path}: was made with other slides or splits than {workspace.manifest} has; "
+            "probe it with the manifest it was made with"
+        )
+    table = splits_of_fold(manifest, made.fold)
+    return set(table.loc[table["split"] != "test", "patient_id"])
+
+
+def encoder_name(made: Provenance, *, same_folds: bool) -> str:
+    """Name an encoder in the names of its probes.
+
+    On patches with the folds it was trained with, an encoder of fold k is probed on fold k, and
+    all folds make one probe. On others, each fold's encoder is probed on all of them.
+
+    Examples
+    --------
+    >>> made = Provenance(name="pair-x-fold1-seed2", method="pair", classes=(), fold=1)
+    >>> encoder_name(made, same_folds=True), encoder_name(made, same_folds=False)
+    ('pair-x-seed2', 'pair-x-fromfold1-seed2')
+    """
+    if same_folds or made.fold is None:
+        return pooled_name(made.name)
+    return made.name.replace(f"-fold{made.fold}", f"-fromfold{made.fold}")
+
+
+def _is_called(run: RunFolder, name: str) -> bool:
+    return fnmatchcase(run.name, name) or fnmatchcase(pooled_name(run.name), name)

@@ -1,0 +1,177 @@
+"""Who takes part in a probe: the encoders asked for, and the controls of their patches."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from wsikd.data.pairs import PAIRS, Shown, open_views
+from wsikd.data.patches import PatchSettings, PatchSource, open_patches
+from wsikd.errors import ConfigError, LeakageError
+from wsikd.methods.pair_settings import PairSettings
+from wsikd.models.weights import load_model
+from wsikd.probing.candidates import (
+    ColourControl,
+    Contender,
+    FrozenEncoder,
+    MajorityControl,
+    RandomControl,
+)
+from wsikd.probing.encoders import (
+    encoder_name,
+    find_encoders,
+    own_patches,
+    seen_with_labels,
+    seen_without_labels,
+)
+from wsikd.probing.labelled_patches import ProbedPatches, label_of
+from wsikd.probing.settings import ProbeSettings
+from wsikd.probing.supervised import SupervisedControl, SuperviseSettings
+from wsikd.runs import RunFolder
+from wsikd.workspace import Workspace
+
+_DEALS = ("images", "test_images", "table")  # settings of patches that decide on their folds
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A contender, and where it takes part.
+
+    Attributes
+    ----------
+    contender : Contender
+        Who answers.
+    folds : tuple of int or None
+        The folds it is probed on.
+    seen : frozenset of str
+        Patients it has seen without labels.
+    """
+
+    contender: Contender
+    folds: tuple[int | None, ...]
+    seen: frozenset[str] = frozenset()
+
+
+def list_entrants(
+    workspace: Workspace,
+    names: Sequence[str],
+    settings: ProbeSettings,
+    patches: PatchSettings | None,
+) -> tuple[list[Entrant], list[str]]:
+    """Give the encoders of the runs named, then the controls of all patches they are probed on.
+
+    Parameters
+    ----------
+    workspace, names, settings, patches
+        As of `wsikd.probing.probe.probe`.
+
+    Returns
+    -------
+    entrants : list of Entrant
+        Controls have the folds of the encoders they stand beside.
+    notes : list of str
+        Which runs are left out, and which controls fit one run only of those that share them.
+    """
+    runs, notes = find_encoders(workspace.runs, names)
+    opened = _Opened(workspace, settings, patches)
+    encoders = [(run, opened.enter(run)) for run in runs]
+    controls: dict[str, Entrant] = {}
+    one = settings.of_run(None, 100.0)
+    for run, encoder in encoders:
+        for control in _controls(run, encoder.contender.patches, settings):
+            known = controls.setdefault(control.stem, Entrant(control, ()))
+            if known.contender.settings_of(one) != control.settings_of(one):
+                notes.append(f"{control.stem} is trained as another run was, not as {run.name}")
+            folds = dict.fromkeys((*known.folds, *encoder.folds))
+            controls[control.stem] = Entrant(known.contender, tuple(folds))
+    return [*(encoder for _, encoder in encoders), *controls.values()], notes
+
+
+class _Opened:
+    """Opens the patches of each run once, however many runs learnt from them."""
+
+    def __init__(
+        self, workspace: Workspace, settings: ProbeSettings, patches: PatchSettings | None
+    ) -> None:
+        self._workspace, self._settings, self._patches = workspace, settings, patches
+        self._sources: dict[str, PatchSource] = {}
+        self._probed: dict[tuple[str, str], ProbedPatches] = {}
+
+    def enter(self, run: RunFolder) -> Entrant:
+        own = own_patches(run)
+        wanted = own if self._patches is None else self._patches
+        if not _alike(wanted, own, PatchSettings.model_fields) and self._settings.name is None:
+            raise ConfigError(
+                f"{run.path}: learnt from other patches than those to probe it on; give them a "
+                "name for the runs with --name"
+            )
+        patches, made = self._open(run, wanted), run.read_provenance()
+        same_folds = _alike(wanted, own, _DEALS)
+        asked = made.fold if same_folds and made.fold is not None else self._settings.fold
+        folds = patches.folds(asked)
+        if self._settings.fold not in (None, *folds):
+            folds = ()
+        _refuse_taught(run, seen_with_labels(run, self._workspace), patches, folds)
+        parts = [encoder_name(made, same_folds=same_folds), self._settings.name]
+        model = run.model_path(self._settings.checkpoint, self._settings.branch)
+        contender = FrozenEncoder(patches, "-".join(filter(None, parts)), model, made.seed)
+        return Entrant(contender, folds, frozenset(seen_without_labels(run)))
+
+    def _open(self, run: RunFolder, wanted: PatchSettings) -> ProbedPatches:
+        """Give the patches as the branch that is asked for sees them."""
+        key = wanted.model_dump_json()
+        if key not in self._sources:
+            self._sources[key] = open_patches(wanted, self._workspace)
+        source, branch = self._sources[key], self._settings.branch
+        name = self._settings.name or label_of(wanted, source)
+        view = name
+        shown: Shown = source
+        if run.read_provenance().method == "pair":
+            paired = PairSettings(**run.read_settings()).model_copy(update=dict(wanted))
+            if branch != "primary" or getattr(PAIRS[paired.pairing], "is_routine", False):
+                shown = open_views(paired, source)[branch]  # else other patches need no partner
+            view = name if shown is source else f"{paired.pairing}-{name}"
+        elif branch != "primary":
+            raise ConfigError(f"{run.path}: has no privileged branch; --branch primary probes it")
+        seen = (key, shown.fingerprint)
+        if seen not in self._probed:
+            self._probed[seen] = ProbedPatches(source, shown, name, view, self._workspace.cache)
+        return self._probed[seen]
+
+
+def _alike(first: PatchSettings, second: PatchSettings, fields: Iterable[str]) -> bool:
+    """Say whether settings agree, however paths are spelt."""
+    pairs = [(getattr(first, name), getattr(second, name)) for name in fields]
+    return all(
+        one == other
+        or (
+            isinstance(one, Path) and isinstance(other, Path) and one.absolute() == other.absolute()
+        )
+        for one, other in pairs
+    )
+
+
+def _controls(
+    run: RunFolder, patches: ProbedPatches, settings: ProbeSettings
+) -> Iterator[Contender]:
+    yield ColourControl(patches)
+    yield MajorityControl(patches)
+    seed = run.read_provenance().seed
+    if "random" in settings.controls:
+        _, description = load_model(run.model_path(settings.checkpoint, settings.branch))
+        yield RandomControl(patches, description.architecture, seed)
+    if "supervised" in settings.controls and run.read_provenance().method == "pair":
+        paired = PairSettings(**run.read_settings())
+        yield SupervisedControl(patches, SuperviseSettings.like(paired))
+
+
+def _refuse_taught(
+    run: RunFolder, taught: set[str], patches: ProbedPatches, folds: Sequence[int | None]
+) -> None:
+    for fold in folds if taught else ():
+        dealt = patches.deal(fold, 100, 0)
+        tested = set(dealt.loc[dealt["split"] == "test", "patient_id"])
+        if tested & taught:
+            raise LeakageError(
+                f"{run.path}: was taught from labels of patient {min(tested & taught)!r}, on whom "
+                "it would be tested; probe the run of each fold on that fold, or on other patches"
+            )

@@ -1,0 +1,192 @@
+"""Probing frozen encoders: what a linear layer, or neighbours, can read from their embeddings.
+
+Section 3 of "More From Less" [1]_, with folds, seeds, shares of the training patches, and controls
+beside every encoder: the most common class, and colour alone. `probe-metrics.json`, or
+`probe-metrics-<name>-<how>.json` with a name for the patches or another branch or classifier than
+by default, format "wsikd-probe-metrics", version 1, is a mapping with
+
+* settings: the resolved `ProbeSettings` and `ArmSettings`
+* arms: what `wsikd.evaluation.seeds.score_arm` gives of each arm, and control (whether it is one),
+  patches and view (what the patches and what is seen of them are called), magnification, and
+  percent (share of the training patches)
+* differences: what `wsikd.evaluation.seeds.compare_arms` gives
+* notes: list of sentences a reader of the numbers should know
+
+References
+----------
+.. [1] Farndale, Insall, Yuan. "More From Less: Self-Supervised Knowledge Distillation for Routine
+       Histopathology Data". 2023. arXiv:2303.10656.
+"""
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from wsikd.data.patches import PatchSettings
+from wsikd.evaluation.seed_tables import arms_table
+from wsikd.evaluation.seeds import Arm, ArmSettings, arm_name, compare_all, score_arm
+from wsikd.files import replacing, write_json
+from wsikd.probing.candidates import Contender
+from wsikd.probing.line_up import Entrant, list_entrants
+from wsikd.probing.settings import ProbeSettings
+from wsikd.runs import (
+    PREDICTION_COLUMNS,
+    Provenance,
+    RunFolder,
+    pooled_name,
+    probability_columns,
+    run_name,
+)
+from wsikd.training.display import Display
+from wsikd.training.settings import choose_device
+from wsikd.workspace import Workspace
+
+
+@dataclass
+class _Answers:
+    """What the runs of one arm predicted of the tested patches: by run, a table for each fold."""
+
+    entrant: Entrant
+    percent: float
+    tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
+
+    def arm(self, name: str) -> Arm:
+        patches = self.entrant.contender.patches
+        about = {
+            "control": self.entrant.contender.is_control,
+            "patches": patches.name,
+            "view": patches.view,
+            "magnification": patches.magnification,
+            "percent": self.percent,
+        }
+        tables = {run: pd.concat(parts) for run, parts in self.tables.items()}
+        return Arm(name, patches.classes, tables, about)
+
+
+def probe(
+    workspace: Workspace,
+    names: Sequence[str],
+    settings: ProbeSettings,
+    patches: PatchSettings | None,
+    arms: ArmSettings,
+) -> dict[str, Any]:
+    """Probe the encoders of runs, and controls beside them; what is done is not redone.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        Holds the runs; gets those of the probes, and `runs/probe-metrics.json` and `.csv`, of the
+        last call with this name, branch and classifier.
+    names : sequence of str
+        Of the runs; see `wsikd.probing.encoders.find_encoders`.
+    settings : ProbeSettings
+        How to probe.
+    patches : PatchSettings or None
+        Labelled patches to probe on; None: those that each run learnt from.
+    arms : ArmSettings
+        How the answers become numbers.
+
+    Returns
+    -------
+    dict
+        What was written to `probe-metrics.json`; the module's text describes it.
+
+    Raises
+    ------
+    CheckpointError
+        If a run is missing or not finished.
+    ConfigError
+        If the patches are not the run's own and have no name.
+    LeakageError
+        If a run was taught from labels of patients it would be tested on.
+    ResumeError
+        If a probe exists with other settings or inputs.
+    """
+    entrants, notes = list_entrants(workspace, names, settings, patches)
+    answers: dict[str, _Answers] = {}
+    for entrant in entrants:
+        for name, percent, table in _carry_out(entrant, workspace, settings):
+            known = answers.setdefault(arm_name(name), _Answers(entrant, percent))
+            known.tables.setdefault(pooled_name(name), []).append(table)
+        entrant.contender.forget()
+    made = [known.arm(name) for name, known in answers.items()]
+    result = {
+        "format": "wsikd-probe-metrics",
+        "version": 1,
+        "settings": settings.model_dump(mode="json") | arms.model_dump(mode="json"),
+        "arms": [score_arm(arm, arms) for arm in made],
+        "differences": list(compare_all(made, arms)),
+        "notes": [*notes, *_notes(entrants, settings)],
+    }
+    parts = ["probe-metrics", *([settings.name] if settings.name else []), *settings.how]
+    path = workspace.runs / ("-".join(parts) + ".json")
+    write_json(path, result)
+    with replacing(path.with_suffix(".csv")) as temporary:
+        arms_table(result).to_csv(temporary, index=False)
+    return result
+
+
+def _carry_out(
+    entrant: Entrant, workspace: Workspace, settings: ProbeSettings
+) -> Iterator[tuple[str, float, pd.DataFrame]]:
+    """Give name, share and tested predictions of every run of an entrant, in turn."""
+    for fold in entrant.folds:
+        for percent in settings.fractions:
+            asked = settings.of_run(fold, percent)
+            run = _answer(entrant.contender, workspace, asked)
+            table = run.read_predictions()
+            yield run.name, percent, table[table["split"] == "test"]
+
+
+def _answer(contender: Contender, workspace: Workspace, asked: ProbeSettings) -> RunFolder:
+    patches = contender.patches
+    dealt = patches.deal(asked.fold, asked.percent, asked.seed)
+    share = [] if asked.percent == 100 else [f"{asked.percent:g}pct"]
+    stem = "-".join(["probe", contender.stem, *contender.how(asked), *share])
+    made = Provenance(
+        name=run_name(stem, fold=asked.fold),
+        method="probe",
+        magnification=patches.magnification,
+        fold=asked.fold,
+        seed=contender.seed,
+        classes=patches.classes,
+        inputs={**patches.inputs, "splits": _digest(dealt), **contender.inputs()},
+        device=str(choose_device(asked.device)),
+    )
+    settings = contender.settings_of(asked)
+    run = RunFolder(workspace.runs / made.name).start(settings, made)
+    if not run.is_complete():
+        started = time.monotonic()
+        probabilities = contender.answer(dealt, run, asked)
+        table = dealt.assign(
+            width=patches.size.width, height=patches.size.height, gmacs=contender.gmacs()
+        )[list(PREDICTION_COLUMNS)]
+        table[probability_columns(patches.classes)] = probabilities
+        run.write_predictions(table[table["split"].isin(["val", "test"])])
+        seconds = time.monotonic() - started
+        run.finish(seconds=seconds)
+        Display(run.name).say(f"done in {seconds:.1f} s")
+    return run
+
+
+def _notes(entrants: Sequence[Entrant], settings: ProbeSettings) -> Iterator[str]:
+    """Say which encoders have seen tested patients without their labels."""
+    for entrant in entrants:
+        tested: set[str] = set()
+        for fold in entrant.folds if entrant.seen else ():
+            dealt = entrant.contender.patches.deal(fold, 100, settings.seed)
+            tested.update(dealt.loc[dealt["split"] == "test", "patient_id"])
+        seen = len(tested & entrant.seen)
+        if seen:
+            yield (
+                f"{entrant.contender.stem} has learnt, without labels, from {seen} of the "
+                f"{len(tested)} patients it is tested on"
+            )
+
+
+def _digest(dealt: pd.DataFrame) -> str:
+    return hashlib.sha256(dealt.drop(columns="train").to_csv().encode()).hexdigest()

@@ -1,0 +1,150 @@
+"""The control of "More From Less": the same network, trained end to end from labels.
+
+With the augmentation, epochs, batch and learning rate of the paired training it is held against.
+"""
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from wsikd.config import Settings
+from wsikd.data.augment.pairs import DistortSettings, release_distortions
+from wsikd.evaluation.metrics import Floats
+from wsikd.methods.carry_out import build_seeded, place
+from wsikd.methods.pair import warm_up_cosine
+from wsikd.methods.pair_settings import PairSettings
+from wsikd.methods.teach import make_step
+from wsikd.models.cost import count_macs
+from wsikd.models.weights import load_model, save_model
+from wsikd.probing.candidates import Contender, describe_patches
+from wsikd.probing.labelled_patches import ProbedPatches
+from wsikd.probing.settings import ProbeSettings
+from wsikd.runs import RunFolder, run_name
+from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
+from wsikd.training.loop import Learner, Loop
+from wsikd.training.settings import FoldSettings, choose_device
+
+_BATCH = 256  # patches that are read at a time when nothing is learnt
+_UNLABELLED = -1
+
+
+class SuperviseSettings(FoldSettings):
+    """How a network is trained from the labels of patches."""
+
+    model: str = Field(description="architecture, a key of MODELS")
+    batch: int = Field(128, ge=1, description="patches in a step, or all there are if fewer")
+    warmup_epochs: float = Field(0.1, ge=0, description="epochs in which the learning rate rises")
+    distort: DistortSettings = DistortSettings()
+    fractions: tuple[float, ...] = Field((100.0,), description="of the training patches, in %")
+
+    @property
+    def items_per_step(self) -> int:
+        return self.batch
+
+    @classmethod
+    def like(cls, paired: PairSettings) -> "SuperviseSettings":
+        """Take over what a paired training was told."""
+        shared: dict[str, Any] = {
+            name: getattr(paired, name)
+            for name in cls.model_fields.keys() & PairSettings.model_fields.keys()
+        }
+        if paired.compat:
+            shared["distort"] = release_distortions()
+        return cls(**shared | {"fold": None, "name": None})
+
+
+class SupervisedControl(Contender):
+    """A network trained end to end from the labels.
+
+    Parameters
+    ----------
+    patches : ProbedPatches
+        What it learns from and is tested on.
+    settings : SuperviseSettings
+        How it is trained, but for the fold and the share.
+    """
+
+    def __init__(self, patches: ProbedPatches, settings: SuperviseSettings) -> None:
+        stem = f"control-supervised-{settings.model}-{settings.epochs}epochs-{patches.view}"
+        super().__init__(patches, run_name(stem, seed=settings.seed))
+        self._settings, self.seed = settings, settings.seed
+
+    def settings_of(self, asked: ProbeSettings) -> Settings:
+        told = {"fold": asked.fold, "fractions": asked.fractions, "device": asked.device}
+        return self._settings.model_copy(update=told)
+
+    def gmacs(self) -> float:
+        model = build_seeded(self._settings.model, len(self.patches.classes), seed=self.seed)
+        return count_macs(model, self.patches.size) / 1e9
+
+    @torch.no_grad()
+    def answer(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Floats:
+        device = choose_device(asked.device)
+        with torch.enable_grad():
+            supervise(run, self.patches, dealt, self._settings, device)
+        model, description = load_model(run.model_path())
+        place(model, device)
+        view = PatchView(self.patches.pixels, description)
+        feed = PatchFeed({"image": view}, self.patches.rows, _BATCH, device)
+        batches = feed.batches(range(len(feed)))
+        logits = torch.cat([model(views["image"]).logits.cpu() for views in batches])
+        probabilities: Floats = logits.softmax(1).double().numpy()
+        return probabilities
+
+
+def supervise(
+    run: RunFolder,
+    patches: ProbedPatches,
+    dealt: pd.DataFrame,
+    settings: SuperviseSettings,
+    device: torch.device,
+) -> None:
+    """Train a network by cross-entropy on patches.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Gets the model, the log and the state, and goes on where a stopped call left it.
+    patches : ProbedPatches
+        The pixels and the classes.
+    dealt : DataFrame
+        From `patches.deal`: which are learnt from.
+    settings : SuperviseSettings
+        How to train.
+    device : torch.device
+        Where to.
+    """
+    rows = [int(row) for row in dealt.index[dealt["train"]]]
+    settings = settings.model_copy(update={"batch": min(settings.batch, len(rows))})
+    description = describe_patches(patches, settings.model, rows)
+    model = build_seeded(settings.model, len(patches.classes), seed=settings.seed)
+    feed = PatchFeed(
+        {"image": PatchView(patches.pixels, description)},
+        rows,
+        settings.batch,
+        device,
+        distortion=Distortion(settings.distort, settings.seed),
+        labels=_labels(patches, dealt),
+    )
+    learner = Learner(
+        model,
+        make_step(place(model, device)),
+        save=partial(save_model, model, description),
+        schedule=partial(
+            warm_up_cosine, warm_up=int(settings.warmup_epochs * (len(rows) // settings.batch))
+        ),
+    )
+    Loop(run, learner, feed, None, settings).run()
+
+
+def _labels(patches: ProbedPatches, dealt: pd.DataFrame) -> Tensor:
+    """Give the class index of each row of the pixels."""
+    labels = torch.full((len(patches.pixels),), _UNLABELLED)
+    labels[list(dealt.index)] = torch.tensor(
+        [patches.classes.index(label) for label in dealt["label"]]
+    )
+    return labels

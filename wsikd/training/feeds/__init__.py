@@ -1,0 +1,1 @@
+"""What the loop learns from: batches of views, ready on the device."""

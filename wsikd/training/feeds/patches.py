@@ -1,0 +1,146 @@
+"""From packed patches to the network: batches of views on the device, varied and standardised."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from wsikd.data.augment.pairs import DistortSettings, distort, draw_distortions
+from wsikd.data.statistics import standardise
+from wsikd.geometry import Pixels
+from wsikd.models.weights import ModelDescription
+from wsikd.training.distributed import part_of
+from wsikd.training.feeds.regions import Views, memory_format, shuffle
+
+_ONLY_MOVED = {"noise": 0.0, "solarize": 0.0, "colour": 0.0}  # flips, crop, rotation as drawn
+
+
+class PatchView(NamedTuple):
+    """One named input of an item.
+
+    Attributes
+    ----------
+    pixels : ndarray of uint8, shape (patches, height, width, 3)
+        Of all items; may be on disk, as `wsikd.data.patches.pack` gives it.
+    description : ModelDescription
+        The model that reads it, for its mean and std.
+    branch : int
+        Chooses the stream of random numbers, so that no two views of an item are varied alike.
+    only_moved : bool
+        Whether flips, crop and rotation are the only changes.
+    """
+
+    pixels: Pixels
+    description: ModelDescription
+    branch: int = 0
+    only_moved: bool = False
+
+
+class Distortion(NamedTuple):
+    """How patches are varied; what is drawn depends on seed, epoch, index and branch alone."""
+
+    settings: DistortSettings
+    seed: int
+
+
+class PatchFeed:
+    """Gives batches of patches; the next one is read while the network works on this one.
+
+    Parameters
+    ----------
+    views : mapping of str to PatchView
+        What a batch holds under which name.
+    chosen : sequence of int
+        Rows of the views' pixels that are the items.
+    batch : int
+        Items at a time.
+    device : torch.device
+        Where batches go; there they are varied, too.
+    distortion : Distortion, optional
+        Varies each view by draws of its own; without it patches stay as they are.
+    labels : Tensor of int, shape (patches,), optional
+        Given with the batch as "label".
+    name : callable, optional
+        Says what the patch of a row is called.
+    """
+
+    def __init__(  # noqa: PLR0913
+        self,
+        views: Mapping[str, PatchView],
+        chosen: Sequence[int],
+        batch: int,
+        device: torch.device,
+        *,
+        distortion: Distortion | None = None,
+        labels: Tensor | None = None,
+        name: Callable[[int], str] = str,
+    ) -> None:
+        self._views, self._chosen, self._device = dict(views), list(chosen), device
+        self._batch, self._distortion = batch, distortion
+        self._labels, self._name = labels, name
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def order(self, seed: int, epoch: int) -> list[int]:
+        """Give the items in a new order each epoch, without the rest that fills no batch."""
+        whole = len(self._chosen) // self._batch * self._batch
+        return shuffle(len(self._chosen), seed=seed, epoch=epoch)[:whole]
+
+    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
+        """Give the items in this order; without an epoch they are not varied.
+
+        With an epoch each of several processes gets its part of every batch, else all of it.
+        """
+        rows = [self._chosen[item] for item in order]
+        groups = [rows[i : i + self._batch] for i in range(0, len(rows), self._batch)]
+        if epoch is not None:
+            groups = [part_of(group) for group in groups]
+        with ThreadPoolExecutor(max_workers=1) as reader:
+            coming = [reader.submit(self._read, group) for group in groups[:1]]
+            for number, group in enumerate(groups):
+                read = coming.pop().result()
+                coming = [reader.submit(self._read, next_) for next_ in groups[number + 1 :][:1]]
+                yield self._ready(group, read, epoch)
+
+    def name(self, batch: Views) -> str:
+        """Say which patches a batch holds: the first, and how many more."""
+        rows = batch["index"].tolist()
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        return f"{self._name(rows[0])}{more}"
+
+    def _read(self, rows: list[int]) -> Views:
+        return {
+            name: _gather(view.pixels, rows, self._device) for name, view in self._views.items()
+        }
+
+    def _ready(self, rows: list[int], read: Views, epoch: int | None) -> Views:
+        index = torch.tensor(rows)
+        ready = {"index": index}
+        if self._labels is not None:
+            ready["label"] = self._labels[index].to(self._device)
+        for name, view in self._views.items():
+            images = read[name].to(self._device, non_blocking=True)  # (B, h, w, 3)
+            images = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+            if self._distortion is not None and epoch is not None:
+                settings, seed = self._distortion
+                if view.only_moved:
+                    settings = settings.model_copy(update=_ONLY_MOVED)
+                draws = draw_distortions(settings, seed, epoch, rows, view.branch)
+                images = distort(images, draws, settings)
+            images = standardise(images, view.description.mean, view.description.std)
+            ready[name] = images.contiguous(memory_format=memory_format(self._device))
+        return ready
+
+
+def _gather(pixels: Pixels, rows: list[int], device: torch.device) -> Tensor:
+    """Read rows of an array, in the order of the disk; a GPU copies them from pinned memory."""
+    by_place = np.argsort(rows)
+    images = np.empty((len(rows), *pixels.shape[1:]), np.uint8)
+    for place in by_place:
+        images[place] = pixels[rows[place]]
+    gathered = torch.from_numpy(images)
+    return gathered.pin_memory() if device.type == "cuda" else gathered

@@ -11,7 +11,6 @@ A step is skipped if it was done before with the same options, after the same st
 is as it was when it ended, and nothing that was there then is gone.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from pydantic import Field, ValidationError
 from wsikd.config import Settings, explain, load_yaml
 from wsikd.errors import ConfigError, SomeSlidesFailedError
 from wsikd.files import write_json
+from wsikd.hashing import file_digest, text_digest
 from wsikd.workspace import Workspace
 
 READS: Mapping[str, tuple[str, ...]] = {
@@ -228,11 +228,11 @@ def _state(file: Path, *, by_content: bool) -> list[object]:
     stat = file.stat()
     if not by_content or stat.st_size > _WHOLE_FILE:
         return [str(file), stat.st_size, stat.st_mtime_ns]
-    return [str(file), hashlib.sha256(file.read_bytes()).hexdigest()]
+    return [str(file), file_digest(file)]
 
 
 def _digest(value: Sequence[object]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    return text_digest(json.dumps(value, sort_keys=True, default=str))
 
 
 def _arguments(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

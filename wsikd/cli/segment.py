@@ -27,7 +27,7 @@ from wsikd.nuclei.score.seeds import segmenter_differences, segmenter_summary
 from wsikd.nuclei.score.sets import open_nuclei_set, split_images
 from wsikd.nuclei.trained import Segmenter, open_segmenter
 from wsikd.runs import RunFolder, find_runs
-from wsikd.training.settings import choose_device
+from wsikd.training.device import choose_device
 from wsikd.workspace import Workspace
 
 Inputs = Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)]

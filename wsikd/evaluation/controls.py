@@ -5,7 +5,6 @@ that everything downstream treats them alike. Stain differs between hospitals an
 that is no better than a colour histogram has not been shown to see structure.
 """
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from contextlib import suppress
@@ -23,6 +22,7 @@ from wsikd.config import Settings
 from wsikd.errors import CheckpointError, ManifestError, StoreError
 from wsikd.evaluation.metrics import Floats
 from wsikd.geometry import Pixels
+from wsikd.hashing import text_digest
 from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name, probability_columns, run_name
 from wsikd.store import RegionStore
 
@@ -222,4 +222,4 @@ def _is_current(run: RunFolder, made: Provenance, settings: ControlSettings) -> 
 
 
 def _fingerprint(regions: pd.DataFrame) -> str:
-    return hashlib.sha256(regions.to_csv(index=False).encode()).hexdigest()[:16]
+    return text_digest(regions.to_csv(index=False))[:16]

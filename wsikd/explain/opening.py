@@ -22,7 +22,7 @@ from wsikd.methods.pair_settings import PairSettings
 from wsikd.models.network import Network
 from wsikd.models.weights import ModelDescription, load_model
 from wsikd.runs import Branch, Checkpoint, RunFolder, find_runs, pooled_name
-from wsikd.training.settings import choose_device
+from wsikd.training.device import choose_device
 from wsikd.workspace import Workspace
 
 

@@ -1,21 +1,20 @@
 """Carrying out a method: training, then predictions of the best and of the last epoch."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import torch
-from torch import nn
 
 from wsikd.data.regions import RegionDataset
 from wsikd.data.statistics import channel_statistics
 from wsikd.geometry import magnification_to_mpp
 from wsikd.methods.predictions import predict
-from wsikd.models import Network, build_model
+from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, load_model, save_model
-from wsikd.training.feeds.regions import Augmentation, Feed, memory_format
+from wsikd.training.device import place
+from wsikd.training.feeds.regions import Augmentation, Feed
 from wsikd.training.loop import Learner, Loop, Step
 from wsikd.training.settings import TrainingSettings
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from wsikd.data.regions import RegionItem
     from wsikd.methods.region_inputs import Inputs
     from wsikd.runs import Checkpoint, RunFolder
-
-
-ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -128,23 +124,3 @@ def describe(inputs: "Inputs", architecture: str, magnification: float) -> Model
         mean=mean,
         std=std,
     )
-
-
-def build_seeded(architecture: str, class_count: int, *, seed: int) -> Network:
-    """Build a network whose first weights depend on the seed alone."""
-    with seeded(seed):
-        return build_model(architecture, class_count)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Let what is drawn inside depend on the seed alone, and nothing after it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
-
-
-def place(model: ModuleType, device: torch.device) -> ModuleType:
-    """Bring a network to a device, in the layout that is faster there."""
-    layout = memory_format(device)
-    return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]  # torch's stubs leave memory_format out

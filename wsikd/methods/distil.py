@@ -18,23 +18,25 @@ from torch import Tensor
 
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
+from wsikd.hashing import file_digest
 from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
-from wsikd.methods.carry_out import Method, build_seeded, carry_out, describe, place
+from wsikd.methods.carry_out import Method, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, begin, folds_of, read_inputs
 from wsikd.methods.starting_runs import (
     INIT_HELP,
     check_source,
-    file_digest,
     find_source,
     kind_of,
     start_from,
 )
 from wsikd.models import Network, Seen
+from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
-from wsikd.training.feeds.regions import Views
+from wsikd.training.device import choose_device, place
+from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
-from wsikd.training.settings import TrainingSettings, choose_device
+from wsikd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore

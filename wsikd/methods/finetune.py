@@ -16,13 +16,15 @@ from pydantic import Field
 
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
-from wsikd.methods.carry_out import Method, carry_out, place
+from wsikd.hashing import file_digest
+from wsikd.methods.carry_out import Method, carry_out
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
-from wsikd.methods.starting_runs import check_source, file_digest, find_source, kind_of
+from wsikd.methods.starting_runs import check_source, find_source, kind_of
 from wsikd.methods.teach import make_step
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
-from wsikd.training.settings import TrainingSettings, choose_device
+from wsikd.training.device import choose_device, place
+from wsikd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore

@@ -15,15 +15,15 @@ from torch import Tensor
 from wsikd.losses.gather import gather
 from wsikd.losses.reconstruction import reconstruction_loss
 from wsikd.losses.selfsupervised import OBJECTIVES, triple_loss
-from wsikd.methods.carry_out import seeded
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.models import build_model
 from wsikd.models.branches import Branch, Branches
 from wsikd.models.expander import Expander
 from wsikd.models.network import Network
+from wsikd.models.seeding import seeded
 from wsikd.models.unet import UNet
 from wsikd.runs import Branch as BranchName
-from wsikd.training.feeds.regions import Views
+from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
 
 _Views = dict[str, tuple[BranchName, int]]

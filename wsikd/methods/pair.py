@@ -23,7 +23,6 @@ from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSource
 from wsikd.data.statistics import image_statistics
 from wsikd.geometry import Pixels, magnification_to_mpp
-from wsikd.methods.carry_out import place
 from wsikd.methods.joint_embedding import Approach, build_approach, encoders_of
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.region_inputs import begin
@@ -32,12 +31,12 @@ from wsikd.models.unet import UNet
 from wsikd.models.weights import ModelDescription, save_model
 from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
+from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
 from wsikd.training.distributed import first_alone, is_first, refuse_uneven, share_batch_norm
+from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
-from wsikd.training.feeds.regions import shuffle
 from wsikd.training.loop import Learner, Loop, Say
-from wsikd.training.settings import choose_device
 
 _WATCHED = 256  # pairs whose projections are looked at after every epoch
 _COLLAPSED = 0.05  # spread of projections: 1 in random directions, 0 if all are alike

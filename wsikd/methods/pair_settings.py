@@ -1,6 +1,5 @@
 """What `wsikd pair` can be told."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -12,6 +11,7 @@ from wsikd.data.pairs import PairingSettings
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.errors import ConfigError
 from wsikd.geometry import Size
+from wsikd.hashing import text_digest
 from wsikd.methods.region_inputs import folds_of
 from wsikd.models import MODELS
 from wsikd.runs import Branch
@@ -120,7 +120,7 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
     def digest(source: PatchSource, rows: Sequence[int]) -> str:
         """Give a hash of which patches are learnt from."""
         names = "\n".join(source.name(row) for row in rows)
-        return hashlib.sha256(names.encode()).hexdigest()
+        return text_digest(names)
 
     @field_validator("model")
     @classmethod

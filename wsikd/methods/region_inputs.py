@@ -1,6 +1,5 @@
 """What a training run starts from: the regions of its fold, and its folder."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,11 @@ from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
 from wsikd.data.regions import RegionItem, list_items
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
+from wsikd.hashing import digest
 from wsikd.runs import Provenance, RunFolder, run_name
+from wsikd.training.device import choose_device
 from wsikd.training.display import Display
-from wsikd.training.settings import FoldSettings, RunSettings, choose_device
+from wsikd.training.settings import FoldSettings, RunSettings
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -39,7 +40,7 @@ class Inputs:
         slides = self._slides(with_auxiliary=with_auxiliary)
         found = {
             "splits": _digest_rows(labelled),
-            "regions": _digest(self.store.read_slide(name).model_dump_json() for name in slides),
+            "regions": digest(self.store.read_slide(name).model_dump_json() for name in slides),
         }
         if with_auxiliary:
             found["auxiliary"] = _digest_rows(self.items["auxiliary"])
@@ -141,11 +142,4 @@ def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
 
 def _digest_rows(items: Iterable[RegionItem]) -> str:
     rows = {(item.slide_id, item.patient_id, item.split, item.label) for item in items}
-    return _digest("\t".join(row) for row in sorted(rows))
-
-
-def _digest(lines: Iterable[str]) -> str:
-    digest = hashlib.sha256()
-    for line in lines:
-        digest.update(line.encode() + b"\n")
-    return digest.hexdigest()
+    return digest("\t".join(row) for row in sorted(rows))

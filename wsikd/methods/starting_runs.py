@@ -1,12 +1,12 @@
 """Finished runs that another starts from: a student's teacher, the student to fine-tune."""
 
-import hashlib
 from pathlib import Path
 
 from torch import Tensor
 
 from wsikd.errors import CheckpointError, LeakageError
 from wsikd.geometry import format_magnification
+from wsikd.hashing import file_digest
 from wsikd.methods.region_inputs import Inputs, MethodName
 from wsikd.models import Network
 from wsikd.models.weights import load_model
@@ -178,9 +178,3 @@ def kind_of(source: RunFolder) -> str:
     made = source.read_provenance()
     reads = "" if made.magnification is None else f" at {format_magnification(made.magnification)}"
     return f"a {made.method}{reads}"
-
-
-def file_digest(path: Path) -> str:
-    """Give the SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from wsikd.methods.carry_out import Method, build_seeded, carry_out, describe, place
+from wsikd.methods.carry_out import Method, carry_out, describe
 from wsikd.methods.region_inputs import (
     TEACHER_MAGNIFICATION,
     MethodName,
@@ -26,10 +26,12 @@ from wsikd.methods.region_inputs import (
 )
 from wsikd.methods.starting_runs import INIT_HELP, start_from
 from wsikd.models import MODELS, Network
+from wsikd.models.seeding import build_seeded
 from wsikd.runs import RunFolder
-from wsikd.training.feeds.regions import Views
+from wsikd.training.device import choose_device, place
+from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
-from wsikd.training.settings import TrainingSettings, choose_device
+from wsikd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore

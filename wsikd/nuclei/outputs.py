@@ -1,6 +1,5 @@
 """What a segmenter wrote into its run's folder, and what of it is finished."""
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,8 +7,8 @@ from typing import Any
 
 from wsikd.config import first_difference
 from wsikd.data.fields.field import Field
-from wsikd.data.patches.pack import source_fingerprint
 from wsikd.errors import ResumeError, StoreError
+from wsikd.hashing import bytes_digest, source_fingerprint
 from wsikd.nuclei.geojson import gather_features
 from wsikd.nuclei.objects import ObjectSettings
 from wsikd.nuclei.segment_field import FieldPaths
@@ -135,11 +134,10 @@ class Outputs:
 
 def _made_by(segmenter: Segmenter, settings: ObjectSettings) -> dict[str, Any]:
     """Say what decides the labels of any field."""
-    tensors, weights = segmenter.network.state_dict(), hashlib.sha256()
-    for name in sorted(tensors):
-        weights.update(name.encode() + tensors[name].cpu().numpy().tobytes())
+    tensors = segmenter.network.state_dict()
+    weights = (name.encode() + tensors[name].cpu().numpy().tobytes() for name in sorted(tensors))
     return {
-        "model": weights.hexdigest(),
+        "model": bytes_digest(weights),
         "channel": segmenter.channel,
         "inverted": segmenter.inverted,
         "balanced": segmenter.balanced,

@@ -1,7 +1,6 @@
 """One slide to its folder in the store."""
 
 import fcntl
-import hashlib
 import resource
 import sys
 import time
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from wsikd.config import first_difference
 from wsikd.errors import BusyError, ResumeError, SlideError, StoreError, WsikdError
 from wsikd.geometry import Mpp, format_magnification
+from wsikd.hashing import files_fingerprint
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.status import REDO, SlideStatus
 from wsikd.pyramid.levels import build_pyramid, left_out, plan_levels
@@ -169,15 +169,8 @@ def _source_of(path: Path) -> Source:
     if not path.exists():
         raise SlideError(f"{path}: no such file; correct its path in the manifest")
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
-    digest, total = hashlib.sha256(), 0
-    for file in files:
-        size = file.stat().st_size
-        with file.open("rb") as opened:
-            digest.update(str(size).encode() + opened.read(_MIB))
-            opened.seek(max(0, size - _MIB))
-            digest.update(opened.read(_MIB))
-        total += size
-    return Source(name=path.name, bytes=total, sha256=digest.hexdigest())
+    total = sum(file.stat().st_size for file in files)
+    return Source(name=path.name, bytes=total, sha256=files_fingerprint(files))
 
 
 @contextmanager

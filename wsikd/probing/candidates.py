@@ -21,17 +21,17 @@ from wsikd.evaluation.controls import (
 )
 from wsikd.evaluation.metrics import Floats
 from wsikd.geometry import magnification_to_mpp
-from wsikd.methods.carry_out import build_seeded, place
-from wsikd.methods.starting_runs import file_digest
+from wsikd.hashing import file_digest
 from wsikd.models import Network
 from wsikd.models.cost import count_macs
+from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.probing.classifiers import embed_patches, fit_linear, nearest_neighbours
 from wsikd.probing.labelled_patches import ProbedPatches
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import RunFolder, run_name
+from wsikd.training.device import choose_device, place
 from wsikd.training.feeds.patches import Distortion, PatchView
-from wsikd.training.settings import choose_device
 
 
 class Contender(abc.ABC):

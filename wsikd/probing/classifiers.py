@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from wsikd.evaluation.metrics import Floats
 from wsikd.models import Network
+from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
-from wsikd.training.feeds.regions import shuffle
 from wsikd.training.settings import RunSettings
 
 _BATCH = 256  # images that are read at a time

@@ -18,7 +18,6 @@ References
        Histopathology Data". 2023. arXiv:2303.10656.
 """
 
-import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ from wsikd.data.patches import PatchSettings
 from wsikd.evaluation.seed_tables import arms_table
 from wsikd.evaluation.seeds import Arm, ArmSettings, arm_name, compare_all, score_arm
 from wsikd.files import replacing, write_json
+from wsikd.hashing import text_digest
 from wsikd.probing.candidates import Contender
 from wsikd.probing.line_up import Entrant, list_entrants
 from wsikd.probing.settings import ProbeSettings
@@ -41,8 +41,8 @@ from wsikd.runs import (
     probability_columns,
     run_name,
 )
+from wsikd.training.device import choose_device
 from wsikd.training.display import Display
-from wsikd.training.settings import choose_device
 from wsikd.workspace import Workspace
 
 
@@ -189,4 +189,4 @@ def _notes(entrants: Sequence[Entrant], settings: ProbeSettings) -> Iterator[str
 
 
 def _digest(dealt: pd.DataFrame) -> str:
-    return hashlib.sha256(dealt.drop(columns="train").to_csv().encode()).hexdigest()
+    return text_digest(dealt.drop(columns="train").to_csv())

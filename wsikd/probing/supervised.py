@@ -14,19 +14,20 @@ from torch import Tensor
 from wsikd.config import Settings
 from wsikd.data.augment.pairs import DistortSettings, release_distortions
 from wsikd.evaluation.metrics import Floats
-from wsikd.methods.carry_out import build_seeded, place
 from wsikd.methods.pair import warm_up_cosine
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.teach import make_step
 from wsikd.models.cost import count_macs
+from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model, save_model
 from wsikd.probing.candidates import Contender, describe_patches
 from wsikd.probing.labelled_patches import ProbedPatches
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import RunFolder, run_name
+from wsikd.training.device import choose_device, place
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 from wsikd.training.loop import Learner, Loop
-from wsikd.training.settings import FoldSettings, choose_device
+from wsikd.training.settings import FoldSettings
 
 _BATCH = 256  # patches that are read at a time when nothing is learnt
 _UNLABELLED = -1

@@ -28,7 +28,7 @@ import torch.distributed.nn
 from torch import Tensor, nn
 
 from wsikd.errors import CheckpointError, ConfigError
-from wsikd.training.settings import choose_device
+from wsikd.training.device import choose_device
 
 _FROM_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 

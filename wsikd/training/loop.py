@@ -23,7 +23,7 @@ from wsikd.training.distributed import (
     refuse_unequal,
     wait,
 )
-from wsikd.training.feeds.regions import Batches, Views
+from wsikd.training.feeds.batches import Batches, Views
 from wsikd.training.settings import RunSettings
 from wsikd.training.signals import StopRequest
 

@@ -2,12 +2,10 @@
 
 import abc
 
-import torch
 from pydantic import Field
 
 from wsikd.config import Settings
 from wsikd.data.augment.regions import AugmentSettings
-from wsikd.errors import ConfigError
 
 
 class RunSettings(Settings):
@@ -63,27 +61,3 @@ class TrainingSettings(FoldSettings):
     @property
     def epochs_to_wait(self) -> int | None:
         return self.patience
-
-
-def choose_device(name: str) -> torch.device:
-    """Give the device of that name; "auto" is a GPU if there is one.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such device.
-
-    Examples
-    --------
-    >>> choose_device("cpu")
-    device(type='cpu')
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ConfigError(f"device {name!r} is unknown; choose auto, cpu or cuda") from None
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {name!r} is not on this machine; choose auto or cpu")
-    return device

@@ -13,7 +13,8 @@ from torch import nn
 from wsikd.errors import DivergedError, StoppedError
 from wsikd.runs import RunFolder
 from wsikd.training.checkpoints import load_state
-from wsikd.training.feeds.regions import Feed, shuffle
+from wsikd.training.feeds.batches import shuffle
+from wsikd.training.feeds.regions import Feed
 from wsikd.training.loop import Learner, Loop
 from wsikd.training.settings import TrainingSettings
 

@@ -23,9 +23,9 @@ from wsikd.data.pairs.settings import PairingSettings
 from wsikd.data.patches import PatchSource
 from wsikd.data.patches.folders import REGION_ID, FolderPatches, fingerprint_images
 from wsikd.data.patches.grid import RegionPatches
-from wsikd.data.patches.pack import digest, file_fingerprint
 from wsikd.errors import ConfigError, SlideError, StoreError
 from wsikd.geometry import Pixels
+from wsikd.hashing import digest, file_fingerprint
 from wsikd.store.labels import Labels, labels_path, read_labels
 
 

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from wsikd.data.patches import PatchSource
-from wsikd.data.patches.pack import digest, pack_view
+from wsikd.data.patches.pack import pack_view
 from wsikd.geometry import Pixels, Size
+from wsikd.hashing import digest
 
 
 class Partner(abc.ABC):

@@ -11,9 +11,9 @@ import numpy as np
 
 from wsikd.data.pairs.affine import Box, Window
 from wsikd.data.pairs.planes import PlanesReader, has_planes
-from wsikd.data.patches.pack import digest, file_fingerprint
 from wsikd.errors import MissingResolutionError
 from wsikd.geometry import Mpp, Region, Size
+from wsikd.hashing import digest, file_fingerprint
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.store import RegionRecord, RegionStore
 

@@ -10,11 +10,11 @@ from PIL import Image, UnidentifiedImageError
 
 from wsikd.cohort.columns import COLUMNS
 from wsikd.cohort.manifest import read_manifest
-from wsikd.data.patches.pack import digest, file_fingerprint
 from wsikd.data.patches.source import PatchSettings, PatchSource, Place
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ConfigError, ManifestError, NothingUsableError, SlideError
 from wsikd.geometry import Pixels, Region, Size
+from wsikd.hashing import digest, file_fingerprint
 from wsikd.slides.image import ImageReader
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")

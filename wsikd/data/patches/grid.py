@@ -13,12 +13,12 @@ from shapely.geometry import shape
 
 from wsikd.cohort.columns import COLUMNS
 from wsikd.cohort.manifest import read_manifest
-from wsikd.data.patches.pack import digest
 from wsikd.data.patches.source import PatchSettings, PatchSource, Place
 from wsikd.data.patches.table import PatchRow, read_patch_table
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import Pixels, Size, format_magnification
+from wsikd.hashing import digest
 from wsikd.store import LevelRecord, RegionRecord, RegionStore
 from wsikd.workspace import Workspace
 

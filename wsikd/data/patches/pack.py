@@ -1,9 +1,8 @@
 """Patches decoded once: one array on disk, mapped by every run and process that learns from it."""
 
 import fcntl
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,47 +53,6 @@ def pack_view(
     packed: Pixels = np.load(path, mmap_mode="r")
     assert packed.shape == (count, size.height, size.width, 3), (path, packed.shape)
     return packed
-
-
-def digest(lines: Iterable[str]) -> str:
-    """Hash lines of text.
-
-    Examples
-    --------
-    >>> digest(["a", "b"])[:8]
-    '911169dd'
-    """
-    found = hashlib.sha256()
-    for line in lines:
-        found.update(line.encode() + b"\n")
-    return found.hexdigest()
-
-
-def file_fingerprint(path: Path, ends: int = 4096) -> str:
-    """Hash a file's size, time of change and both ends: quick, and different once it is edited."""
-    stat = path.stat()
-    size, about = stat.st_size, f"{stat.st_size} {stat.st_mtime_ns}"
-    with path.open("rb") as file:
-        first = file.read(ends)
-        file.seek(max(0, size - ends))
-        return hashlib.sha256(about.encode() + first + file.read(ends)).hexdigest()
-
-
-def source_fingerprint(path: Path) -> str:
-    """Hash a file, or all files of a folder by their names and `file_fingerprint`."""
-    if not path.is_dir():
-        return file_fingerprint(path)
-    files = (file for file in sorted(path.rglob("*")) if file.is_file())
-    return digest(f"{file.relative_to(path)} {file_fingerprint(file)}" for file in files)
-
-
-def content_fingerprint(path: Path, ends: int = 2**20) -> str:
-    """Hash a file's size and both ends, whatever it is called and whenever it was copied."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        first = file.read(ends)
-        file.seek(max(0, size - ends))
-        return hashlib.sha256(str(size).encode() + first + file.read(ends)).hexdigest()
 
 
 def _write(path: Path, read: Callable[[int], Pixels], count: int, size: Size) -> None:

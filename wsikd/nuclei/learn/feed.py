@@ -11,7 +11,8 @@ from wsikd.geometry import Pixels, Size
 from wsikd.nuclei.learn.crops import deal_crops, draw_crop
 from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.network import lift
-from wsikd.training.feeds.regions import Views, memory_format
+from wsikd.training.device import memory_format
+from wsikd.training.feeds.batches import Views
 
 
 class CropFeed:

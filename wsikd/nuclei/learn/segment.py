@@ -25,10 +25,10 @@ from torch import Generator, Tensor, nn
 
 from wsikd.data.fields.field import Field, files_kept_open
 from wsikd.data.fields.inputs import FieldInput
-from wsikd.data.patches.pack import content_fingerprint, digest, source_fingerprint
 from wsikd.errors import DivergedError
-from wsikd.methods.carry_out import place, seeded
+from wsikd.hashing import content_fingerprint, digest, source_fingerprint
 from wsikd.methods.region_inputs import begin
+from wsikd.models.seeding import seeded
 from wsikd.nuclei.learn.feed import CropFeed
 from wsikd.nuclei.learn.inputs import refuse_small
 from wsikd.nuclei.learn.patch_contrast import (
@@ -42,10 +42,10 @@ from wsikd.nuclei.learn.watch import Truths, Watch
 from wsikd.nuclei.learn.windows import cut_patches, draw_windows
 from wsikd.nuclei.network import ConfidenceNetwork, FeatureNetwork, lift_share, lower
 from wsikd.runs import Provenance, RunFolder
+from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
-from wsikd.training.feeds.regions import Views
+from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Entry, Learner, Loop
-from wsikd.training.settings import choose_device
 
 _REDRAWS = 5
 _VAIN_BATCHES = 20  # one after the other without a positive or a negative, then training ends

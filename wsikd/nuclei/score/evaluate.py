@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from wsikd.data.fields.field import brightest
-from wsikd.data.patches.pack import content_fingerprint
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.evaluation.seeds import ArmSettings, arm_name
 from wsikd.files import replacing, write_json
 from wsikd.geometry import Mpp, Pixels
+from wsikd.hashing import content_fingerprint
 from wsikd.nuclei.instances import label_instances
 from wsikd.nuclei.objects import ObjectSettings, smooth
 from wsikd.nuclei.score.controls import best_global_threshold, darker_than, otsu_haematoxylin

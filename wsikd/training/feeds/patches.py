@@ -12,8 +12,9 @@ from wsikd.data.augment.pairs import DistortSettings, distort, draw_distortions
 from wsikd.data.statistics import standardise
 from wsikd.geometry import Pixels
 from wsikd.models.weights import ModelDescription
+from wsikd.training.device import memory_format
 from wsikd.training.distributed import part_of
-from wsikd.training.feeds.regions import Views, memory_format, shuffle
+from wsikd.training.feeds.batches import Views, shuffle
 
 _ONLY_MOVED = {"noise": 0.0, "solarize": 0.0, "colour": 0.0}  # flips, crop, rotation as drawn
 

@@ -3,8 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from wsikd.data.patches.pack import file_fingerprint, pack_view
+from wsikd.data.patches.pack import pack_view
 from wsikd.geometry import Size
+from wsikd.hashing import file_fingerprint
 
 SIZE = Size(5, 4)
 

@@ -9,9 +9,9 @@ from PIL import Image
 from skimage.draw import disk
 from sklearn.metrics import f1_score
 
-from wsikd.data.patches.pack import content_fingerprint
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.geometry import Mpp
+from wsikd.hashing import content_fingerprint
 from wsikd.nuclei.network import ConfidenceNetwork
 from wsikd.nuclei.objects import ObjectSettings
 from wsikd.nuclei.score.controls import best_global_threshold

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from wsikd.errors import ConfigError
-from wsikd.training.settings import choose_device
+from wsikd.training.device import choose_device
 
 
 def test_auto_is_a_gpu_only_where_there_is_one():

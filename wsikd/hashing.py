@@ -1,0 +1,84 @@
+"""Fingerprints of files, folders and tables: the one place that hashes.
+
+All are SHA-256 in hexadecimal. What is hashed decides what counts as the same: the whole of a small
+file, both ends of a large one, or its ends and time of change where reading it would take too long.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+_MIB = 2**20
+
+
+def text_digest(text: str) -> str:
+    """Hash a text.
+
+    Examples
+    --------
+    >>> text_digest("a")[:8]
+    'ca978112'
+    """
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def digest(lines: Iterable[str]) -> str:
+    """Hash lines of text.
+
+    Examples
+    --------
+    >>> digest(["a", "b"])[:8]
+    '911169dd'
+    """
+    found = hashlib.sha256()
+    for line in lines:
+        found.update(line.encode() + b"\n")
+    return found.hexdigest()
+
+
+def bytes_digest(parts: Iterable[bytes]) -> str:
+    """Hash bytes, one part after the other."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(part)
+    return found.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """Hash the whole content of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_fingerprint(path: Path, ends: int = 4096) -> str:
+    """Hash a file's size, time of change and both ends: quick, and different once it is edited."""
+    stat = path.stat()
+    return bytes_digest([f"{stat.st_size} {stat.st_mtime_ns}".encode(), *_ends(path, ends)])
+
+
+def source_fingerprint(path: Path) -> str:
+    """Hash a file, or all files of a folder by their names and `file_fingerprint`."""
+    if not path.is_dir():
+        return file_fingerprint(path)
+    files = (file for file in sorted(path.rglob("*")) if file.is_file())
+    return digest(f"{file.relative_to(path)} {file_fingerprint(file)}" for file in files)
+
+
+def content_fingerprint(path: Path) -> str:
+    """Hash a file's size and both ends, whatever it is called and whenever it was copied."""
+    return files_fingerprint([path])
+
+
+def files_fingerprint(paths: Sequence[Path]) -> str:
+    """Hash the size, the first and the last MiB of every file, in the order given."""
+    return bytes_digest(
+        part for path in paths for part in (str(path.stat().st_size).encode(), *_ends(path, _MIB))
+    )
+
+
+def _ends(path: Path, length: int) -> tuple[bytes, bytes]:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        first = file.read(length)
+        file.seek(max(0, size - length))
+        return first, file.read(length)

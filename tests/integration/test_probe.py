@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from tests.builders import slide_record
 from wsikd.cli import main
 from wsikd.cohort.manifest import read_manifest
+from wsikd.config import Settings
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import (
     CheckpointError,
@@ -156,6 +157,16 @@ def test_folds_are_pooled_and_seeds_are_one_arm_beside_two_controls(place, cohor
     assert right(result, "probe-control-colour-crop_pad-images-16px")["value"] == 1.0
     assert right(result, "probe-control-majority-crop_pad-images-16px")["value"] == 0.5
     assert json.loads((place.runs / "probe-metrics.json").read_text()) == result
+
+
+def test_a_pattern_passes_over_runs_without_an_encoder(place, cohort):
+    write_pair_run(place, cohort)
+    made = Provenance(name="segment-40x", method="segment", classes=())
+    RunFolder(place.runs / made.name).start(Settings(), made).finish(seconds=0.0)
+    first = ask(place, "*")
+    assert ask(place, "*") == first  # now beside the runs of the probe itself
+    with pytest.raises(ConfigError, match="segment-40x: is a segment; name a run with an encoder"):
+        ask(place, "segment-40x")
 
 
 def test_the_model_is_a_classifier_that_gives_what_was_predicted(place, cohort):

@@ -26,12 +26,13 @@ from wsikd.nuclei.score.figure import draw_nuclei
 from wsikd.nuclei.score.seeds import segmenter_differences, segmenter_summary
 from wsikd.nuclei.score.sets import open_nuclei_set, split_images
 from wsikd.nuclei.trained import Segmenter, open_segmenter
-from wsikd.runs import RunFolder, find_runs
+from wsikd.runs import RunFolder, find_run, find_runs
 from wsikd.training.device import choose_device
 from wsikd.workspace import Workspace
 
 Inputs = Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)]
 
+_TRAIN = "train it by wsikd segment train"
 _DRAWN = 4  # images in the figure
 
 
@@ -121,13 +122,13 @@ def evaluate(
 
 
 def _open_segmenters(workspace: Workspace, names: tuple[str, ...]) -> list[Segmenter]:
-    named = [RunFolder(workspace.runs / name) for name in names]
+    named = [find_run(workspace.runs, name, _TRAIN) for name in names]
     return [open_segmenter(run) for run in named or _list_segmenters(workspace)]
 
 
 def _find_segmenter(workspace: Workspace, name: str | None) -> RunFolder:
     if name is not None:
-        return RunFolder(workspace.runs / name)
+        return find_run(workspace.runs, name, _TRAIN)
     found = _list_segmenters(workspace)
     if len(found) > 1:
         names = ", ".join(run.name for run in found)
@@ -136,7 +137,7 @@ def _find_segmenter(workspace: Workspace, name: str | None) -> RunFolder:
 
 
 def _list_segmenters(workspace: Workspace) -> list[RunFolder]:
-    found = [run for run in find_runs(workspace.runs) if run.read_provenance().method == "segment"]
+    found = [run for run in find_runs(workspace.runs) if run.read_provenance().kind.has_segmenter]
     if not found:
         raise NothingUsableError(
             f"{workspace.runs}: holds no segmenter; train one by wsikd segment train"

@@ -209,7 +209,7 @@ def _remove_others(runs: Path, folds: Sequence[int | None]) -> None:
     for run in find_runs(runs):
         if pooled_name(run.name) in CONTROLS and run.name not in wanted:
             with suppress(CheckpointError):  # a damaged run is left out by name, not removed
-                if run.read_provenance().method == "control":
+                if run.read_provenance().kind.is_control:
                     shutil.rmtree(run.path)
 
 

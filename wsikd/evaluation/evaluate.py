@@ -158,7 +158,7 @@ def _make_controls(
     for run in find_runs(runs):
         with suppress(CheckpointError):  # said when the runs are read
             made = run.read_provenance()
-            if made.method not in ("control", "pair", "probe") and made.status == "complete":
+            if made.kind.is_evaluated and not made.kind.is_control and made.status == "complete":
                 folds.add(made.fold)
     folds &= {None} if count is None else set(range(count))
     try:

@@ -40,7 +40,7 @@ class PooledRun:
 
     @property
     def is_control(self) -> bool:
-        return self.provenance.method == "control"
+        return self.provenance.kind.is_control
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -76,9 +76,9 @@ def pool_runs(
 
 
 def is_of_the_main_job(run: RunFolder) -> bool:
-    """Say whether a run belongs here: `wsikd probe` scores encoders, on patches of its own."""
+    """Tell whether a run is evaluated here: encoders and segmenters are scored elsewhere."""
     try:
-        return run.read_provenance().method not in ("pair", "probe")
+        return run.read_provenance().kind.is_evaluated
     except CheckpointError:  # a damaged run is left out by name, not passed over
         return True
 
@@ -92,16 +92,14 @@ def find_pairs(runs: list[PooledRun]) -> Iterator[tuple[PooledRun, PooledRun]]:
     """
     for run in (run for run in runs if not run.is_control):
         wanted = [
-            find_reference(runs, run, "teacher") if run.provenance.method != "teacher" else None,
-            find_reference(runs, run, "baseline", same_magnification=True),
-            find_reference(runs, run, "student", same_magnification=True),
+            *(
+                find_reference(runs, run, method, same_magnification=method != "teacher")
+                for method in run.provenance.kind.compared_to
+            ),
             next((other for other in runs if other.name == "control-colour"), None),
         ]
-        rank = METHODS.index(run.provenance.method)
         for reference in wanted:
-            if reference is None or reference.classes != run.classes:
-                continue
-            if reference.is_control or METHODS.index(reference.provenance.method) < rank:
+            if reference is not None and reference.classes == run.classes:
                 yield run, reference
 
 
@@ -134,7 +132,7 @@ def _pool(
 ) -> PooledRun:
     made = [member.read_provenance() for member in members]
     _check_members(name, made, fold_count(manifest))
-    kept: Checkpoint = "best" if made[0].method == "control" else checkpoint
+    kept: Checkpoint = "best" if made[0].kind.is_control else checkpoint
     tables = [member.read_predictions(kept) for member in members]
     for one, predicted in zip(made, tables, strict=True):
         _check_splits(one, predicted, manifest)

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from wsikd.geometry import Pixels, format_magnification
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.models.network import Network
 from wsikd.models.weights import ModelDescription, load_model
-from wsikd.runs import Branch, Checkpoint, RunFolder, find_runs, pooled_name
+from wsikd.runs import Branch, Checkpoint, RunFolder, find_run, is_pattern, runs_called
 from wsikd.training.device import choose_device
 from wsikd.workspace import Workspace
 
@@ -95,11 +94,12 @@ def open_runs(names: Sequence[str], runs: Path, settings: LookSettings) -> list[
     ConfigError
         If a run is named twice, or two networks read pixels of different magnifications.
     """
-    chosen = [name for pattern in names for name in _names_like(Path(pattern).name, runs)]
-    for name in chosen:
-        if chosen.count(name) > 1:
+    chosen = [run for name in names for run in _runs_like(name, runs)]
+    counts = Counter(run.name for run in chosen)
+    for name, count in counts.items():
+        if count > 1:
             raise ConfigError(f"runs to compare must differ, got {name} twice")
-    opened = [_open_run(RunFolder(runs / name), settings) for name in chosen]
+    opened = [_open_run(run, settings) for run in chosen]
     for first, other in pairwise(opened):
         if other.description.magnification != first.description.magnification:
             raise ConfigError(
@@ -158,20 +158,20 @@ def choose_patches(
     )
 
 
-def _names_like(pattern: str, runs: Path) -> list[str]:
-    return [run.name for run in find_runs(runs) if fnmatchcase(run.name, pattern)] or [pattern]
+def _runs_like(name: str, runs: Path) -> list[RunFolder]:
+    if not is_pattern(name):
+        return [find_run(runs, name)]
+    alike = [run for run in runs_called(runs, name) if run.read_provenance().kind.has_encoder]
+    return alike or [find_run(runs, name)]  # which says that there is none
 
 
 def _open_run(run: RunFolder, settings: LookSettings) -> OpenedRun:
-    if not run.exists():
-        alike = [
-            one.name for one in find_runs(run.path.parent) if pooled_name(one.name) == run.name
-        ]
-        remedy = f"name one of {', '.join(alike)}" if alike else "see the folder for their names"
-        raise CheckpointError(f"{run.path}: no such run; {remedy}")
+    made = run.read_provenance()
+    if not made.kind.has_encoder:
+        raise CheckpointError(f"{run.path}: is a {made.method}; name a run with an encoder")
     path = run.model_path(settings.checkpoint, settings.branch)
     if not path.exists():
-        raise CheckpointError(f"{path}: no such network in this {run.read_provenance().method} run")
+        raise CheckpointError(f"{path}: no such network in this {made.method} run")
     model, description = load_model(path)
     device = choose_device(settings.device)
     return OpenedRun(run, model.to(device), description, device)

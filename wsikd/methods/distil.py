@@ -200,8 +200,7 @@ def _distil_fold(
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:
     made = source.read_provenance()
-    is_taught = made.method in ("teacher", "baseline")
-    if not is_taught or (made.magnification or 0.0) <= student_mag:
+    if not made.kind.can_teach or (made.magnification or 0.0) <= student_mag:
         raise ConfigError(
             f"{source.path}: is {kind_of(source)}; a student at --student-mag {student_mag:g} "
             f"needs a teacher or baseline above {format_magnification(student_mag)}"

@@ -106,7 +106,7 @@ def _finetune_fold(
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:
     made = source.read_provenance()
-    if (made.method, made.magnification) != ("student", student_mag):
+    if not made.kind.can_be_finetuned or made.magnification != student_mag:
         raise ConfigError(
             f"{source.path}: is {kind_of(source)}; fine-tuning at --student-mag {student_mag:g} "
             f"needs a student at {format_magnification(student_mag)}"

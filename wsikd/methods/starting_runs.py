@@ -10,10 +10,9 @@ from wsikd.hashing import file_digest
 from wsikd.methods.region_inputs import Inputs, MethodName
 from wsikd.models import Network
 from wsikd.models.weights import load_model
-from wsikd.runs import RunFolder, find_runs, pooled_name, run_name
+from wsikd.runs import KINDS, RunFolder, find_finished, find_of_fold, run_name
 from wsikd.training.settings import TrainingSettings
 
-_COMMANDS = {"teacher": "wsikd teach", "baseline": "wsikd teach", "student": "wsikd distil"}
 INIT_HELP = "run whose encoder the network starts from, such as one of wsikd pair; unset: random"
 
 
@@ -46,40 +45,16 @@ def find_source(
     CheckpointError
         If there is none, or it is not finished; the message names the command that makes it.
     """
-    command = _COMMANDS[method]
+    command = KINDS[method].command
     if name is not None:
-        return find_named(runs, name, settings.fold, command)
+        return find_of_fold(runs, name, settings.fold, command)
     seeds = dict.fromkeys((settings.seed, 0))
     names = [run_name(method, magnification, settings.fold, seed) for seed in seeds]
-    return _first_finished(runs, names, command)
-
-
-def find_named(
-    runs: Path, name: str, fold: int | None, command: str = "the command of its kind"
-) -> RunFolder:
-    """Find the finished run of a name, given with or without its fold; that of `fold` first.
-
-    Raises
-    ------
-    CheckpointError
-        If there is none, or it is not finished; the message names `command`, which makes it.
-    """
-    alike = [run for run in find_runs(runs) if pooled_name(run.name) == pooled_name(name)]
-    same_fold = [run.name for run in alike if run.read_provenance().fold == fold]
-    return _first_finished(runs, [*same_fold, name], command)
+    return find_finished(runs, names, command)
 
 
 def _encoder_tensors(model: Network) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if name[:3] != "fc."}
-
-
-def _first_finished(runs: Path, names: list[str], command: str) -> RunFolder:
-    present = [RunFolder(runs / each) for each in names if RunFolder(runs / each).exists()]
-    if not present:
-        raise CheckpointError(f"{runs / names[0]}: no such run; make it with `{command}`")
-    if not present[0].is_complete():
-        raise CheckpointError(f"{present[0].path}: is not finished; go on with `{command}`")
-    return present[0]
 
 
 def _refuse_seen_patients(source: RunFolder, inputs: Inputs) -> None:
@@ -155,8 +130,8 @@ def start_from(
     LeakageError
         If it has seen slides or patients of the validation or the test set, with labels or without.
     """
-    source = find_named(runs, Path(name).name, settings.fold)
-    if source.read_provenance().method == "pair":
+    source = find_of_fold(runs, name, settings.fold)
+    if source.read_provenance().kind.records_learnt:
         _refuse_seen_patients(source, inputs)
     else:
         check_source(source, inputs, settings.fold)

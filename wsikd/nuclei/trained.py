@@ -128,9 +128,11 @@ def open_segmenter(run: RunFolder, checkpoint: Checkpoint = "best") -> Segmenter
     """
     if not run.exists():
         raise CheckpointError(f"{run.path}: no such run; train it by wsikd segment train")
-    method = run.read_provenance().method
-    if method != "segment":
-        raise CheckpointError(f"{run.path}: must be a run of wsikd segment train, is a {method}")
+    made = run.read_provenance()
+    if not made.kind.has_segmenter:
+        raise CheckpointError(
+            f"{run.path}: must be a run of wsikd segment train, is a {made.method}"
+        )
     if not run.is_complete():
         raise CheckpointError(f"{run.path}: is not finished; run wsikd segment train again")
     network, about = load_segmenter(run.model_path(checkpoint))

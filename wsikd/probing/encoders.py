@@ -1,7 +1,6 @@
 """The runs whose encoders are probed: which there are, what they read, whom they have seen."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from wsikd.cohort.manifest import read_manifest
@@ -9,12 +8,9 @@ from wsikd.cohort.splits import splits_of_fold
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import CheckpointError, ConfigError, LeakageError
 from wsikd.methods.region_inputs import read_inputs
-from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name
+from wsikd.runs import Provenance, RunFolder, is_pattern, pooled_name, runs_called
 from wsikd.store import RegionStore
 from wsikd.workspace import Workspace
-
-_TAUGHT = ("teacher", "baseline", "student", "finetuned")
-_WILD = frozenset("*?[")
 
 
 def find_encoders(runs: Path, names: Sequence[str]) -> tuple[list[RunFolder], list[str]]:
@@ -43,30 +39,27 @@ def find_encoders(runs: Path, names: Sequence[str]) -> tuple[list[RunFolder], li
     """
     found: dict[str, RunFolder] = {}
     left_out = []
-    everything = find_runs(runs)
-    for name in (Path(text).name for text in names):
-        is_pattern = not _WILD.isdisjoint(name)
-        matched = [run for run in everything if _is_called(run, name)]
+    for name in names:
+        matched = runs_called(runs, name)
         if not matched:
-            raise CheckpointError(f"{runs / name}: no such run; make it with `wsikd pair`")
+            raise CheckpointError(
+                f"{runs / Path(name).name}: no such run; make it with `wsikd pair`"
+            )
         for run in matched:
-            made = run.read_provenance()
-            if made.method in ("control", "probe"):
-                if not is_pattern:
-                    raise ConfigError(f"{run.path}: is a {made.method}; name a run with an encoder")
-            elif made.status == "complete":
+            refusal = _refusal(run)
+            if refusal is None:
                 found[run.name] = run
-            elif is_pattern:
+            elif not is_pattern(name):
+                raise refusal
+            elif isinstance(refusal, CheckpointError):
                 left_out.append(f"{run.name} is left out, as it is not finished")
-            else:
-                raise CheckpointError(f"{run.path}: is not finished; go on with its command")
     return list(found.values()), left_out
 
 
 def own_patches(run: RunFolder) -> PatchSettings:
     """Give the patches that a run learnt from; of a run on regions, those at its magnification."""
     made = run.read_provenance()
-    if made.method != "pair":
+    if not made.kind.has_branches:
         return PatchSettings(mag=made.magnification)
     values = run.read_settings()
     return PatchSettings(**{name: values[name] for name in PatchSettings.model_fields})
@@ -74,7 +67,7 @@ def own_patches(run: RunFolder) -> PatchSettings:
 
 def seen_without_labels(run: RunFolder) -> set[str]:
     """Name the patients that a paired training learnt from; others learn from labels."""
-    if run.read_provenance().method != "pair":
+    if not run.read_provenance().kind.records_learnt:
         return set()
     learnt = run.read_learnt()
     return set(learnt["patient_id"].where(learnt["patient_id"] != "", learnt["slide_id"]))
@@ -89,7 +82,7 @@ def seen_with_labels(run: RunFolder, workspace: Workspace) -> set[str]:
         If the manifest has other splits than the run was made with, so that nobody can tell.
     """
     made = run.read_provenance()
-    if made.method not in _TAUGHT:
+    if not made.kind.follows_splits:
         return set()
     manifest = read_manifest(workspace.manifest)
     inputs = read_inputs(RegionStore(workspace.store), manifest, made.fold)
@@ -119,5 +112,11 @@ def encoder_name(made: Provenance, *, same_folds: bool) -> str:
     return made.name.replace(f"-fold{made.fold}", f"-fromfold{made.fold}")
 
 
-def _is_called(run: RunFolder, name: str) -> bool:
-    return fnmatchcase(run.name, name) or fnmatchcase(pooled_name(run.name), name)
+def _refusal(run: RunFolder) -> ConfigError | CheckpointError | None:
+    """Return why a run cannot be probed; None if it can."""
+    made = run.read_provenance()
+    if not made.kind.has_encoder:
+        return ConfigError(f"{run.path}: is a {made.method}; name a run with an encoder")
+    if made.status != "complete":
+        return CheckpointError(f"{run.path}: is not finished; go on with its command")
+    return None

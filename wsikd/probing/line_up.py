@@ -125,7 +125,7 @@ class _Opened:
         name = self._settings.name or label_of(wanted, source)
         view = name
         shown: Shown = source
-        if run.read_provenance().method == "pair":
+        if run.read_provenance().kind.has_branches:
             paired = PairSettings(**run.read_settings()).model_copy(update=dict(wanted))
             if branch != "primary" or getattr(PAIRS[paired.pairing], "is_routine", False):
                 shown = open_views(paired, source)[branch]  # else other patches need no partner
@@ -159,7 +159,7 @@ def _controls(
     if "random" in settings.controls:
         _, description = load_model(run.model_path(settings.checkpoint, settings.branch))
         yield RandomControl(patches, description.architecture, seed)
-    if "supervised" in settings.controls and run.read_provenance().method == "pair":
+    if "supervised" in settings.controls and run.read_provenance().kind.has_branches:
         paired = PairSettings(**run.read_settings())
         yield SupervisedControl(patches, SuperviseSettings.like(paired))
 

@@ -1,30 +1,43 @@
-"""The run folder, where learning and numbers meet: what a run is, how it is called and found."""
+"""Run folders, where learning and numbers meet: what runs are, can do, are called and found by."""
 
+from wsikd.runs.find import (
+    find_finished,
+    find_of_fold,
+    find_run,
+    find_runs,
+    is_pattern,
+    runs_called,
+)
 from wsikd.runs.folder import (
-    METHODS,
     PREDICTION_COLUMNS,
     Branch,
     Checkpoint,
-    Method,
     Provenance,
     RunFolder,
     branch_path,
-    find_runs,
     probability_columns,
 )
+from wsikd.runs.kinds import KINDS, METHODS, Kind, Method
 from wsikd.runs.names import pooled_name, run_name
 
 __all__ = [
+    "KINDS",
     "METHODS",
     "PREDICTION_COLUMNS",
     "Branch",
     "Checkpoint",
+    "Kind",
     "Method",
     "Provenance",
     "RunFolder",
     "branch_path",
+    "find_finished",
+    "find_of_fold",
+    "find_run",
     "find_runs",
+    "is_pattern",
     "pooled_name",
     "probability_columns",
     "run_name",
+    "runs_called",
 ]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import pandas as pd
 from pydantic import Field
@@ -20,6 +20,7 @@ from pydantic import Field
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
+from wsikd.runs.kinds import KINDS, Kind, Method
 from wsikd.runs.names import refuse_other_fold
 
 PREDICTION_COLUMNS = (
@@ -39,10 +40,6 @@ _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 
 Checkpoint = Literal["best", "last"]
 Branch = Literal["primary", "privileged"]
-Method = Literal[
-    "teacher", "baseline", "student", "finetuned", "control", "pair", "probe", "segment"
-]
-METHODS: tuple[Method, ...] = get_args(Method)
 
 
 class Provenance(Settings):
@@ -63,6 +60,11 @@ class Provenance(Settings):
     started: str = ""
     finished: str | None = None
     seconds: float | None = None
+
+    @property
+    def kind(self) -> Kind:
+        """What a run of this method can do."""
+        return KINDS[self.method]
 
 
 class RunFolder:
@@ -252,11 +254,6 @@ def branch_path(model: Path, branch: Branch) -> Path:
     """
     stem = "model" if branch == "primary" else branch
     return model.with_name(model.name.replace("model", stem, 1))
-
-
-def find_runs(folder: Path) -> list[RunFolder]:
-    """List the runs below `runs/`, by name."""
-    return [RunFolder(path.parent) for path in sorted(folder.glob("*/run.json"))]
 
 
 def probability_columns(classes: Iterable[str]) -> list[str]:

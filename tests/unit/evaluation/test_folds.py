@@ -2,7 +2,9 @@ import re
 
 import pytest
 
+from wsikd.config import Settings
 from wsikd.evaluation.folds import find_pairs, pool_runs
+from wsikd.runs import Provenance, RunFolder
 
 
 @pytest.fixture
@@ -37,6 +39,18 @@ def test_an_unfinished_run_is_left_out(write_run, pool):
     (run,), left_out = pool()
     assert run.name == "teacher-10x"
     assert "student-1.25x is not complete" in left_out["student-1.25x"]
+
+
+@pytest.mark.parametrize("method", ["pair", "probe", "segment"])
+def test_runs_that_predict_no_region_of_the_cohort_are_passed_over(
+    tmp_path, write_run, pool, method
+):
+    write_run("teacher", 10.0)
+    made = Provenance(name=f"{method}-40x", method=method, classes=())
+    RunFolder(tmp_path / "runs" / made.name).start(Settings(), made).finish(seconds=1.0)
+    runs, left_out = pool()
+    assert [run.name for run in runs] == ["teacher-10x"]
+    assert left_out == {}
 
 
 @pytest.mark.parametrize("folds", [(None,), (0, 1, 2)])

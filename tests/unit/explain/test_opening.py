@@ -41,7 +41,7 @@ class TestOpeningRuns:
     def test_refuses_a_run_without_a_network_by_its_kind(self, workspace, write_run):
         run = write_run("control-colour", method="control")
         run.model_path().unlink()
-        message = "control-colour/model.safetensors: no such network in this control run"
+        message = "control-colour: is a control; name a run with an encoder"
         with pytest.raises(CheckpointError, match=message):
             open_runs(["control-colour"], workspace.runs, LookSettings())
 

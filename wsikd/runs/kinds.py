@@ -1,0 +1,114 @@
+"""What each kind of run can do: the one table that every command asks, instead of comparing names.
+
+A new kind is one line of `KINDS`, and its name in `Method`, which is what `run.json` holds.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Method = Literal[
+    "teacher", "baseline", "student", "finetuned", "control", "pair", "probe", "segment"
+]
+METHODS: tuple[Method, ...] = get_args(Method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a run of one kind is and can do.
+
+    Attributes
+    ----------
+    title : str
+        What people call it.
+    command : str
+        What makes it, and goes on with it.
+    is_evaluated : bool
+        Whether it predicts the regions of the cohort, for `wsikd evaluate` and the report.
+    is_control : bool
+        Whether it stands there for others to be compared with.
+    compared_to : tuple of str
+        Names of the kinds it is compared to, beside the colour control: the teacher whatever its
+        magnification, others at the same magnification.
+    follows_splits : bool
+        Whether it was trained on the training patients of the manifest and chosen by those of
+        validation, with the digest of the splits recorded.
+    records_learnt : bool
+        Whether it wrote which slides and patients it learnt from without labels (`learnt.csv`).
+    has_encoder : bool
+        Whether its network turns an image into an embedding.
+    has_branches : bool
+        Whether there is an encoder of a privileged branch beside the primary one.
+    has_segmenter : bool
+        Whether its network finds nuclei.
+    can_teach : bool
+        Whether a student can be distilled from it.
+    can_be_finetuned : bool
+        Whether its last layer can be trained from labels afterwards.
+    """
+
+    title: str
+    command: str
+    is_evaluated: bool = False
+    is_control: bool = False
+    compared_to: tuple[Method, ...] = ()
+    follows_splits: bool = False
+    records_learnt: bool = False
+    has_encoder: bool = False
+    has_branches: bool = False
+    has_segmenter: bool = False
+    can_teach: bool = False
+    can_be_finetuned: bool = False
+
+
+KINDS: dict[Method, Kind] = {
+    "teacher": Kind(
+        title="teacher",
+        command="wsikd teach",
+        is_evaluated=True,
+        follows_splits=True,
+        has_encoder=True,
+        can_teach=True,
+    ),
+    "baseline": Kind(
+        title="baseline",
+        command="wsikd teach",
+        is_evaluated=True,
+        compared_to=("teacher",),
+        follows_splits=True,
+        has_encoder=True,
+        can_teach=True,
+    ),
+    "student": Kind(
+        title="distilled student",
+        command="wsikd distil",
+        is_evaluated=True,
+        compared_to=("teacher", "baseline"),
+        follows_splits=True,
+        has_encoder=True,
+        can_be_finetuned=True,
+    ),
+    "finetuned": Kind(
+        title="fine-tuned student",
+        command="wsikd finetune",
+        is_evaluated=True,
+        compared_to=("teacher", "baseline", "student"),
+        follows_splits=True,
+        has_encoder=True,
+    ),
+    "control": Kind(title="control", command="wsikd evaluate", is_evaluated=True, is_control=True),
+    "pair": Kind(
+        title="encoder of pairs",
+        command="wsikd pair",
+        records_learnt=True,
+        has_encoder=True,
+        has_branches=True,
+    ),
+    "probe": Kind(title="probe", command="wsikd probe"),
+    "segment": Kind(
+        title="nuclei segmenter",
+        command="wsikd segment train",
+        records_learnt=True,
+        has_segmenter=True,
+    ),
+}
+"""Method to kind, in the order in which people read them."""

@@ -25,7 +25,7 @@ from wsikd.errors import (
     NothingUsableError,
     ResumeError,
 )
-from wsikd.evaluation.seeds import ArmSettings
+from wsikd.evaluation.seeds import SeedSettings
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.teach import TeachSettings, teach
@@ -108,16 +108,16 @@ def write_pair_run(place, cohort, *, fold=None, seed=0, table="folds.csv", learn
 
 def ask(place, *names, patches=None, **options):
     settings = ProbeSettings(**{"device": "cpu", "epochs": 5, "learning_rate": 0.05} | options)
-    return probe(place, names, settings, patches, ArmSettings(draws=100))
+    return probe(place, names, settings, patches, SeedSettings(draws=100))
 
 
 def arm(result, name):
-    (found,) = [one for one in result["arms"] if one["name"] == name]
+    (found,) = [one for one in result.arms if one.name == name]
     return found
 
 
 def right(result, name):
-    return arm(result, name)["units"]["region"]["metrics"]["plain_accuracy"]
+    return arm(result, name).units["region"].metrics["plain_accuracy"]
 
 
 def embed(run, cohort, names, branch="primary", *, change=lambda pixels: pixels):
@@ -144,19 +144,21 @@ def test_folds_are_pooled_and_seeds_are_one_arm_beside_two_controls(place, cohor
     for seed in (0, 1):
         write_pair_run(place, cohort, seed=seed)
     result = ask(place, "pair-*")
-    names = [one["name"] for one in result["arms"]]
+    names = [one.name for one in result.arms]
     assert names == [
         "probe-pair-crop_pad",
         "probe-control-colour-crop_pad-images-16px",
         "probe-control-majority-crop_pad-images-16px",
     ]
     encoder = arm(result, "probe-pair-crop_pad")
-    assert encoder["runs"] == ["probe-pair-crop_pad", "probe-pair-crop_pad-seed1"]
-    assert encoder["units"]["region"]["count"] == 2 * PER_CLASS
-    assert encoder["units"]["region"]["patients"] == 6
-    assert right(result, "probe-control-colour-crop_pad-images-16px")["value"] == 1.0
-    assert right(result, "probe-control-majority-crop_pad-images-16px")["value"] == 0.5
-    assert json.loads((place.runs / "probe-metrics.json").read_text()) == result
+    assert encoder.runs == ("probe-pair-crop_pad", "probe-pair-crop_pad-seed1")
+    assert encoder.units["region"].count == 2 * PER_CLASS
+    assert encoder.units["region"].patients == 6
+    assert right(result, "probe-control-colour-crop_pad-images-16px").value == 1.0
+    assert right(result, "probe-control-majority-crop_pad-images-16px").value == 0.5
+    assert json.loads((place.runs / "probe-metrics.json").read_text()) == result.model_dump(
+        mode="json"
+    )
 
 
 def test_a_pattern_passes_over_runs_without_an_encoder(place, cohort):
@@ -196,7 +198,7 @@ def test_the_privileged_branch_sees_what_it_saw_in_training(place, cohort):
     oracle.fit(embed(run, cohort, train, "privileged"), [name.split("-")[0] for name in train])
     expected = oracle.predict_proba(embed(run, cohort, table["slide_id"], "privileged"))
     assert table[["p_0", "p_1"]].to_numpy() == pytest.approx(expected)
-    assert "probe-control-colour-images-16px" in [one["name"] for one in result["arms"]]
+    assert "probe-control-colour-images-16px" in [one.name for one in result.arms]
     assert (place.runs / "probe-metrics-privileged-knn.csv").exists()
 
 
@@ -221,11 +223,11 @@ def test_shares_are_runs_of_their_own_and_are_held_against_controls_of_the_same_
 ):
     write_pair_run(place, cohort, table="split.csv")
     result = ask(place, "pair-crop_pad", fractions=(25, 100), controls=("random",))
-    shares = {one["name"]: one["percent"] for one in result["arms"]}
+    shares = {one.name: one.percent for one in result.arms}
     assert shares["probe-pair-crop_pad-25pct"] == 25
     assert shares["probe-control-random-resnet10w32-crop_pad-images-16px-25pct"] == 25
-    for difference in result["differences"]:
-        assert shares[difference["arm"]] == shares[difference["reference"]]
+    for difference in result.differences:
+        assert shares[difference.arm] == shares[difference.reference]
 
 
 def test_a_supervised_control_is_trained_as_the_pairs_were(place, cohort):
@@ -246,7 +248,7 @@ def test_a_supervised_control_that_fits_one_run_only_is_said(place, cohort):
     for name, learning_rate in (("pair-a", 1e-3), ("pair-b", 2e-3)):
         options = {"name": name, "learning_rate": learning_rate, "table": "split.csv"}
         write_pair_run(place, cohort, **options)
-    (note,) = ask(place, "pair-*", controls=("supervised",))["notes"]
+    (note,) = ask(place, "pair-*", controls=("supervised",)).notes
     name = "control-supervised-resnet10w32-1epochs-crop_pad-images-16px"
     assert note == f"{name} is trained as another run was, not as pair-b"
 
@@ -270,7 +272,7 @@ def test_an_encoder_of_a_fold_is_probed_on_that_fold(place, cohort):
     result = ask(place, "pair-crop_pad")
     probed = sorted(path.name for path in place.runs.glob("probe-pair-*"))
     assert probed == [f"probe-pair-crop_pad-fold{fold}" for fold in range(3)]
-    assert arm(result, "probe-pair-crop_pad")["units"]["region"]["count"] == 2 * PER_CLASS
+    assert arm(result, "probe-pair-crop_pad").units["region"].count == 2 * PER_CLASS
 
 
 def test_on_other_patches_the_encoder_of_each_fold_is_a_run_of_the_arm(place, cohort):
@@ -283,15 +285,15 @@ def test_on_other_patches_the_encoder_of_each_fold_is_a_run_of_the_arm(place, co
         ask(place, "pair-crop_pad", patches=other)
     result = ask(place, "pair-crop_pad", patches=other, name="other")
     runs = [f"probe-pair-crop_pad-fromfold{fold}-other" for fold in (0, 1)]
-    assert arm(result, "probe-pair-crop_pad-other")["runs"] == runs
+    assert arm(result, "probe-pair-crop_pad-other").runs == tuple(runs)
     assert (place.runs / "probe-metrics-other.csv").exists()
 
 
 def test_tested_patients_that_were_learnt_from_without_labels_are_counted(place, cohort):
     write_pair_run(place, cohort, table="split.csv", learnt=["p0", "p1"])
-    assert ask(place, "pair-crop_pad")["notes"] == [
-        "pair-crop_pad has learnt, without labels, from 1 of the 2 patients it is tested on"
-    ]
+    assert ask(place, "pair-crop_pad").notes == (
+        "pair-crop_pad has learnt, without labels, from 1 of the 2 patients it is tested on",
+    )
 
 
 def test_runs_without_an_encoder_or_unfinished_ones_are_named(place, cohort):
@@ -305,7 +307,7 @@ def test_runs_without_an_encoder_or_unfinished_ones_are_named(place, cohort):
     with pytest.raises(CheckpointError, match=r"pair-crop_pad: is not finished; go on with"):
         ask(place, "pair-crop_pad")
     write_pair_run(place, cohort, table="split.csv", seed=1)
-    assert "pair-crop_pad is left out, as it is not finished" in ask(place, "pair-*")["notes"]
+    assert "pair-crop_pad is left out, as it is not finished" in ask(place, "pair-*").notes
 
 
 def test_patches_without_labels_or_without_test_patches_are_refused(place, cohort, tmp_path):
@@ -344,8 +346,8 @@ def taught(place):
 
 def test_a_teacher_is_probed_on_the_fold_it_was_not_taught_on(place, taught):
     result = ask(place, "teacher-10x", patches=taught, name="small", epochs=1)
-    region = arm(result, "probe-teacher-10x-small")["units"]["region"]
-    assert (region["count"], region["patients"]) == (8, 2)
+    region = arm(result, "probe-teacher-10x-small").units["region"]
+    assert (region.count, region.patients) == (8, 2)
 
 
 def test_a_teacher_is_not_probed_on_patients_it_was_taught_on(place, taught, tmp_path):

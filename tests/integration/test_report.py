@@ -15,6 +15,8 @@ from wsikd.cohort.splits import assign_folds
 from wsikd.config import Settings
 from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
+from wsikd.methods.controls import refresh_controls
+from wsikd.methods.pictures import refresh_pictures
 from wsikd.prepare import PrepareSettings, prepare_slides
 from wsikd.report import write_report
 from wsikd.runs import Provenance, RunFolder, run_name
@@ -93,7 +95,9 @@ def workspace(tmp_path_factory):
     usable = manifest[manifest["slide_id"] != "page"]
     _write_runs(folder / "runs", usable, RegionStore(folder / "regions"))
     store = RegionStore(folder / "regions")
-    evaluate_runs(folder / "runs", store, manifest, EvaluateSettings(draws=200))
+    settings = EvaluateSettings(draws=200)
+    refresh_controls(folder / "runs", store, manifest, settings.control)
+    evaluate_runs(folder / "runs", manifest, settings)
     return folder, manifest
 
 
@@ -101,7 +105,8 @@ def workspace(tmp_path_factory):
 def page(workspace):
     folder, manifest = workspace
     output = folder / "report.html"
-    write_report(folder / "runs", RegionStore(folder / "regions"), manifest, output)
+    refresh_pictures(folder / "runs", RegionStore(folder / "regions"), manifest)
+    write_report(folder / "runs", manifest, output)
     return Page(output.read_text(encoding="utf-8"))
 
 
@@ -138,9 +143,10 @@ def test_every_magnification_is_shown_for_each_class(page):
         assert len(re.findall(rf" {re.escape(magnification)} \d+ . \d+ px", page.text)) == 2
 
 
-def test_without_a_store_the_page_has_the_numbers_alone(workspace, tmp_path):
+def test_without_pictures_the_page_has_the_numbers_alone(workspace, page, tmp_path):
     folder, manifest = workspace
-    write_report(folder / "runs", None, manifest, tmp_path / "report.html")
+    shutil.copytree(folder / "runs", tmp_path / "runs", ignore=lambda *_: ["pictures"])
+    write_report(tmp_path / "runs", manifest, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "The distilled student at 1.25x" in page.text
     assert "The slides" not in page.text
@@ -151,7 +157,7 @@ def test_a_run_damaged_since_is_named_and_the_page_written(workspace, tmp_path, 
     folder, manifest = workspace
     shutil.copytree(folder / "runs", tmp_path / "runs")
     (tmp_path / "runs" / "student-1.25x-fold0" / name).write_text("junk")
-    write_report(tmp_path / "runs", None, manifest, tmp_path / "report.html")
+    write_report(tmp_path / "runs", manifest, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert re.search(rf"student-1.25x : \S*{name}: must", page.text)
 
@@ -159,13 +165,13 @@ def test_a_run_damaged_since_is_named_and_the_page_written(workspace, tmp_path, 
 def test_a_folder_is_no_place_for_the_page(workspace, tmp_path):
     folder, manifest = workspace
     with pytest.raises(ConfigError, match=r"must be a file, is a folder; name the page$"):
-        write_report(folder / "runs", None, manifest, tmp_path)
+        write_report(folder / "runs", manifest, tmp_path)
 
 
 def test_runs_that_were_not_evaluated_are_refused(workspace, tmp_path):
     _, manifest = workspace
     with pytest.raises(NothingUsableError, match=r"metrics.json: no such file; run wsikd evaluate"):
-        write_report(tmp_path, None, manifest, tmp_path / "report.html")
+        write_report(tmp_path, manifest, tmp_path / "report.html")
 
 
 def test_a_run_that_was_removed_since_asks_for_a_new_evaluation(workspace, tmp_path):
@@ -174,15 +180,15 @@ def test_a_run_that_was_removed_since_asks_for_a_new_evaluation(workspace, tmp_p
     for path in (tmp_path / "runs").glob("student-*"):
         shutil.rmtree(path)
     with pytest.raises(NothingUsableError, match=r"student-1.25x: .*; run wsikd evaluate again"):
-        write_report(tmp_path / "runs", None, manifest, tmp_path / "report.html")
+        write_report(tmp_path / "runs", manifest, tmp_path / "report.html")
 
 
 def test_scored_as_released_the_page_has_the_released_accuracy(workspace, tmp_path):
     folder, manifest = workspace
     shutil.copytree(folder / "runs", tmp_path / "runs")
     settings = EvaluateSettings(draws=200, compat="release")
-    evaluate_runs(tmp_path / "runs", None, manifest, settings)
-    write_report(tmp_path / "runs", None, manifest, tmp_path / "report.html")
+    evaluate_runs(tmp_path / "runs", manifest, settings)
+    write_report(tmp_path / "runs", manifest, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "recall accuracy as released GFLOPs" in page.text
     assert "Differences per slide" not in page.text

@@ -29,8 +29,10 @@ from wsikd.methods.finetune import FinetuneSettings, finetune
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription, save_model
-from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder
+from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, find_runs
+from wsikd.runs.pictures import PictureFolder
 from wsikd.store import RegionStore, SlideWriter
+from wsikd.tissue import to_geojson
 from wsikd.training import loop
 
 QUICK = {"epochs": 2, "accumulate": 2, "device": "cpu"}
@@ -52,7 +54,7 @@ def write_slide(folder, slide_id, size):
     tissue = TissueRegion(0, Region(0, 0, size), box(0, 0, *size))
     region = writer.write_region(tissue, Mpp(1, 1), levels, enumerate(images))
     record = slide_record(slide_id, (region,), (size.width, size.height), (1, 1))
-    writer.commit(record, {}, np.zeros((1, 1, 3), np.uint8))
+    writer.commit(record, to_geojson([], Mpp(1, 1)), np.zeros((1, 1, 3), np.uint8))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -235,9 +237,18 @@ def test_only_a_student_of_the_magnification_asked_for_is_fine_tuned(
     settings = FinetuneSettings(
         student_mag=STUDENT_MAG, student="teacher-10x-fold0", fold=0, **QUICK
     )
+    before = set(runs.iterdir())
     with pytest.raises(ConfigError, match=rf"fold0: is {kind}; .* needs a student at 2\.5x"):
         finetune(store, make_manifest(), runs, settings)
-    assert [path.name for path in runs.iterdir()] == ["teacher-10x-fold0"]
+    assert set(runs.iterdir()) == before
+
+
+def test_the_controls_and_pictures_are_made_with_the_run(runs):
+    controls = {run.name for run in find_runs(runs) if run.read_provenance().kind.is_control}
+    assert controls == {"control-colour-fold0", "control-majority-fold0"}
+    pictures = PictureFolder(runs).read()
+    assert pictures is not None
+    assert all((PictureFolder(runs).path / slide.picture).exists() for slide in pictures.slides)
 
 
 def test_a_single_class_is_nothing_to_learn(store, tmp_path):

@@ -107,10 +107,10 @@ def test_predictions_of_version_1_are_read():
 
 def test_metrics_of_version_1_are_read():
     metrics = read_metrics(GOLDEN / "runs")
-    (run,) = metrics["runs"]
+    (run,) = metrics.runs
     # both regions are called tumour: of the classes' recalls 0 and 1 the mean is a half
-    assert run["units"]["slide"]["metrics"]["recall"]["value"] == 0.5
-    assert run["units"]["slide"]["confusion"] == [[0, 1], [0, 1]]
+    assert run.units["slide"].metrics["recall"].value == 0.5
+    assert run.units["slide"].confusion == ((0, 1), (0, 1))
     assert len(summary_table(metrics)) == 1
 
 

@@ -22,6 +22,7 @@ from wsikd.methods.teach import TeachSettings, teach
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides.array import ArrayReader
 from wsikd.store import RegionStore, SlideWriter
+from wsikd.tissue import to_geojson
 
 GOLDEN = Path(__file__).parent / "golden" / "loss_curves.json"
 MPP = Mpp(1.0, 1.0)
@@ -48,7 +49,7 @@ def write_slide(folder, slide_id, pixels):
     record = slide_record(
         slide_id, (written,), (reader.size.width, reader.size.height), MPP, slide_format="array"
     )
-    writer.commit(record, {}, np.zeros((1, 1, 3), np.uint8))
+    writer.commit(record, to_geojson([], Mpp(1, 1)), np.zeros((1, 1, 3), np.uint8))
 
 
 def measure_curves(folder):

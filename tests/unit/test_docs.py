@@ -114,11 +114,11 @@ def test_formats_names_every_number_of_the_metrics(tmp_path):
     rows = [["1", "1", "a", "test"], ["2", "2", "b", "test"]]
     manifest = pd.DataFrame(rows, columns=["slide_id", "patient_id", "label", "split"])
     manifest = manifest.reindex(columns=COLUMNS, fill_value="")
-    metrics = evaluate_runs(tmp_path, None, manifest, EvaluateSettings(draws=100))
-    assert metrics["differences"]
-    assert metrics["left_out"]
+    metrics = evaluate_runs(tmp_path, manifest, EvaluateSettings(draws=100))
+    assert metrics.differences
+    assert metrics.left_out
     columns = {re.sub("_(low|high)$", "", name) for name in metrics_table(metrics).columns}
-    names = {*keys_of({**metrics, "settings": {}}), *columns}
+    names = {*keys_of(metrics.model_dump(exclude={"settings"})), *columns}
     assert undocumented("runs/metrics.json and runs/metrics.csv", names) == set()
 
 

@@ -6,7 +6,7 @@ Example: wsikd evaluate
 from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
-from wsikd.cli.results import open_store
+from wsikd.cli.hand_over import make_controls
 from wsikd.cohort.manifest import read_manifest
 from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, summary_table
 
@@ -25,13 +25,14 @@ def evaluate(
         print all numbers as JSON, as they are in runs/metrics.json
     """
     manifest = read_manifest(workspace.manifest)
-    metrics = evaluate_runs(workspace.runs, open_store(workspace), manifest, settings)
+    notes = make_controls(workspace, manifest, settings.control)
+    metrics = evaluate_runs(workspace.runs, manifest, settings, notes=notes)
     if json:
-        show_json(metrics)
+        show_json(metrics.model_dump(mode="json"))
     else:
         show_tables(summary_table(metrics), difference_table(metrics))
-    for note in metrics["notes"]:
+    for note in metrics.notes:
         say(f"note: {note}")
-    for left in metrics["left_out"]:
-        say(f"left out: {left['name']}, {left['reason']}")
+    for left in metrics.left_out:
+        say(f"left out: {left.name}, {left.reason}")
     return 0

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.data.patches import PatchSettings
-from wsikd.evaluation.seed_tables import arm_differences, arm_summary
-from wsikd.evaluation.seeds import ArmSettings
+from wsikd.evaluation.seed_tables import seeds_differences, seeds_summary
+from wsikd.evaluation.seeds import SeedSettings
 from wsikd.probing.probe import probe as score
 from wsikd.probing.settings import ProbeSettings
 
@@ -19,7 +19,7 @@ def probe(
     json: bool = False,
     settings: Annotated[ProbeSettings, Flat] = ProbeSettings(),
     patches: Annotated[PatchSettings | None, Flat] = None,
-    arms: Annotated[ArmSettings, Flat] = ArmSettings(),
+    seeds: Annotated[SeedSettings, Flat] = SeedSettings(),
     workspace: InWorkspace,
 ) -> int:
     """Score what a classifier reads from frozen encoders, beside colour alone.
@@ -31,11 +31,11 @@ def probe(
     json
         print all numbers as JSON, as they are in runs/probe-metrics.json
     """
-    result = score(workspace, runs, settings, patches, arms)
+    result = score(workspace, runs, settings, patches, seeds)
     if json:
-        show_json(result)
+        show_json(result.model_dump(mode="json"))
     else:
-        show_tables(arm_summary(result), arm_differences(result))
-    for note in result["notes"]:
+        show_tables(seeds_summary(result.arms), seeds_differences(result.differences))
+    for note in result.notes:
         say(f"note: {note}")
     return 0

@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from wsikd.cli.console import InWorkspace, show
-from wsikd.cli.results import open_store
+from wsikd.cli.console import InWorkspace, say, show
+from wsikd.cli.hand_over import make_pictures
 from wsikd.cohort.manifest import read_manifest
 from wsikd.report import write_report
 
@@ -27,6 +27,9 @@ def report(
         the page; report.html in the workspace if unset
     """
     path = output or workspace.report
-    write_report(workspace.runs, open_store(workspace), read_manifest(workspace.manifest), path)
+    manifest = read_manifest(workspace.manifest)
+    for note in make_pictures(workspace, manifest):
+        say(f"note: {note}")
+    write_report(workspace.runs, manifest, path)
     show(str(path))
     return 0

@@ -1,10 +1,14 @@
-"""Numbers from tables of predictions: metrics, intervals, comparisons, controls, cost."""
+"""Predictions to numbers: metrics, intervals over patients, folds and seeds together, tables."""
 
-from wsikd.evaluation.evaluate import EvaluateSettings, evaluate_runs, read_metrics
+from wsikd.evaluation.documents import Estimate, Metrics, read_metrics
+from wsikd.evaluation.evaluate import ControlSettings, EvaluateSettings, evaluate_runs
 from wsikd.evaluation.tables import difference_table, metrics_table, summary_table
 
 __all__ = [
+    "ControlSettings",
+    "Estimate",
     "EvaluateSettings",
+    "Metrics",
     "difference_table",
     "evaluate_runs",
     "metrics_table",

@@ -6,12 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wsikd.evaluation.bootstrap import interval, resample_patients
+from wsikd.evaluation.documents import Estimate
 from wsikd.evaluation.metrics import METRICS, Floats, score
 
-Estimate = dict[str, float | None]
-
 UNKNOWN: Mapping[str, Estimate] = {
-    name: {"value": None, "low": None, "high": None} for name in METRICS
+    name: Estimate(value=None, low=None, high=None) for name in METRICS
 }
 """The estimates of what could not be compared."""
 
@@ -41,7 +40,7 @@ def draw_scores(
 
 
 def subtract(scores: Mapping[str, Floats]) -> dict[str, Floats]:
-    """Give the first minus the second of the two runs on the last axis, of every metric."""
+    """Subtract the second from the first of the two runs on the last axis, of every metric."""
     return {name: values[..., 0] - values[..., 1] for name, values in scores.items()}
 
 
@@ -53,10 +52,10 @@ def estimates(
     Examples
     --------
     >>> estimates({"f1": 0.5}, {"f1": np.array([0.4, 0.4])})
-    {'f1': {'value': 0.5, 'low': 0.4, 'high': 0.4}}
+    {'f1': Estimate(value=0.5, low=0.4, high=0.4)}
     """
     found: dict[str, Estimate] = {}
     for name, value in observed.items():
         low, high = interval(drawn[name]) if name in drawn else (None, None)
-        found[name] = {"value": float(np.asarray(value)), "low": low, "high": high}
+        found[name] = Estimate(value=float(np.asarray(value)), low=low, high=high)
     return found

@@ -1,16 +1,15 @@
-"""Arms: runs that differ in their seed alone, scored together and held against other arms.
+"""Runs that differ in their seed alone, scored together and compared with other such groups.
 
-An arm's value is the mean over its seeds. Its interval is of that mean when the test patients are
-drawn again, all seeds scored on the same drawn patients; it says nothing of other seeds, for which
-the range over those that were run stands beside it. Two arms are compared on what all their runs
+A group's value is the mean over its seeds. Its interval is of that mean when the test patients are
+drawn again, all seeds scored on the same drawn patients; it tells nothing of other seeds, for which
+the range over those that were run stands beside it. Two groups are compared on what all their runs
 predicted, under the same draws.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from functools import cached_property, partial
 
 import numpy as np
 import pandas as pd
@@ -20,40 +19,85 @@ from pydantic import Field
 from wsikd.config import Settings
 from wsikd.evaluation.aggregate import Unit, aggregate, decide
 from wsikd.evaluation.bootstrap import patient_matrices
+from wsikd.evaluation.documents import Estimate
 from wsikd.evaluation.estimates import UNKNOWN, draw_scores, estimates
 from wsikd.evaluation.metrics import Floats, score
 
-ARM_UNITS: tuple[Unit, ...] = ("region", "slide")
+GROUP_UNITS: tuple[Unit, ...] = ("region", "slide")
 
 
-class ArmSettings(Settings):
-    """How the runs of an arm become numbers."""
+class SeedSettings(Settings):
+    """How the runs of several seeds become numbers."""
 
     draws: int = Field(10_000, ge=100, description="bootstrap draws of the test patients")
     bootstrap_seed: int = Field(0, ge=0, description="of the bootstrap's random numbers")
 
 
+class SeedEstimate(Estimate):
+    """The mean over seeds with its interval, and the ends of the range over the runs."""
+
+    lowest: float
+    highest: float
+
+
+class SeedScores(Settings):
+    """The scores of runs that differ in their seed alone, on regions or slides."""
+
+    count: int = Field(description="units that all runs predict")
+    patients: int
+    metrics: dict[str, SeedEstimate]
+    reason: str | None = Field(description="why there is no interval")
+
+
+class About(Settings):
+    """What runs that differ in their seed alone are, read and learnt from."""
+
+    name: str = Field(description="what the names of the runs have in common")
+    control: bool = Field(description="whether it is there for others to be compared with")
+    patches: str = Field(description="what the patches are called")
+    view: str = Field(description="what is called what is seen of the patches")
+    magnification: float
+    percent: float = Field(description="share of the training patches, in per cent")
+
+
+class ScoredSeeds(About):
+    """A group of runs and its scores: one of `arms` in `probe-metrics.json`."""
+
+    runs: tuple[str, ...]
+    classes: tuple[str, ...]
+    units: dict[Unit, SeedScores] = Field(description="those that have labels")
+
+
+class SeedDifference(Settings):
+    """The mean over the seeds of one group minus that of another."""
+
+    arm: str = Field(description="name of the group")
+    reference: str
+    unit: Unit
+    count: int
+    patients: int
+    metrics: dict[str, Estimate]
+    reason: str | None
+
+
 @dataclass(frozen=True)
-class Arm:
+class SeedGroup:
     """Runs that differ in their seed alone.
 
     Attributes
     ----------
-    name : str
-        What the runs have in common.
+    about : About
+        What they are, read and learnt from.
     classes : tuple of str
         In the order of p_0, p_1, ...
     predictions : mapping of str to DataFrame
         By run, the predictions of the test patches of all folds, as `RunFolder.read_predictions`
-        gives them.
-    about : mapping of str
-        What else is said of the arm; it goes into the result as it is.
+        returns them.
     """
 
-    name: str
+    about: About
     classes: tuple[str, ...]
     predictions: Mapping[str, pd.DataFrame]
-    about: Mapping[str, Any]
 
     @cached_property
     def decisions(self) -> dict[Unit, list[pd.DataFrame]]:
@@ -63,105 +107,104 @@ class Arm:
                 decide(aggregate(predictions, self.classes, unit), self.classes)
                 for _, predictions in sorted(self.predictions.items())
             ]
-            for unit in ARM_UNITS
+            for unit in GROUP_UNITS
         }
 
 
-def arm_name(run: str) -> str:
+def seedless_name(run: str) -> str:
     """Name the runs of all seeds together: the name without seed, fold and the encoder's fold.
 
     Examples
     --------
-    >>> arm_name("probe-pair-downsample-seed1-5pct-fold0")
+    >>> seedless_name("probe-pair-downsample-seed1-5pct-fold0")
     'probe-pair-downsample-5pct'
-    >>> arm_name("probe-pair-downsample-fromfold2-seed1-other-fold0")
+    >>> seedless_name("probe-pair-downsample-fromfold2-seed1-other-fold0")
     'probe-pair-downsample-other'
     """
     return re.sub(r"-(?:(?:from)?fold|seed)\d+(?=-|$)", "", run)
 
 
-def score_arm(arm: Arm, settings: ArmSettings) -> dict[str, Any]:
-    """Score one arm, by region and by slide.
-
-    Returns
-    -------
-    dict
-        name, runs, classes, what `about` holds, and units: for each unit that has a label
-        {count, patients, metrics, reason}. A metric is {value, low, high, lowest, highest}, the
-        last two of the runs.
-    """
+def score_seeds(group: SeedGroup, settings: SeedSettings) -> ScoredSeeds:
+    """Score the runs of one group, by region and by slide."""
     units = {}
-    for unit in ARM_UNITS:
-        matrices = _matrices([arm], unit)
+    for unit in GROUP_UNITS:
+        matrices = _matrices([group], unit)
         if len(matrices):
             units[unit] = _summarise(matrices, settings)
-    return {
-        "name": arm.name,
-        **arm.about,
-        "runs": sorted(arm.predictions),
-        "classes": list(arm.classes),
-        "units": units,
-    }
+    return ScoredSeeds(
+        **group.about.model_dump(),
+        runs=tuple(sorted(group.predictions)),
+        classes=group.classes,
+        units=units,
+    )
 
 
-def compare_arms(arm: Arm, reference: Arm, settings: ArmSettings) -> Iterator[dict[str, Any]]:
-    """Subtract the mean over the seeds of `reference` from that of `arm`, by region and by slide.
-
-    Yields
-    ------
-    dict
-        arm, reference, unit, count, patients, metrics ({value, low, high} each), reason.
-    """
-    for unit in ARM_UNITS:
-        names = {"arm": arm.name, "reference": reference.name, "unit": unit}
-        matrices = _matrices([arm, reference], unit)
+def compare_seeds(
+    group: SeedGroup, reference: SeedGroup, settings: SeedSettings
+) -> Iterator[SeedDifference]:
+    """Subtract the mean over the seeds of `reference` from that of `group`, by region and slide."""
+    for unit in GROUP_UNITS:
+        names = {"arm": group.about.name, "reference": reference.about.name}
+        difference = partial(SeedDifference, **names, unit=unit)
+        matrices = _matrices([group, reference], unit)
         if len(matrices):
-            yield names | _subtract(matrices, len(arm.predictions), settings)
+            metrics, reason = _subtract(matrices, len(group.predictions), settings)
+            yield difference(**_counts(matrices), metrics=metrics, reason=reason)
         elif unit == "region":
-            nothing = {"count": 0, "patients": 0, "metrics": {**UNKNOWN}}
-            yield names | nothing | {"reason": "the two arms predict for nothing in common"}
+            nothing = "the two groups predict for nothing in common"
+            yield difference(count=0, patients=0, metrics={**UNKNOWN}, reason=nothing)
 
 
-def compare_all(arms: Sequence[Arm], settings: ArmSettings) -> Iterator[dict[str, Any]]:
-    """Compare arms that had the same patches and the same share of them to learn from.
+def compare_all(groups: Sequence[SeedGroup], settings: SeedSettings) -> Iterator[SeedDifference]:
+    """Compare groups that had the same patches and the same share of them to learn from.
 
-    Every arm that is no control is compared to those controls that learn and see what it sees, and
-    to the arms that come after it.
+    Every group that is no control is compared to those controls that learn and see what it sees,
+    and to the groups that come after it.
 
     Parameters
     ----------
-    arms : sequence of Arm
-        Whose `about` has control, patches, view and percent.
-    settings : ArmSettings
+    groups : sequence of SeedGroup
+        In the order in which they are compared.
+    settings : SeedSettings
         How they are compared.
-
-    Yields
-    ------
-    dict
-        See `compare_arms`.
     """
-    for place, arm in enumerate(arms):
-        for later, reference in enumerate(arms):
-            if arm.about["control"] or arm.classes != reference.classes:
+    for place, group in enumerate(groups):
+        for later, reference in enumerate(groups):
+            if group.about.control or group.classes != reference.classes:
                 continue
-            if reference.about["control"]:
-                same, wanted = ("view", "percent"), "control-majority" not in reference.name
+            if reference.about.control:
+                wanted = "control-majority" not in reference.about.name
             else:
-                same, wanted = ("patches", "percent"), later > place
-            if wanted and all(arm.about[key] == reference.about[key] for key in same):
-                yield from compare_arms(arm, reference, settings)
+                wanted = later > place
+            if wanted and _are_comparable(group.about, reference.about):
+                yield from compare_seeds(group, reference, settings)
 
 
-def _summarise(matrices: NDArray[np.int64], settings: ArmSettings) -> dict[str, Any]:
+def _are_comparable(one: About, reference: About) -> bool:
+    """Tell whether two groups learnt from the same share of what both see, or of the patches."""
+    if reference.control:
+        return (one.view, one.percent) == (reference.view, reference.percent)
+    return (one.patches, one.percent) == (reference.patches, reference.percent)
+
+
+def _summarise(matrices: NDArray[np.int64], settings: SeedSettings) -> SeedScores:
     drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
     of_runs = score(matrices.sum(0))  # by metric, of shape (runs,)
-    metrics = estimates(_mean(of_runs), _mean(drawn))
-    for name, values in of_runs.items():
-        metrics[name] |= {"lowest": float(values.min()), "highest": float(values.max())}
-    return {**_counts(matrices), "metrics": metrics, "reason": reason}
+    metrics = {
+        name: SeedEstimate(
+            **estimate.model_dump(),
+            lowest=float(of_runs[name].min()),
+            highest=float(of_runs[name].max()),
+        )
+        for name, estimate in estimates(_mean(of_runs), _mean(drawn)).items()
+    }
+    return SeedScores(**_counts(matrices), metrics=metrics, reason=reason)
 
 
-def _subtract(matrices: NDArray[np.int64], runs: int, settings: ArmSettings) -> dict[str, Any]:
+def _subtract(
+    matrices: NDArray[np.int64], runs: int, settings: SeedSettings
+) -> tuple[dict[str, Estimate], str | None]:
+    """Subtract the mean scores of the runs after the first `runs` from that of these."""
     drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
     observed, redrawn = (
         {
@@ -170,16 +213,16 @@ def _subtract(matrices: NDArray[np.int64], runs: int, settings: ArmSettings) -> 
         }
         for scores in (score(matrices.sum(0)), drawn)
     )
-    return {**_counts(matrices), "metrics": estimates(observed, redrawn), "reason": reason}
+    return estimates(observed, redrawn), reason
 
 
-def _matrices(arms: Sequence[Arm], unit: Unit) -> NDArray[np.int64]:
+def _matrices(groups: Sequence[SeedGroup], unit: Unit) -> NDArray[np.int64]:
     """Count the decisions of all runs on what all of them predicted: (patients, runs, K, K)."""
-    decisions = [one for arm in arms for one in arm.decisions[unit]]
+    decisions = [one for group in groups for one in group.decisions[unit]]
     common = decisions[0].index
     for other in decisions[1:]:
         common = common.intersection(other.index)
-    count = len(arms[0].classes)
+    count = len(groups[0].classes)
     return np.stack([patient_matrices(one.loc[common], count) for one in decisions], axis=1)
 
 

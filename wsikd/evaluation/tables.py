@@ -1,79 +1,75 @@
 """The numbers of `metrics.json` as tables: one for machines, one for people."""
 
-from typing import Any
-
 import pandas as pd
 
 from wsikd.evaluation.aggregate import UNITS, Unit
+from wsikd.evaluation.documents import Estimate, Metrics
 from wsikd.evaluation.metrics import METRICS
 from wsikd.geometry import format_magnification
 
-Estimate = dict[str, float | None]
 
-
-def metrics_table(metrics: dict[str, Any]) -> pd.DataFrame:
+def metrics_table(metrics: Metrics) -> pd.DataFrame:
     """Flatten the metrics: one row per run and unit, numbers unrounded (`metrics.csv`)."""
     rows = []
-    for run in metrics["runs"]:
+    for run in metrics.runs:
         for unit in UNITS:
-            summary = run["units"][unit]
-            row = {
-                "run": run["name"],
-                "method": run["method"],
-                "magnification": run["magnification"],
-                "seed": run["seed"],
+            scores = run.units[unit]
+            row: dict[str, object] = {
+                "run": run.name,
+                "method": run.method,
+                "magnification": run.magnification,
+                "seed": run.seed,
                 "unit": unit,
-                "count": summary["count"],
-                "patients": summary["patients"],
+                "count": scores.count,
+                "patients": scores.patients,
             }
             for name in METRICS:
-                estimate = summary["metrics"][name]
+                estimate = scores.metrics[name]
                 row |= {
-                    name: estimate["value"],
-                    f"{name}_low": estimate["low"],
-                    f"{name}_high": estimate["high"],
+                    name: estimate.value,
+                    f"{name}_low": estimate.low,
+                    f"{name}_high": estimate.high,
                 }
-            rows.append(row | run["cost"])
+            rows.append(row | run.cost.model_dump())
     return pd.DataFrame(rows)
 
 
-def summary_table(metrics: dict[str, Any], unit: Unit = "slide") -> pd.DataFrame:
-    """Give the table that is printed: one row per run, shares in per cent with their intervals.
+def summary_table(metrics: Metrics, unit: Unit = "slide") -> pd.DataFrame:
+    """Return the table that is printed: one row per run, shares in per cent with their intervals.
 
     Parameters
     ----------
-    metrics : dict
+    metrics : Metrics
         From `wsikd.evaluation.evaluate_runs`.
     unit : {"region", "slide", "patient"}
         What the shares are of.
     """
-    released = metrics["settings"]["compat"] == "release"
-    accuracy = "accuracy_as_released" if released else "accuracy"
+    accuracy = "accuracy_as_released" if metrics.is_as_released else "accuracy"
     return pd.DataFrame(
         {
-            "run": run["name"],
-            f"{unit}s": run["units"][unit]["count"],
-            "accuracy %": format_estimate(run["units"][unit]["metrics"][accuracy]),
-            "F1 %": format_estimate(run["units"][unit]["metrics"]["f1"]),
-            "right %": format_estimate(run["units"][unit]["metrics"]["plain_accuracy"]),
-            "GFLOPs per slide": format_number(run["cost"]["gflops_per_slide"]),
-            "cheaper": format_saving(run["cost"]["times_cheaper_than_teacher"]),
+            "run": run.name,
+            f"{unit}s": run.units[unit].count,
+            "accuracy %": format_estimate(run.units[unit].metrics[accuracy]),
+            "F1 %": format_estimate(run.units[unit].metrics["f1"]),
+            "right %": format_estimate(run.units[unit].metrics["plain_accuracy"]),
+            "GFLOPs per slide": format_number(run.cost.gflops_per_slide),
+            "cheaper": format_saving(run.cost.times_cheaper_than_teacher),
         }
-        for run in metrics["runs"]
+        for run in metrics.runs
     )
 
 
-def difference_table(metrics: dict[str, Any], unit: Unit = "slide") -> pd.DataFrame:
-    """Give the comparisons as a printed table, in percentage points; empty if there are none."""
+def difference_table(metrics: Metrics, unit: Unit = "slide") -> pd.DataFrame:
+    """Return the comparisons as a printed table, in percentage points; empty if there are none."""
     return pd.DataFrame(
         {
-            "run": difference["run"],
-            "minus": difference["reference"],
-            "accuracy": format_estimate(difference["metrics"]["accuracy"], signed=True),
-            "F1": format_estimate(difference["metrics"]["f1"], signed=True),
+            "run": difference.run,
+            "minus": difference.reference,
+            "accuracy": format_estimate(difference.metrics["accuracy"], signed=True),
+            "F1": format_estimate(difference.metrics["f1"], signed=True),
         }
-        for difference in metrics["differences"]
-        if difference["unit"] == unit
+        for difference in metrics.differences
+        if difference.unit == unit
     )
 
 
@@ -82,13 +78,15 @@ def format_estimate(estimate: Estimate, *, signed: bool = False) -> str:
 
     Examples
     --------
-    >>> format_estimate({"value": 0.8125, "low": 0.7, "high": 0.9})
+    >>> format_estimate(Estimate(value=0.8125, low=0.7, high=0.9))
     '81.2 (70.0 to 90.0)'
-    >>> format_estimate({"value": 0.02, "low": None, "high": None}, signed=True)
+    >>> format_estimate(Estimate(value=0.02, low=None, high=None), signed=True)
     '+2.0'
     """
     style = "+.1f" if signed else ".1f"
-    value, low, high = (_percent(estimate[key], style) for key in ("value", "low", "high"))
+    value, low, high = (
+        _percent(end, style) for end in (estimate.value, estimate.low, estimate.high)
+    )
     return f"{value} ({low} to {high})" if low else value
 
 

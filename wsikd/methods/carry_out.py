@@ -1,32 +1,43 @@
-"""Carrying out a method: training, then predictions of the best and of the last epoch."""
+"""Carrying out a method, fold by fold: training, predictions, and what the numbers need beside.
 
-from collections.abc import Mapping
+A method fills in a `Plan`; all else is alike for every method that learns from whole regions.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
+import pandas as pd
 import torch
 
 from wsikd.data.regions import RegionDataset
 from wsikd.data.statistics import channel_statistics
 from wsikd.geometry import magnification_to_mpp
+from wsikd.methods.hand_over import hand_over
 from wsikd.methods.predictions import predict
+from wsikd.methods.region_inputs import begin, folds_of, read_inputs
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, load_model, save_model
-from wsikd.training.device import place
+from wsikd.training.device import choose_device, place
+from wsikd.training.display import Display
 from wsikd.training.feeds.regions import Augmentation, Feed
 from wsikd.training.loop import Learner, Loop, Step
 from wsikd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from wsikd.data.regions import RegionItem
-    from wsikd.methods.region_inputs import Inputs
+    from wsikd.methods.region_inputs import Inputs, MethodName
     from wsikd.runs import Checkpoint, RunFolder
+    from wsikd.store import RegionStore
+
+SettingsType = TypeVar("SettingsType", bound=TrainingSettings)
 
 
 @dataclass(frozen=True)
 class Method:
-    """What makes one method differ from another.
+    """What is trained, from what and by which loss.
 
     Attributes
     ----------
@@ -47,6 +58,28 @@ class Method:
     step: Step
     views: Mapping[str, ModelDescription]
     train_splits: tuple[str, ...] = ("train",)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method makes of one fold, before anything is trained.
+
+    Attributes
+    ----------
+    kind : str
+        What kind of run it is; the run's name begins so.
+    magnification : float
+        That the trained network reads.
+    fingerprints : dict of str to str
+        Hashes of what it starts from; a run that exists with others is refused.
+    method : callable
+        Builds what is trained, on a device; asked only if the run is not finished.
+    """
+
+    kind: "MethodName"
+    magnification: float
+    fingerprints: dict[str, str]
+    method: Callable[[torch.device], Method]
 
 
 class Feeds:
@@ -86,13 +119,63 @@ class Feeds:
 
 
 def carry_out(
+    store: "RegionStore",
+    manifest: pd.DataFrame,
+    runs: Path,
+    settings: SettingsType,
+    plan: "Callable[[Inputs, SettingsType], Plan]",
+) -> "list[RunFolder]":
+    """Carry out a method for one fold or for each in turn; what is done is not redone.
+
+    Parameters
+    ----------
+    store : RegionStore
+        Holds the regions.
+    manifest : DataFrame
+        Slides, labels and splits or folds.
+    runs : Path
+        Folder of all runs. It gets the controls of these folds and the report's pictures as well,
+        which are made of the regions and so cannot be made later by a machine without them.
+    settings : TrainingSettings
+        Of the method; `plan` is given them with the fold filled in.
+    plan : callable
+        The method.
+
+    Returns
+    -------
+    list of RunFolder
+        One per fold, with models, log and predictions.
+    """
+    folds = folds_of(manifest, settings.fold)
+    made = []
+    for fold in folds:
+        of_fold = settings.model_copy(update={"fold": fold})
+        inputs = read_inputs(store, manifest, fold)
+        made.append(_carry_out_fold(runs, inputs, of_fold, plan(inputs, of_fold)))
+    for note in hand_over(runs, store, manifest, folds):
+        Display(made[-1].name).say(note)
+    return made
+
+
+def _carry_out_fold(
+    runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan
+) -> "RunFolder":
+    about = inputs.describe_run(plan.kind, plan.magnification, plan.fingerprints)
+    run = begin(runs, about, settings)
+    if not run.is_complete():
+        device = choose_device(settings.device)
+        _train(run, plan.method(device), inputs, settings, device)
+    return run
+
+
+def _train(
     run: "RunFolder",
     method: Method,
     inputs: "Inputs",
     settings: TrainingSettings,
     device: torch.device,
 ) -> None:
-    """Train, predict and mark the run as complete; what an earlier call has done is not redone."""
+    """Train, predict with the best and the last epoch, and mark the run as complete."""
     feeds = Feeds(inputs, settings, device)
     learnt_from = [item for split in method.train_splits for item in inputs.items[split]]
     save = partial(save_model, method.model, method.description)

@@ -8,6 +8,7 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,8 +21,8 @@ from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
 from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
-from wsikd.methods.carry_out import Method, carry_out, describe
-from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, begin, folds_of, read_inputs
+from wsikd.methods.carry_out import Method, Plan, carry_out, describe
+from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
 from wsikd.methods.starting_runs import (
     INIT_HELP,
     check_source,
@@ -33,7 +34,7 @@ from wsikd.models import Network, Seen
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
-from wsikd.training.device import choose_device, place
+from wsikd.training.device import place
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
 from wsikd.training.settings import TrainingSettings
@@ -109,14 +110,11 @@ def distil(
     StoppedError
         If a signal came; the same call goes on.
     """
-    return [
-        _distil_fold(store, manifest, runs, settings.model_copy(update={"fold": fold}))
-        for fold in folds_of(manifest, settings.fold)
-    ]
+    return carry_out(store, manifest, runs, settings, partial(_plan, runs))
 
 
-class Watcher:
-    """Sees with the frozen teacher, and remembers what cannot change.
+class CachedTeacher:
+    """The frozen teacher, which remembers what it saw of images that cannot change.
 
     Validation shows the same images in every epoch, and there the teacher is nearly all of the
     cost. What it saw of them is kept, by index, up to a limit.
@@ -136,7 +134,7 @@ class Watcher:
 
     @torch.no_grad()
     def see(self, batch: Views, *, augmented: bool) -> Seen:
-        """Give what the teacher sees of its view."""
+        """Return what the teacher sees of its view."""
         if augmented:
             return self._look(batch)
         key = tuple(batch["index"].tolist())
@@ -155,11 +153,11 @@ class Watcher:
 
 
 def make_step(student: Network, teacher: Network, settings: DistilSettings) -> Step:
-    """Give the loss of distillation, the sum of equations 2 and 3."""
-    kind, watcher = settings.feature_map_kind, Watcher(teacher)
+    """Return the loss of distillation, the sum of equations 2 and 3."""
+    kind, cached = settings.feature_map_kind, CachedTeacher(teacher)
 
     def step(batch: Views) -> dict[str, Tensor]:
-        fine = watcher.see(batch, augmented=student.training)
+        fine = cached.see(batch, augmented=student.training)
         coarse = student(batch["student"])
         terms = {"soft": soft_target_loss(coarse.logits, fine.logits, settings.temperature)}
         if kind is not None:
@@ -169,10 +167,7 @@ def make_step(student: Network, teacher: Network, settings: DistilSettings) -> S
     return step
 
 
-def _distil_fold(
-    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: DistilSettings
-) -> RunFolder:
-    inputs = read_inputs(store, manifest, settings.fold)
+def _plan(runs: Path, inputs: Inputs, settings: DistilSettings) -> Plan:
     inputs.check_prepared(settings.student_mag, with_auxiliary=True)
     source = find_source(
         runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
@@ -183,19 +178,18 @@ def _distil_fold(
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
     fingerprints["teacher"] = file_digest(source.model_path())
-    student = build_seeded(teacher_reads.architecture, len(inputs.classes), seed=settings.seed)
+    architecture = teacher_reads.architecture
+    student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
     if settings.init is not None:
         fingerprints["init"] = start_from(student, runs, settings.init, inputs, settings)
-    run = begin(runs, inputs.describe_run("student", settings.student_mag, fingerprints), settings)
-    if run.is_complete():
-        return run
-    device = choose_device(settings.device)
-    student_reads = describe(inputs, teacher_reads.architecture, settings.student_mag)
-    step = make_step(place(student, device), place(teacher, device), settings)
-    views = {"student": student_reads, "teacher": teacher_reads}
-    method = Method(student, student_reads, step, views, train_splits=("train", "auxiliary"))
-    carry_out(run, method, inputs, settings, device)
-    return run
+
+    def method(device: torch.device) -> Method:
+        step = make_step(place(student, device), place(teacher, device), settings)
+        reads = describe(inputs, architecture, settings.student_mag)
+        views = {"student": reads, "teacher": teacher_reads}
+        return Method(student, reads, step, views, train_splits=("train", "auxiliary"))
+
+    return Plan("student", settings.student_mag, fingerprints, method)
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

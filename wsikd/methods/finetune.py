@@ -8,22 +8,24 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import torch
 from pydantic import Field
 
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
-from wsikd.methods.carry_out import Method, carry_out
-from wsikd.methods.region_inputs import begin, folds_of, read_inputs
+from wsikd.methods.carry_out import Method, Plan, carry_out
+from wsikd.methods.region_inputs import Inputs
 from wsikd.methods.starting_runs import check_source, find_source, kind_of
 from wsikd.methods.teach import make_step
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
-from wsikd.training.device import choose_device, place
+from wsikd.training.device import place
 from wsikd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -76,16 +78,10 @@ def finetune(
     StoppedError
         If a signal came; the same call goes on.
     """
-    return [
-        _finetune_fold(store, manifest, runs, settings.model_copy(update={"fold": fold}))
-        for fold in folds_of(manifest, settings.fold)
-    ]
+    return carry_out(store, manifest, runs, settings, partial(_plan, runs))
 
 
-def _finetune_fold(
-    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: FinetuneSettings
-) -> RunFolder:
-    inputs = read_inputs(store, manifest, settings.fold)
+def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:
     inputs.check_prepared(settings.student_mag)
     source = find_source(
         runs, settings.student, "student", magnification=settings.student_mag, settings=settings
@@ -94,14 +90,12 @@ def _finetune_fold(
     check_source(source, inputs, settings.fold)
     fingerprints = inputs.fingerprints() | {"student": file_digest(source.model_path())}
     model, reads = load_model(source.model_path())
-    run = begin(runs, inputs.describe_run("finetuned", reads.magnification, fingerprints), settings)
-    if run.is_complete():
-        return run
-    device = choose_device(settings.device)
-    place(model, device).requires_grad_(False).fc.requires_grad_(True)
-    method = Method(model, reads, make_step(model), {"image": reads})
-    carry_out(run, method, inputs, settings, device)
-    return run
+
+    def method(device: torch.device) -> Method:
+        place(model, device).requires_grad_(False).fc.requires_grad_(True)
+        return Method(model, reads, make_step(model), {"image": reads})
+
+    return Plan("finetuned", reads.magnification, fingerprints, method)
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

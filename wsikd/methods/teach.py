@@ -8,27 +8,23 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import torch
 import torch.nn.functional as F
 from pydantic import Field, field_validator
 from torch import Tensor
 
-from wsikd.methods.carry_out import Method, carry_out, describe
-from wsikd.methods.region_inputs import (
-    TEACHER_MAGNIFICATION,
-    MethodName,
-    begin,
-    folds_of,
-    read_inputs,
-)
+from wsikd.methods.carry_out import Method, Plan, carry_out, describe
+from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
 from wsikd.methods.starting_runs import INIT_HELP, start_from
 from wsikd.models import MODELS, Network
 from wsikd.models.seeding import build_seeded
 from wsikd.runs import RunFolder
-from wsikd.training.device import choose_device, place
+from wsikd.training.device import place
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
 from wsikd.training.settings import TrainingSettings
@@ -85,14 +81,11 @@ def teach(
     StoppedError
         If a signal came; the same call goes on.
     """
-    return [
-        _teach_fold(store, manifest, runs, settings.model_copy(update={"fold": fold}))
-        for fold in folds_of(manifest, settings.fold)
-    ]
+    return carry_out(store, manifest, runs, settings, partial(_plan, runs))
 
 
 def make_step(model: Network) -> Step:
-    """Give the loss of learning from labels."""
+    """Return the loss of learning from labels."""
 
     def step(batch: Views) -> dict[str, Tensor]:
         return {"cross_entropy": F.cross_entropy(model(batch["image"]).logits, batch["label"])}
@@ -100,21 +93,17 @@ def make_step(model: Network) -> Step:
     return step
 
 
-def _teach_fold(
-    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: TeachSettings
-) -> RunFolder:
-    inputs = read_inputs(store, manifest, settings.fold)
+def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
     inputs.check_prepared(settings.mag)
-    kind: MethodName = "teacher" if settings.mag == TEACHER_MAGNIFICATION else "baseline"
     fingerprints = inputs.fingerprints()
     model = build_seeded(settings.model, len(inputs.classes), seed=settings.seed)
     if settings.init is not None:
         fingerprints["init"] = start_from(model, runs, settings.init, inputs, settings)
-    run = begin(runs, inputs.describe_run(kind, settings.mag, fingerprints), settings)
-    if run.is_complete():
-        return run
-    description = describe(inputs, settings.model, settings.mag)
-    device = choose_device(settings.device)
-    method = Method(model, description, make_step(place(model, device)), {"image": description})
-    carry_out(run, method, inputs, settings, device)
-    return run
+
+    def method(device: torch.device) -> Method:
+        place(model, device)
+        reads = describe(inputs, settings.model, settings.mag)
+        return Method(model, reads, make_step(model), {"image": reads})
+
+    kind: MethodName = "teacher" if settings.mag == TEACHER_MAGNIFICATION else "baseline"
+    return Plan(kind, settings.mag, fingerprints, method)

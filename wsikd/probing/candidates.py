@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from wsikd.config import Settings
 from wsikd.data.statistics import image_statistics
-from wsikd.evaluation.controls import (
-    ControlSettings,
+from wsikd.evaluation import ControlSettings
+from wsikd.evaluation.metrics import Floats
+from wsikd.geometry import magnification_to_mpp
+from wsikd.hashing import file_digest
+from wsikd.methods.controls import (
     colour_histogram,
     colour_probabilities,
     majority_probabilities,
 )
-from wsikd.evaluation.metrics import Floats
-from wsikd.geometry import magnification_to_mpp
-from wsikd.hashing import file_digest
 from wsikd.models import Network
 from wsikd.models.cost import count_macs
 from wsikd.models.seeding import build_seeded

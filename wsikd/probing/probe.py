@@ -3,14 +3,7 @@
 Section 3 of "More From Less" [1]_, with folds, seeds, shares of the training patches, and controls
 beside every encoder: the most common class, and colour alone. `probe-metrics.json`, or
 `probe-metrics-<name>-<how>.json` with a name for the patches or another branch or classifier than
-by default, format "wsikd-probe-metrics", version 1, is a mapping with
-
-* settings: the resolved `ProbeSettings` and `ArmSettings`
-* arms: what `wsikd.evaluation.seeds.score_arm` gives of each arm, and control (whether it is one),
-  patches and view (what the patches and what is seen of them are called), magnification, and
-  percent (share of the training patches)
-* differences: what `wsikd.evaluation.seeds.compare_arms` gives
-* notes: list of sentences a reader of the numbers should know
+by default, is a `ProbeMetrics`.
 
 References
 ----------
@@ -21,13 +14,24 @@ References
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
+from pydantic import Field
 
+from wsikd.config import Settings
 from wsikd.data.patches import PatchSettings
-from wsikd.evaluation.seed_tables import arms_table
-from wsikd.evaluation.seeds import Arm, ArmSettings, arm_name, compare_all, score_arm
+from wsikd.evaluation.seed_tables import seeds_table
+from wsikd.evaluation.seeds import (
+    About,
+    ScoredSeeds,
+    SeedDifference,
+    SeedGroup,
+    SeedSettings,
+    compare_all,
+    score_seeds,
+    seedless_name,
+)
 from wsikd.files import replacing, write_json
 from wsikd.hashing import text_digest
 from wsikd.probing.candidates import Contender
@@ -46,25 +50,37 @@ from wsikd.training.display import Display
 from wsikd.workspace import Workspace
 
 
+class ProbeMetrics(Settings):
+    """The numbers of all probes of one call."""
+
+    format: Literal["wsikd-probe-metrics"] = "wsikd-probe-metrics"
+    version: Literal[1] = 1
+    settings: dict[str, Any] = Field(description="the resolved settings of probe")
+    arms: tuple[ScoredSeeds, ...] = Field(description="runs that differ in their seed alone")
+    differences: tuple[SeedDifference, ...]
+    notes: tuple[str, ...] = Field(description="what a reader of the numbers should know")
+
+
 @dataclass
 class _Answers:
-    """What the runs of one arm predicted of the tested patches: by run, a table for each fold."""
+    """What the runs of all seeds predicted of the tested patches: by run, a table for each fold."""
 
     entrant: Entrant
     percent: float
     tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
 
-    def arm(self, name: str) -> Arm:
+    def group(self, name: str) -> SeedGroup:
         patches = self.entrant.contender.patches
-        about = {
-            "control": self.entrant.contender.is_control,
-            "patches": patches.name,
-            "view": patches.view,
-            "magnification": patches.magnification,
-            "percent": self.percent,
-        }
+        about = About(
+            name=name,
+            control=self.entrant.contender.is_control,
+            patches=patches.name,
+            view=patches.view,
+            magnification=patches.magnification,
+            percent=self.percent,
+        )
         tables = {run: pd.concat(parts) for run, parts in self.tables.items()}
-        return Arm(name, patches.classes, tables, about)
+        return SeedGroup(about, patches.classes, tables)
 
 
 def probe(
@@ -72,8 +88,8 @@ def probe(
     names: Sequence[str],
     settings: ProbeSettings,
     patches: PatchSettings | None,
-    arms: ArmSettings,
-) -> dict[str, Any]:
+    seeds: SeedSettings,
+) -> ProbeMetrics:
     """Probe the encoders of runs, and controls beside them; what is done is not redone.
 
     Parameters
@@ -87,13 +103,13 @@ def probe(
         How to probe.
     patches : PatchSettings or None
         Labelled patches to probe on; None: those that each run learnt from.
-    arms : ArmSettings
+    seeds : SeedSettings
         How the answers become numbers.
 
     Returns
     -------
-    dict
-        What was written to `probe-metrics.json`; the module's text describes it.
+    ProbeMetrics
+        What was written to `probe-metrics.json`.
 
     Raises
     ------
@@ -110,23 +126,21 @@ def probe(
     answers: dict[str, _Answers] = {}
     for entrant in entrants:
         for name, percent, table in _carry_out(entrant, workspace, settings):
-            known = answers.setdefault(arm_name(name), _Answers(entrant, percent))
+            known = answers.setdefault(seedless_name(name), _Answers(entrant, percent))
             known.tables.setdefault(pooled_name(name), []).append(table)
         entrant.contender.forget()
-    made = [known.arm(name) for name, known in answers.items()]
-    result = {
-        "format": "wsikd-probe-metrics",
-        "version": 1,
-        "settings": settings.model_dump(mode="json") | arms.model_dump(mode="json"),
-        "arms": [score_arm(arm, arms) for arm in made],
-        "differences": list(compare_all(made, arms)),
-        "notes": [*notes, *_notes(entrants, settings)],
-    }
+    groups = [known.group(name) for name, known in answers.items()]
+    result = ProbeMetrics(
+        settings=settings.model_dump(mode="json") | seeds.model_dump(mode="json"),
+        arms=tuple(score_seeds(group, seeds) for group in groups),
+        differences=tuple(compare_all(groups, seeds)),
+        notes=(*notes, *_notes(entrants, settings)),
+    )
     parts = ["probe-metrics", *([settings.name] if settings.name else []), *settings.how]
     path = workspace.runs / ("-".join(parts) + ".json")
-    write_json(path, result)
+    write_json(path, result.model_dump(mode="json"))
     with replacing(path.with_suffix(".csv")) as temporary:
-        arms_table(result).to_csv(temporary, index=False)
+        seeds_table(result.arms).to_csv(temporary, index=False)
     return result
 
 

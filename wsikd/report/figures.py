@@ -14,10 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from wsikd.evaluation import Metrics
 from wsikd.evaluation.aggregate import Unit
+from wsikd.evaluation.documents import EvaluatedRun
 from wsikd.evaluation.tables import format_number
 from wsikd.geometry import format_magnification
-from wsikd.report.words import METHOD_NAMES, Run, run_title
+from wsikd.report.words import CONTROL_TITLES, run_title
+from wsikd.runs import KINDS
 
 COLOURS = {
     "teacher": "#0072B2",
@@ -27,6 +30,8 @@ COLOURS = {
     "control": "#6b6f76",
 }
 MARKERS = {"teacher": "s", "baseline": "o", "student": "D", "finetuned": "^"}
+
+_TITLES = (*(kind.title for kind in KINDS.values()), *CONTROL_TITLES.values())  # of the legend
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10.5,
@@ -44,7 +49,7 @@ _STYLE: dict[Any, Any] = {
 _DODGE = 1.09  # runs of one magnification cost the same; drawn side by side, this ratio apart
 
 
-def draw_cost_chart(metrics: dict[str, Any], unit: Unit = "slide") -> str:
+def draw_cost_chart(metrics: Metrics, unit: Unit = "slide") -> str:
     """Draw accuracy and F1 against computation, as paper 2's figure 3.
 
     Returns
@@ -57,11 +62,11 @@ def draw_cost_chart(metrics: dict[str, Any], unit: Unit = "slide") -> str:
         axes = figure.subplots(1, 2, sharey=False)
         panels = zip(axes, ("accuracy", "f1"), ("accuracy, %", "F1, %"), strict=True)
         for axis, metric, title in panels:
-            _draw_cost_panel(axis, metrics["runs"], metric, unit)
+            _draw_cost_panel(axis, metrics.runs, metric, unit)
             axis.set_title(title, loc="left", fontweight="bold", fontsize=11.5, pad=24)
         handles, labels = axes[0].get_legend_handles_labels()
         by_label = dict(zip(labels, handles, strict=True))
-        shown = [name for name in METHOD_NAMES.values() if name in by_label]
+        shown = [name for name in _TITLES if name in by_label]
         figure.legend(
             [by_label[name] for name in shown],
             shown,
@@ -72,12 +77,14 @@ def draw_cost_chart(metrics: dict[str, Any], unit: Unit = "slide") -> str:
         return _data_uri(figure)
 
 
-def draw_learning_curves(runs: Sequence[tuple[Run, Sequence[Sequence[dict[str, Any]]]]]) -> str:
+def draw_learning_curves(
+    runs: Sequence[tuple[EvaluatedRun, Sequence[Sequence[dict[str, Any]]]]],
+) -> str:
     """Draw the loss of every epoch, one panel per run, one pair of lines per fold.
 
     Parameters
     ----------
-    runs : sequence of (dict, sequence of logs)
+    runs : sequence of (EvaluatedRun, sequence of logs)
         A run of `metrics.json` and `RunFolder.read_log` of each of its folds.
 
     Returns
@@ -91,7 +98,7 @@ def draw_learning_curves(runs: Sequence[tuple[Run, Sequence[Sequence[dict[str, A
         figure = Figure(figsize=(10.4, 2.3 * rows + 0.3), layout="constrained")
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis, (run, logs) in zip(axes, runs, strict=False):
-            _draw_losses(axis, logs, COLOURS[run["method"]])
+            _draw_losses(axis, logs, COLOURS[run.method])
             axis.set_title(run_title(run), loc="left", fontsize=10)
         for axis in axes[len(runs) :]:
             axis.remove()
@@ -100,26 +107,27 @@ def draw_learning_curves(runs: Sequence[tuple[Run, Sequence[Sequence[dict[str, A
         return _data_uri(figure)
 
 
-def _draw_cost_panel(axis: Axes, runs: Sequence[Run], metric: str, unit: Unit) -> None:
-    models = [run for run in runs if run["method"] != "control"]
+def _draw_cost_panel(axis: Axes, runs: Sequence[EvaluatedRun], metric: str, unit: Unit) -> None:
+    models = [run for run in runs if not run.kind.is_control]
     lowest = 1.0
     for run, flops in _side_by_side(models):
-        estimate = run["units"][unit]["metrics"][metric]
-        value, low, high = estimate["value"], estimate["low"], estimate["high"]
+        estimate = run.units[unit].metrics[metric]
+        value = estimate.known
+        low, high = estimate.interval or (value, value)
         axis.errorbar(
             flops,
             100 * value,
-            yerr=None if low is None else [[100 * (value - low)], [100 * (high - value)]],
-            fmt=MARKERS[run["method"]],
-            color=COLOURS[run["method"]],
-            label=METHOD_NAMES[run["method"]],
+            yerr=[[100 * (value - low)], [100 * (high - value)]] if estimate.interval else None,
+            fmt=MARKERS[run.method],
+            color=COLOURS[run.method],
+            label=run.kind.title,
             markersize=8,
             elinewidth=1.8,
             capsize=4,
         )
-        lowest = min(lowest, value if low is None else low)
+        lowest = min(lowest, low)
     for run, dashes in zip(_controls(runs), ((6, 3), (2, 2)), strict=False):
-        value = run["units"][unit]["metrics"][metric]["value"]
+        value = run.units[unit].metrics[metric].known
         axis.axhline(
             100 * value, color=COLOURS["control"], linestyle=(0, dashes), label=run_title(run)
         )
@@ -128,19 +136,19 @@ def _draw_cost_panel(axis: Axes, runs: Sequence[Run], metric: str, unit: Unit) -
     _label_computation(axis, models)
 
 
-def _controls(runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if run["method"] == "control"]
+def _controls(runs: Sequence[EvaluatedRun]) -> list[EvaluatedRun]:
+    return [run for run in runs if run.kind.is_control]
 
 
-def _side_by_side(models: Sequence[Run]) -> Iterator[tuple[Run, float]]:
-    for magnification in {run["magnification"] for run in models}:
-        group = [run for run in models if run["magnification"] == magnification]
+def _side_by_side(models: Sequence[EvaluatedRun]) -> Iterator[tuple[EvaluatedRun, float]]:
+    for magnification in {run.magnification for run in models}:
+        group = [run for run in models if run.magnification == magnification]
         for place, run in enumerate(group):
-            yield run, run["cost"]["gflops_per_slide"] * _DODGE ** (2 * place - len(group) + 1)
+            yield run, run.cost.gflops_per_slide * _DODGE ** (2 * place - len(group) + 1)
 
 
-def _label_computation(axis: Axes, models: Sequence[Run]) -> None:
-    flops = [run["cost"]["gflops_per_slide"] for run in models]
+def _label_computation(axis: Axes, models: Sequence[EvaluatedRun]) -> None:
+    flops = [run.cost.gflops_per_slide for run in models]
     axis.set_xscale("log")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_minor_locator(NullLocator())
@@ -148,7 +156,7 @@ def _label_computation(axis: Axes, models: Sequence[Run]) -> None:
     axis.set_xlabel("computation per slide, GFLOPs (logarithmic)")
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format_number(value)))
     axis.grid(visible=False, axis="x")
-    named = {run["magnification"]: run["cost"]["gflops_per_slide"] for run in models}
+    named = {run.magnification or 0.0: run.cost.gflops_per_slide for run in models}
     top = axis.secondary_xaxis("top")
     top.set_xscale("log")
     top.set_xticks(list(named.values()), [format_magnification(name) for name in named])

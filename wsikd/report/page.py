@@ -11,15 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import wsikd
 from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
-from wsikd.evaluation import read_metrics
-from wsikd.evaluation.aggregate import UNITS
+from wsikd.evaluation import Estimate, Metrics, read_metrics
+from wsikd.evaluation.aggregate import UNITS, Unit
+from wsikd.evaluation.documents import EvaluatedRun
 from wsikd.evaluation.tables import format_estimate, format_number, format_saving
 from wsikd.files import write_text
 from wsikd.report.figures import draw_cost_chart, draw_learning_curves
-from wsikd.report.slides import failed_slides, shown_regions, shown_slides
-from wsikd.report.words import Run, headline, run_title
+from wsikd.report.slides import data_uri, shown_slides
+from wsikd.report.words import headline, run_title
 from wsikd.runs import RunFolder, find_runs, pooled_name
-from wsikd.store import RegionStore
+from wsikd.runs.pictures import PictureFolder, Pictures
 
 _COLUMNS = {
     "plain_accuracy": "right",
@@ -31,17 +32,14 @@ _COLUMNS = {
 _RELEASED = {"accuracy_as_released": "accuracy as released"}
 
 
-def write_report(
-    runs: Path, store: RegionStore | None, manifest: pd.DataFrame, output: Path
-) -> None:
+def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
     """Write the report: one HTML page that needs nothing beside it.
 
     Parameters
     ----------
     runs : Path
-        The folder of all runs, evaluated.
-    store : RegionStore or None
-        Where slides and regions are shown from; without it the page has no photographs.
+        The folder of all runs, evaluated. Photographs are those of `runs/pictures/`; without it the
+        page has the numbers alone.
     manifest : DataFrame
         Slides with labels.
     output : Path
@@ -57,8 +55,10 @@ def write_report(
     if output.is_dir():
         raise ConfigError(f"{output}: must be a file, is a folder; name the page")
     metrics = read_metrics(runs)
+    folder = PictureFolder(runs)
+    pictures = folder.read() or Pictures()
     folders = _by_pooled_name(runs)
-    for gone in {run["name"] for run in metrics["runs"]} - folders.keys():
+    for gone in {run.name for run in metrics.runs} - folders.keys():
         raise NothingUsableError(
             f"{runs / gone}: evaluated, then removed; run wsikd evaluate again"
         )
@@ -73,11 +73,13 @@ def write_report(
         cost_chart=draw_cost_chart(metrics),
         **_tables(metrics),
         learning_curves=_learning_curves(metrics, folders),
-        slides=shown_slides(store, runs, metrics, manifest) if store else None,
-        failed=failed_slides(store) if store else [],
-        regions=shown_regions(store, manifest) if store else [],
-        provenance=[_provenance(run, folders[run["name"]]) for run in metrics["runs"]],
-        settings=_flat(metrics["settings"]),
+        picture=lambda name: data_uri(folder.path / name),
+        slides=shown_slides(pictures, folder.path, runs, metrics, manifest),
+        failed=pictures.failed,
+        regions=pictures.regions,
+        explained=list(_explained(folders, metrics)),
+        provenance=[_provenance(run, folders[run.name]) for run in metrics.runs],
+        settings=_flat(metrics.settings),
     )
     write_text(output, text)
 
@@ -110,89 +112,96 @@ def _cohort(manifest: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _learning_curves(metrics: dict[str, Any], folders: dict[str, list[RunFolder]]) -> str | None:
-    models = [run for run in metrics["runs"] if run["method"] != "control"]
-    logs = [(run, [folder.read_log() for folder in folders[run["name"]]]) for run in models]
+def _learning_curves(metrics: Metrics, folders: dict[str, list[RunFolder]]) -> str | None:
+    models = [run for run in metrics.runs if not run.kind.is_control]
+    logs = [(run, [folder.read_log() for folder in folders[run.name]]) for run in models]
     logged = [(run, of_folds) for run, of_folds in logs if any(of_folds)]
     return draw_learning_curves(logged) if logged else None
 
 
-def _tables(metrics: dict[str, Any]) -> dict[str, Any]:
-    columns = _COLUMNS | (_RELEASED if metrics["settings"]["compat"] else {})
+def _explained(folders: dict[str, list[RunFolder]], metrics: Metrics) -> Iterator[dict[str, str]]:
+    """List the pictures that `wsikd explain` left in the folders of evaluated runs."""
+    for run in metrics.runs:
+        for folder in folders[run.name]:
+            for picture in sorted((folder.path / "explain").glob("*.png")):
+                yield {"name": picture.stem, "picture": data_uri(picture)}
+
+
+def _tables(metrics: Metrics) -> dict[str, Any]:
+    columns = _COLUMNS | (_RELEASED if metrics.is_as_released else {})
     return {
         "columns": list(columns.values()),
         "units": [
-            (unit, [_row(run, unit, columns) for run in metrics["runs"]])
-            for unit in _units(metrics)
+            (unit, [_row(run, unit, columns) for run in metrics.runs]) for unit in _units(metrics)
         ],
         "differences": list(_differences(metrics)),
-        "confusions": [_confusion(run) for run in metrics["runs"] if _is_informative(run)],
+        "confusions": [_confusion(run) for run in metrics.runs if _is_informative(run)],
     }
 
 
-def _units(metrics: dict[str, Any]) -> list[str]:
+def _units(metrics: Metrics) -> list[Unit]:
     """List the units worth a table: patients of one slide each would repeat the slides."""
-    counts = [run["units"] for run in metrics["runs"]]
-    repeated = all(one["slide"]["count"] == one["patient"]["count"] for one in counts)
+    counts = [run.units for run in metrics.runs]
+    repeated = all(one["slide"].count == one["patient"].count for one in counts)
     return [unit for unit in UNITS if unit != "patient" or not repeated]
 
 
-def _row(run: Run, unit: str, columns: Iterable[str]) -> dict[str, Any]:
-    summary = run["units"][unit]
+def _row(run: EvaluatedRun, unit: Unit, columns: Iterable[str]) -> dict[str, Any]:
+    summary = run.units[unit]
     return {
         "title": run_title(run),
-        "method": run["method"],
-        "count": summary["count"],
-        "patients": summary["patients"],
-        "reason": summary["reason"],
-        "estimates": [_cell(summary["metrics"][name]) for name in columns],
+        "method": run.method,
+        "count": summary.count,
+        "patients": summary.patients,
+        "reason": summary.reason,
+        "estimates": [_cell(summary.metrics[name]) for name in columns],
         "gflops": format_number(
-            run["cost"]["gflops_per_region" if unit == "region" else "gflops_per_slide"]
+            run.cost.gflops_per_region if unit == "region" else run.cost.gflops_per_slide
         ),
-        "cheaper": format_saving(run["cost"]["times_cheaper_than_teacher"]),
+        "cheaper": format_saving(run.cost.times_cheaper_than_teacher),
     }
 
 
-def _cell(estimate: dict[str, float | None], *, signed: bool = False) -> tuple[str, str]:
+def _cell(estimate: Estimate, *, signed: bool = False) -> tuple[str, str]:
     value, _, interval = format_estimate(estimate, signed=signed).partition(" ")
     return value, interval.strip("()")
 
 
-def _differences(metrics: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    titles = {run["name"]: run_title(run) for run in metrics["runs"]}
-    for difference in metrics["differences"]:
-        if difference["unit"] == "slide":
+def _differences(metrics: Metrics) -> Iterator[dict[str, Any]]:
+    titles = {run.name: run_title(run) for run in metrics.runs}
+    for difference in metrics.differences:
+        if difference.unit == "slide":
             yield {
-                "run": titles[difference["run"]],
-                "reference": titles[difference["reference"]],
-                "estimates": [_cell(difference["metrics"][name], signed=True) for name in _COLUMNS],
+                "run": titles[difference.run],
+                "reference": titles[difference.reference],
+                "estimates": [_cell(difference.metrics[name], signed=True) for name in _COLUMNS],
             }
 
 
-def _is_informative(run: Run) -> bool:
-    return bool(run["name"] != "control-majority")  # its matrix is one column
+def _is_informative(run: EvaluatedRun) -> bool:
+    return bool(run.name != "control-majority")  # its matrix is one column
 
 
-def _confusion(run: Run) -> dict[str, Any]:
-    matrix = run["units"]["slide"]["confusion"]
+def _confusion(run: EvaluatedRun) -> dict[str, Any]:
+    matrix = run.units["slide"].confusion
     rows = [
         {"label": label, "cells": [(count, count / max(1, sum(row))) for count in row]}
-        for label, row in zip(run["classes"], matrix, strict=True)
+        for label, row in zip(run.classes, matrix, strict=True)
     ]
-    return {"title": run_title(run), "classes": run["classes"], "rows": rows}
+    return {"title": run_title(run), "classes": run.classes, "rows": rows}
 
 
-def _provenance(run: Run, folders: list[RunFolder]) -> dict[str, Any]:
+def _provenance(run: EvaluatedRun, folders: list[RunFolder]) -> dict[str, Any]:
     try:
         made = [folder.read_provenance() for folder in folders]
         settings = folders[0].read_settings()
     except (CheckpointError, ConfigError) as error:  # damaged after it was evaluated
-        return {"name": run["name"], "problem": str(error)}
+        return {"name": run.name, "problem": str(error)}
     first = made[0]
     return {
-        "name": run["name"],
+        "name": run.name,
         "problem": None,
-        "folds": run["folds"],
+        "folds": run.folds,
         "started": first.started,
         "minutes": format_number(sum(one.seconds or 0 for one in made) / 60),
         "device": first.device,

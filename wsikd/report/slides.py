@@ -1,113 +1,95 @@
-"""Which slides and regions the report shows, and what it says of them."""
+"""Which slides the report shows, and what it says of them."""
 
-from collections.abc import Sequence
+import base64
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import pandas as pd
 
-from wsikd.errors import StoreError
+from wsikd.evaluation import Metrics
 from wsikd.evaluation.aggregate import aggregate
 from wsikd.evaluation.folds import pool_runs
-from wsikd.report.pictures import crop_region, draw_thumbnail
 from wsikd.report.words import find_subject, run_title
 from wsikd.runs import probability_columns
-from wsikd.store import RegionRecord, RegionStore
+from wsikd.runs.pictures import Pictures, ShownSlide
 
 _SLIDE_LIMIT = 24  # keeps the page light; the rest is counted
-_REGION_LIMIT = 4
-_PIXEL_LIMIT = 50_000_000  # a region is read whole to cut a small square out of it
+_MEDIA = {".jpg": "image/jpeg", ".png": "image/png"}
+
+
+class Reading(NamedTuple):
+    """What the report's subject read on a slide."""
+
+    reading: str
+    probability: str
+    is_right: bool
+
+
+class ReadSlide(NamedTuple):
+    """A slide as the page shows it."""
+
+    slide_id: str
+    label: str
+    reading: Reading | None
+    picture: str
+    pieces: str
+    mpp: str
+    warnings: tuple[str, ...]
+
+
+class ReadSlides(NamedTuple):
+    """The slides of the page: who read them, those shown, and how many more there are."""
+
+    reader: str
+    shown: list[ReadSlide]
+    rest: int
 
 
 def shown_slides(
-    store: RegionStore, runs: Path, metrics: dict[str, Any], manifest: pd.DataFrame
-) -> dict[str, Any]:
-    """Describe the slides that are shown: those the report's subject got wrong come first.
+    pictures: Pictures, folder: Path, runs: Path, metrics: Metrics, manifest: pd.DataFrame
+) -> ReadSlides:
+    """Choose the slides that are shown: those the report's subject got wrong come first.
 
-    Returns
-    -------
-    dict
-        reader: title of the run whose readings are given; shown: list of slides; rest: number of
-        prepared slides that are not shown.
+    Parameters
+    ----------
+    pictures : Pictures
+        The slides there are pictures of.
+    folder : Path
+        Folder of the pictures.
+    runs : Path
+        Folder of all runs.
+    metrics : Metrics
+        What was evaluated.
+    manifest : DataFrame
+        Slides with labels.
     """
     subject = find_subject(metrics)
-    readings = _readings(runs, subject["name"], metrics, manifest)
-    labels = manifest.set_index("slide_id")["label"].to_dict()
-    order = sorted(
-        store.slide_ids(),
-        key=lambda slide_id: (
-            slide_id not in readings,
-            readings.get(slide_id, {}).get("right", False),
-            labels.get(slide_id, ""),
-            slide_id,
-        ),
+    readings = _readings(runs, subject.name, metrics, manifest)
+    labels = dict(zip(manifest["slide_id"], manifest["label"], strict=True))
+
+    def order(slide: ShownSlide) -> tuple[bool, bool, str, str]:
+        reading = readings.get(slide.slide_id)
+        is_right = reading is not None and reading.is_right
+        return reading is None, is_right, labels.get(slide.slide_id, ""), slide.slide_id
+
+    chosen = sorted(pictures.slides, key=order)
+    return ReadSlides(
+        run_title(subject),
+        [_describe(slide, folder, labels, readings) for slide in chosen[:_SLIDE_LIMIT]],
+        max(0, len(chosen) - _SLIDE_LIMIT),
     )
-    return {
-        "reader": run_title(subject),
-        "shown": [
-            _describe(store, slide_id, labels.get(slide_id, ""), readings.get(slide_id))
-            for slide_id in order[:_SLIDE_LIMIT]
-        ],
-        "rest": max(0, len(order) - _SLIDE_LIMIT),
-    }
 
 
-def failed_slides(store: RegionStore) -> list[dict[str, str]]:
-    """List the slides that could not be prepared, with the reason.
-
-    Raises
-    ------
-    StoreError
-        If `status.csv` is damaged.
-    """
-    path = store.path / "status.csv"
-    if not path.exists():
-        return []
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-        failed = table.loc[table["status"] == "failed", ["slide_id", "error"]]
-    except (ValueError, KeyError):
-        raise StoreError(
-            f"{path}: must be a table of outcomes; run wsikd prepare, which writes it anew"
-        ) from None
-    pairs = zip(failed["slide_id"], failed["error"], strict=True)
-    return [{"slide_id": slide_id, "error": error} for slide_id, error in pairs]
-
-
-def shown_regions(store: RegionStore, manifest: pd.DataFrame) -> list[dict[str, Any]]:
-    """Show a large region of one slide per class, at every magnification."""
-    prepared = manifest[manifest["slide_id"].isin(store.slide_ids()) & (manifest["label"] != "")]
-    firsts = prepared.sort_values(["label", "slide_id"]).groupby("label")["slide_id"].first()
-    shown = []
-    for label, slide_id in list(firsts.items())[:_REGION_LIMIT]:
-        region = _choose_region(store.read_slide(slide_id).regions)
-        side_um, crops = crop_region(store, slide_id, region.region_id)
-        shown.append(
-            {
-                "label": label,
-                "slide_id": slide_id,
-                "region_id": region.region_id,
-                "side_um": round(side_um),
-                "crops": crops,
-            }
-        )
-    return shown
-
-
-def _choose_region(regions: Sequence[RegionRecord]) -> RegionRecord:
-    by_area = sorted(regions, key=lambda region: region.area_um2)
-    light = [region for region in by_area if _finest_pixels(region) <= _PIXEL_LIMIT]
-    return light[-1] if light else by_area[0]
-
-
-def _finest_pixels(region: RegionRecord) -> int:
-    return max(level.width * level.height for level in region.levels)
+def data_uri(path: Path) -> str:
+    """Return a picture as text that a page can hold, so that the page needs no file beside it."""
+    return f"data:{_MEDIA[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
 def _readings(
-    runs: Path, name: str, metrics: dict[str, Any], manifest: pd.DataFrame
-) -> dict[str, dict[str, Any]]:
-    settings = metrics["settings"]
+    runs: Path, name: str, metrics: Metrics, manifest: pd.DataFrame
+) -> dict[str, Reading]:
+    settings = metrics.settings
     pooled, _ = pool_runs(
         runs, manifest, checkpoint=settings["checkpoint"], split=settings["split"]
     )
@@ -116,29 +98,22 @@ def _readings(
         return {}
     table = aggregate(run.predictions, run.classes, "slide").reset_index()
     probabilities = table[probability_columns(run.classes)].to_numpy()
-    return {
-        slide_id: {
-            "reading": run.classes[index],
-            "probability": f"{100 * row[index]:.0f} %",
-            "right": run.classes[index] == label,
-        }
-        for slide_id, label, row, index in zip(
-            table["slide_id"], table["label"], probabilities, probabilities.argmax(1), strict=True
-        )
-    }
+    readings = {}
+    for slide_id, label, row in zip(table["slide_id"], table["label"], probabilities, strict=True):
+        read = run.classes[row.argmax()]
+        readings[slide_id] = Reading(read, f"{100 * row.max():.0f} %", read == label)
+    return readings
 
 
 def _describe(
-    store: RegionStore, slide_id: str, label: str, reading: dict[str, Any] | None
-) -> dict[str, Any]:
-    record = store.read_slide(slide_id)
-    pieces = len(record.regions)
-    return {
-        "slide_id": slide_id,
-        "label": label,
-        "reading": reading,
-        "picture": draw_thumbnail(store, slide_id),
-        "pieces": f"{pieces} piece{'' if pieces == 1 else 's'}",
-        "mpp": f"{sum(record.mpp) / 2:.3g}",
-        "warnings": record.warnings,
-    }
+    slide: ShownSlide, folder: Path, labels: Mapping[str, str], readings: Mapping[str, Reading]
+) -> ReadSlide:
+    return ReadSlide(
+        slide_id=slide.slide_id,
+        label=labels.get(slide.slide_id, ""),
+        reading=readings.get(slide.slide_id),
+        picture=data_uri(folder / slide.picture),
+        pieces=f"{slide.regions} piece{'' if slide.regions == 1 else 's'}",
+        mpp=f"{slide.mpp:.3g}",
+        warnings=slide.warnings,
+    )

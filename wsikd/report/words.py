@@ -1,54 +1,46 @@
 """The answer in words, for readers who will not read a table."""
 
-from typing import Any
-
+from wsikd.evaluation import Estimate, Metrics
 from wsikd.evaluation.aggregate import Unit
-from wsikd.evaluation.tables import Estimate, format_saving
+from wsikd.evaluation.documents import EvaluatedRun, UnitScores
+from wsikd.evaluation.tables import format_saving
 from wsikd.geometry import format_magnification
 
-METHOD_NAMES = {
-    "teacher": "teacher",
-    "baseline": "baseline",
-    "student": "distilled student",
-    "finetuned": "fine-tuned student",
-    "control-colour": "colour alone",
-    "control-majority": "most common class",
-}
+CONTROL_TITLES = {"control-colour": "colour alone", "control-majority": "most common class"}
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
 
-Run = dict[str, Any]
 
-
-def run_title(run: Run) -> str:
+def run_title(run: EvaluatedRun) -> str:
     """Name a run for people.
 
     Examples
     --------
+    >>> about = {"classes": (), "folds": (), "units": {}, "cost": None}
     >>> run = {"name": "student-1.25x", "method": "student", "magnification": 1.25, "seed": 1}
-    >>> run_title(run)
+    >>> run_title(EvaluatedRun.model_construct(**run, **about))
     'distilled student at 1.25x, seed 1'
     """
-    if run["method"] == "control":
-        return METHOD_NAMES[run["name"]]
-    title = METHOD_NAMES[run["method"]]
-    if run["magnification"] is not None:
-        title += f" at {format_magnification(run['magnification'])}"
-    return f"{title}, seed {run['seed']}" if run["seed"] else title
+    if run.kind.is_control:
+        return CONTROL_TITLES[run.name]
+    title = run.kind.title
+    if run.magnification is not None:
+        title += f" at {format_magnification(run.magnification)}"
+    return f"{title}, seed {run.seed}" if run.seed else title
 
 
-def find_subject(metrics: dict[str, Any]) -> Run:
+def find_subject(metrics: Metrics) -> EvaluatedRun:
     """Give the run the report is about: the coarsest student, or the first run if there is none."""
-    students = [run for run in metrics["runs"] if run["method"] == "student"]
-    return min(students, key=_by_magnification) if students else dict(metrics["runs"][0])
+    students = [run for run in metrics.runs if run.kind.is_distilled]
+    return min(students, key=_by_magnification) if students else metrics.runs[0]
 
 
-def headline(metrics: dict[str, Any], unit: Unit = "slide") -> list[str]:
+def headline(metrics: Metrics, unit: Unit = "slide") -> list[str]:
     """Say in a few sentences what reading at low magnification costs and saves.
 
     Parameters
     ----------
-    metrics : dict
+    metrics : Metrics
         What `wsikd.evaluation.evaluate_runs` wrote.
     unit : {"region", "slide", "patient"}
         What is counted as right or wrong.
@@ -60,53 +52,53 @@ def headline(metrics: dict[str, Any], unit: Unit = "slide") -> list[str]:
     """
     subject = find_subject(metrics)
     compared = {
-        difference["reference"]: difference["metrics"]["plain_accuracy"]
-        for difference in metrics["differences"]
-        if (difference["run"], difference["unit"]) == (subject["name"], unit)
-        and difference["metrics"]["plain_accuracy"]["value"] is not None
+        difference.reference: difference.metrics["plain_accuracy"]
+        for difference in metrics.differences
+        if (difference.run, difference.unit) == (subject.name, unit)
+        and difference.metrics["plain_accuracy"].value is not None
     }
     others = [
         run
-        for run in metrics["runs"]
-        if run["name"] != subject["name"]
-        and (run["name"] in compared or run["method"] != "control")
+        for run in metrics.runs
+        if run.name != subject.name and (run.name in compared or not run.kind.is_control)
     ]
     return [
         _answer(subject, unit),
-        *(_about(run, unit, subject, compared.get(run["name"])) for run in others),
+        *(_about(run, unit, subject, compared.get(run.name)) for run in others),
     ]
 
 
-def _answer(run: Run, unit: Unit) -> str:
-    summary = run["units"][unit]
-    counted = f"{summary['count']} {unit}s"
-    said = f"{_subject(run)} gets {_right(summary, f' of {counted}')}."
-    saving = run["cost"]["times_cheaper_than_teacher"]
+def _answer(run: EvaluatedRun, unit: Unit) -> str:
+    scores = run.units[unit]
+    counted = f"{scores.count} {unit}s"
+    said = f"{_subject(run)} gets {_right(scores, f' of {counted}')}."
+    saving = run.cost.times_cheaper_than_teacher
     if saving is not None and saving > 1:
         times = format_saving(saving).removesuffix("x")
         said += f" It needs {times} times less computation than the teacher."
     return said
 
 
-def _about(run: Run, unit: Unit, subject: Run, difference: Estimate | None) -> str:
-    said = f"{_subject(run)} gets {_right(run['units'][unit])}"
+def _about(
+    run: EvaluatedRun, unit: Unit, subject: EvaluatedRun, difference: Estimate | None
+) -> str:
+    said = f"{_subject(run)} gets {_right(run.units[unit])}"
     if difference is None:
         return f"{said}."
-    return f"{said}; the {METHOD_NAMES[subject['method']]} is {_compared(difference)}."
+    return f"{said}; the {subject.kind.title} is {_compared(difference)}."
 
 
-def _right(summary: dict[str, Any], of: str = "") -> str:
-    share = summary["metrics"]["plain_accuracy"]
-    said = f"{100 * share['value']:.0f}{_PERCENT}{of} right"
-    if share["low"] is None:
+def _right(scores: UnitScores, of: str = "") -> str:
+    share = scores.metrics["plain_accuracy"]
+    said = f"{100 * share.known:.0f}{_PERCENT}{of} right"
+    if share.interval is None:
         return said
-    low, high = (f"{100 * share[end]:.0f}" for end in ("low", "high"))
+    low, high = (f"{100 * end:.0f}" for end in share.interval)
     return f"{said} (95{_PERCENT} interval {low} to {high}{_PERCENT})"
 
 
 def _compared(difference: Estimate) -> str:
-    value, low, high = difference["value"], difference["low"], difference["high"]
-    assert value is not None
+    value, interval = difference.known, difference.interval
     points = round(abs(100 * value))
     place = "above" if value > 0 else "below"
     said = (
@@ -114,19 +106,20 @@ def _compared(difference: Estimate) -> str:
         if points
         else "level with it"
     )
-    if low is None or high is None:
+    if interval is None:
         return said
+    low, high = interval
     if _signed(low) == _signed(high):
         return f"{said}, whichever patients are drawn"
     verdict = "which chance could explain" if low <= 0 <= high else "more than chance explains"
     return f"{said} (95{_PERCENT} interval {_signed(low)} to {_signed(high)}), {verdict}"
 
 
-def _subject(run: Run) -> str:
-    if run["name"] == "control-colour":
+def _subject(run: EvaluatedRun) -> str:
+    if run.name == "control-colour":
         return "A classifier that sees colour alone"
-    trained = ", trained without a teacher," if run["method"] == "baseline" else ""
-    return f"The {run_title(run)}{trained}"
+    aside = f", {run.kind.aside}," if run.kind.aside else ""
+    return f"The {run_title(run)}{aside}"
 
 
 def _signed(share: float) -> str:
@@ -134,5 +127,5 @@ def _signed(share: float) -> str:
     return "0" if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")
 
 
-def _by_magnification(run: Run) -> tuple[float, int]:
-    return run["magnification"] or 0.0, run["seed"]
+def _by_magnification(run: EvaluatedRun) -> tuple[float, int]:
+    return run.magnification or 0.0, run.seed

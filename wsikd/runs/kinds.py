@@ -20,6 +20,8 @@ class Kind:
     ----------
     title : str
         What people call it.
+    aside : str
+        What is said of it beside its title, if anything.
     command : str
         What makes it, and goes on with it.
     is_evaluated : bool
@@ -40,6 +42,8 @@ class Kind:
         Whether there is an encoder of a privileged branch beside the primary one.
     has_segmenter : bool
         Whether its network finds nuclei.
+    is_distilled : bool
+        Whether it learnt from a teacher's answers: the cheap model that a report is about.
     can_teach : bool
         Whether a student can be distilled from it.
     can_be_finetuned : bool
@@ -48,6 +52,7 @@ class Kind:
 
     title: str
     command: str
+    aside: str = ""
     is_evaluated: bool = False
     is_control: bool = False
     compared_to: tuple[Method, ...] = ()
@@ -56,6 +61,7 @@ class Kind:
     has_encoder: bool = False
     has_branches: bool = False
     has_segmenter: bool = False
+    is_distilled: bool = False
     can_teach: bool = False
     can_be_finetuned: bool = False
 
@@ -72,6 +78,7 @@ KINDS: dict[Method, Kind] = {
     "baseline": Kind(
         title="baseline",
         command="wsikd teach",
+        aside="trained without a teacher",
         is_evaluated=True,
         compared_to=("teacher",),
         follows_splits=True,
@@ -85,6 +92,7 @@ KINDS: dict[Method, Kind] = {
         compared_to=("teacher", "baseline"),
         follows_splits=True,
         has_encoder=True,
+        is_distilled=True,
         can_be_finetuned=True,
     ),
     "finetuned": Kind(

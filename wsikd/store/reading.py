@@ -85,7 +85,8 @@ class RegionStore:
         path = self.path / slide_id / "tissue.geojson"
         try:
             outlines: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            outlines["features"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise _damaged(path, error, path.parent) from None
         return outlines
 

@@ -1,13 +1,9 @@
 import numpy as np
-import pandas as pd
 import pytest
-from shapely import box as rectangle
 
-from tests.builders import slide_record
+from tests.builders import coloured_manifest, write_coloured_store
 from wsikd.config import Settings
-from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.runs import Provenance, RunFolder, run_name
-from wsikd.store import RegionStore, SlideWriter, Source
 
 CLASSES = ("blue", "red")
 
@@ -15,16 +11,7 @@ CLASSES = ("blue", "red")
 @pytest.fixture
 def manifest():
     """Twelve patients of one slide each, classes in turn, in three folds or all to be tested."""
-    return pd.DataFrame(
-        {
-            "slide_id": [f"s{index:02d}" for index in range(12)],
-            "patient_id": [f"p{index:02d}" for index in range(12)],
-            "path": [f"s{index:02d}.svs" for index in range(12)],
-            "label": [CLASSES[index % 2] for index in range(12)],
-            "split": "test",  # of the runs without folds
-            "fold": [str(index // 2 % 3) for index in range(12)],
-        }
-    )
+    return coloured_manifest()
 
 
 @pytest.fixture
@@ -65,20 +52,4 @@ def write_run(tmp_path, manifest):
 @pytest.fixture
 def store(tmp_path, manifest):
     """A store whose regions are plain blue or plain red, as their label says."""
-    colours = {"blue": (60, 60, 200), "red": (200, 60, 60)}
-    for slide in manifest.itertuples():
-        region = TissueRegion(0, Region(0, 0, Size(8, 8)), rectangle(0, 0, 8, 8))
-        levels = [PyramidLevel(1.25, Size(8, 8), Mpp(8, 8))]
-        pixels = np.full((8, 8, 3), colours[slide.label], np.uint8)
-        writer = SlideWriter(tmp_path / "regions", slide.slide_id)
-        written = writer.write_region(region, Mpp(8, 8), levels, [(0, pixels)])
-        record = slide_record(
-            slide.slide_id,
-            (written,),
-            (8, 8),
-            (8.0, 8.0),
-            reader_version="",
-            source=Source(name=slide.path, bytes=1, sha256=""),
-        )
-        writer.commit(record, {"type": "FeatureCollection", "features": []}, pixels)
-    return RegionStore(tmp_path / "regions")
+    return write_coloured_store(tmp_path / "regions", manifest)

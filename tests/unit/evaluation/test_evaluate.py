@@ -4,37 +4,52 @@ import pandas as pd
 import pytest
 
 from wsikd.errors import NothingUsableError
-from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, read_metrics
+from wsikd.evaluation import (
+    Estimate,
+    EvaluateSettings,
+    difference_table,
+    evaluate_runs,
+    read_metrics,
+)
+from wsikd.methods.controls import refresh_controls
 from wsikd.report.words import headline
 
 SETTINGS = EvaluateSettings(draws=500)
 
 
+def evaluate(runs, store, manifest, settings):
+    """Evaluate where the regions are, so that the controls can be made."""
+    notes = refresh_controls(runs, store, manifest, settings.control)
+    return evaluate_runs(runs, manifest, settings, notes=notes)
+
+
 def by_name(metrics):
-    return {run["name"]: run for run in metrics["runs"]}
+    return {run.name: run for run in metrics.runs}
 
 
 def test_scores_the_folds_together_beside_both_controls(tmp_path, write_run, store, manifest):
     for fold in range(3):
         write_run("teacher", 10.0, fold)
         write_run("student", 1.25, fold, wrong=["s00", "s01", "s02"])
-    metrics = evaluate_runs(tmp_path / "runs", store, manifest, SETTINGS)
+    metrics = evaluate(tmp_path / "runs", store, manifest, SETTINGS)
     names = ["teacher-10x", "student-1.25x", "control-colour", "control-majority"]
-    assert [run["name"] for run in metrics["runs"]] == names
-    student = by_name(metrics)["student-1.25x"]["units"]["slide"]
-    assert student["metrics"]["plain_accuracy"]["value"] == 0.75
-    assert student["confusion"] == [[4, 2], [1, 5]]
-    majority = by_name(metrics)["control-majority"]["units"]["patient"]
-    assert majority["metrics"]["plain_accuracy"]["value"] == 0.5
+    assert [run.name for run in metrics.runs] == names
+    student = by_name(metrics)["student-1.25x"].units["slide"]
+    assert student.metrics["plain_accuracy"].value == 0.75
+    assert student.confusion == ((4, 2), (1, 5))
+    majority = by_name(metrics)["control-majority"].units["patient"]
+    assert majority.metrics["plain_accuracy"].value == 0.5
 
 
 def test_what_is_written_is_what_is_returned(tmp_path, write_run, manifest):
     write_run("teacher", 10.0)
-    metrics = evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)
-    assert json.loads((tmp_path / "runs" / "metrics.json").read_text()) == metrics
+    metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
+    assert json.loads((tmp_path / "runs" / "metrics.json").read_text()) == metrics.model_dump(
+        mode="json"
+    )
     table = pd.read_csv(tmp_path / "runs" / "metrics.csv")
     assert table["unit"].tolist() == ["region", "slide", "patient"]
-    assert metrics["notes"] == ["the controls were not made: there is no region store"]
+    assert metrics.notes == ("no control stands beside the models; evaluate where the regions are",)
 
 
 def test_a_difference_is_zero_wide_between_equal_runs(tmp_path, write_run, manifest):
@@ -43,29 +58,29 @@ def test_a_difference_is_zero_wide_between_equal_runs(tmp_path, write_run, manif
     write_run("student", 1.25, wrong=wrong)
     (difference,) = [
         one
-        for one in evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)["differences"]
-        if one["unit"] == "slide"
+        for one in evaluate_runs(tmp_path / "runs", manifest, SETTINGS).differences
+        if one.unit == "slide"
     ]
-    assert (difference["run"], difference["reference"]) == ("student-1.25x", "teacher-10x")
-    assert difference["metrics"]["f1"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert (difference.run, difference.reference) == ("student-1.25x", "teacher-10x")
+    assert difference.metrics["f1"] == Estimate(value=0.0, low=0.0, high=0.0)
 
 
 def test_a_difference_is_over_what_both_runs_predicted(tmp_path, write_run, manifest):
     write_run("teacher", 10.0)
     write_run("student", 1.25, wrong=["s00"], without=manifest["slide_id"][4:])
-    metrics = evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)
-    difference = next(one for one in metrics["differences"] if one["unit"] == "region")
-    assert difference["count"] == 4
-    assert difference["metrics"]["plain_accuracy"]["value"] == -0.25
+    metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
+    difference = next(one for one in metrics.differences if one.unit == "region")
+    assert difference.count == 4
+    assert difference.metrics["plain_accuracy"].value == -0.25
 
 
 def test_a_difference_over_nothing_in_common_is_unknown(tmp_path, write_run, manifest):
     write_run("teacher", 10.0, without=manifest["slide_id"][:6])
     write_run("student", 1.25, without=manifest["slide_id"][6:])
-    metrics = evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)
-    difference = next(one for one in metrics["differences"] if one["unit"] == "slide")
-    assert difference["metrics"]["accuracy"] == {"value": None, "low": None, "high": None}
-    assert difference["reason"] == "the two runs predict for nothing in common"
+    metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
+    difference = next(one for one in metrics.differences if one.unit == "slide")
+    assert difference.metrics["accuracy"] == Estimate(value=None, low=None, high=None)
+    assert difference.reason == "the two runs predict for nothing in common"
     assert difference_table(metrics)["accuracy"].tolist() == [""]
     assert not any("level" in sentence for sentence in headline(metrics))
 
@@ -73,25 +88,25 @@ def test_a_difference_over_nothing_in_common_is_unknown(tmp_path, write_run, man
 def test_one_patient_has_a_value_but_no_interval(tmp_path, write_run, manifest):
     manifest["patient_id"] = "p"
     write_run("teacher", 10.0)
-    metrics = evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)
-    slides = by_name(metrics)["teacher-10x"]["units"]["slide"]
-    assert slides["metrics"]["accuracy"] == {"value": 1.0, "low": None, "high": None}
-    assert slides["reason"] == "an interval needs at least 2 patients, got 1"
+    metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
+    slides = by_name(metrics)["teacher-10x"].units["slide"]
+    assert slides.metrics["accuracy"] == Estimate(value=1.0, low=None, high=None)
+    assert slides.reason == "an interval needs at least 2 patients, got 1"
 
 
 def test_a_patient_of_two_labels_is_counted_not_scored(tmp_path, write_run, manifest):
     manifest.loc[1, "patient_id"] = "p00"
     write_run("teacher", 10.0)
-    metrics = evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)
-    patients = by_name(metrics)["teacher-10x"]["units"]["patient"]
-    assert (patients["count"], patients["mixed_labels"]) == (10, 1)
+    metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
+    patients = by_name(metrics)["teacher-10x"].units["patient"]
+    assert (patients.count, patients.mixed_labels) == (10, 1)
 
 
 def test_computation_is_counted_per_slide_and_against_the_teacher(tmp_path, write_run, manifest):
     write_run("teacher", 10.0, gmacs=64.0)
     write_run("student", 1.25, gmacs=0.5)
-    metrics = evaluate_runs(tmp_path / "runs", None, manifest, SETTINGS)
-    assert by_name(metrics)["student-1.25x"]["cost"] == {
+    metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
+    assert by_name(metrics)["student-1.25x"].cost.model_dump() == {
         "gmacs_per_region": 0.5,
         "gmacs_per_slide": 0.5,
         "gflops_per_region": 1.0,
@@ -104,10 +119,10 @@ def test_compat_release_is_the_mean_over_evenly_drawn_classes(tmp_path, write_ru
     # 6 blue slides, one wrong, and 3 red slides, one wrong
     write_run("teacher", 10.0, wrong=["s00", "s01"], without=["s03", "s05", "s07"])
     settings = EvaluateSettings(draws=20_000, compat="release")
-    metrics = evaluate_runs(tmp_path / "runs", None, manifest, settings)
-    estimate = by_name(metrics)["teacher-10x"]["units"]["region"]["metrics"]["plain_accuracy"]
-    assert estimate["value"] == pytest.approx((5 / 6 + 2 / 3) / 2, abs=0.005)
-    assert metrics["differences"] == []
+    metrics = evaluate_runs(tmp_path / "runs", manifest, settings)
+    estimate = by_name(metrics)["teacher-10x"].units["region"].metrics["plain_accuracy"]
+    assert estimate.value == pytest.approx((5 / 6 + 2 / 3) / 2, abs=0.005)
+    assert metrics.differences == ()
 
 
 @pytest.mark.parametrize("name", ["run.json", "predictions.csv"])
@@ -116,16 +131,16 @@ def test_a_damaged_run_is_left_out_by_name(tmp_path, write_run, store, manifest,
         write_run("teacher", 10.0, fold)
         damaged = write_run("student", 1.25, fold)
     (damaged.path / name).write_text("junk")
-    metrics = evaluate_runs(tmp_path / "runs", store, manifest, SETTINGS)
+    metrics = evaluate(tmp_path / "runs", store, manifest, SETTINGS)
     assert set(by_name(metrics)) == {"teacher-10x", "control-colour", "control-majority"}
-    (left,) = metrics["left_out"]
-    assert left["name"] == "student-1.25x"
-    assert left["reason"].startswith(f"{damaged.path / name}: ")
+    (left,) = metrics.left_out
+    assert left.name == "student-1.25x"
+    assert left.reason.startswith(f"{damaged.path / name}: ")
 
 
 def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):
     with pytest.raises(NothingUsableError, match="no run to evaluate; run wsikd teach first"):
-        evaluate_runs(tmp_path, None, manifest, SETTINGS)
+        evaluate_runs(tmp_path, manifest, SETTINGS)
 
 
 @pytest.mark.parametrize("text", ["", "junk", "[]", '{"format": "wsikd-metrics", "version": 1}'])

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from wsikd.methods.distil import DistilSettings, Watcher, make_step
+from wsikd.methods.distil import CachedTeacher, DistilSettings, make_step
 from wsikd.models import build_model
 
 
@@ -69,26 +69,26 @@ def test_only_the_student_gets_a_gradient(batch):
     assert not teacher.training
 
 
-def test_the_watcher_looks_at_the_same_image_once_and_at_augmented_ones_each_time(batch):
+def test_the_teacher_cache_looks_at_the_same_image_once_and_at_augmented_ones_each_time(batch):
     looks = []
     teacher = build(2)
     teacher.register_forward_hook(lambda *_: looks.append(1))
-    watcher = Watcher(teacher)
-    first, second = (watcher.see(batch, augmented=False) for _ in range(2))
+    teacher_cache = CachedTeacher(teacher)
+    first, second = (teacher_cache.see(batch, augmented=False) for _ in range(2))
     assert len(looks) == 1
     assert torch.equal(first.feature_map, second.feature_map)
-    watcher.see(batch, augmented=True)
-    watcher.see({**batch, "index": torch.tensor([1])}, augmented=False)
+    teacher_cache.see(batch, augmented=True)
+    teacher_cache.see({**batch, "index": torch.tensor([1])}, augmented=False)
     assert len(looks) == 3
 
 
-def test_the_watcher_keeps_no_more_than_its_limit(batch):
+def test_the_teacher_cache_keeps_no_more_than_its_limit(batch):
     looks = []
     teacher = build(2)
     teacher.register_forward_hook(lambda *_: looks.append(1))
-    watcher = Watcher(teacher, limit_bytes=1000)
+    teacher_cache = CachedTeacher(teacher, limit_bytes=1000)
     for _ in range(2):
-        watcher.see(batch, augmented=False)
+        teacher_cache.see(batch, augmented=False)
     assert len(looks) == 2
 
 

@@ -25,17 +25,18 @@ def test_the_cost_chart_is_an_svg_and_the_same_for_the_same_numbers(metrics):
     assert draw_cost_chart(metrics) == draw_cost_chart(metrics)
 
 
-def test_the_cost_chart_stands_missing_intervals_and_a_single_run(metrics):
-    metrics["runs"] = metrics["runs"][:1]
-    for estimate in metrics["runs"][0]["units"]["slide"]["metrics"].values():
-        estimate["low"] = estimate["high"] = None
-    svg_of(draw_cost_chart(metrics))
+def test_the_cost_chart_stands_missing_intervals_and_a_single_run(changed):
+    def without_intervals(values):
+        values["runs"] = values["runs"][:1]
+        for estimate in values["runs"][0]["units"]["slide"]["metrics"].values():
+            estimate["low"] = estimate["high"] = None
+
+    svg_of(draw_cost_chart(changed(without_intervals)))
 
 
-def test_the_cost_chart_moves_with_the_numbers(metrics):
-    before = draw_cost_chart(metrics)
-    metrics["runs"][1]["cost"]["gflops_per_slide"] = 20.0
-    assert draw_cost_chart(metrics) != before
+def test_the_cost_chart_moves_with_the_numbers(metrics, changed):
+    dearer = changed(lambda values: values["runs"][1]["cost"].update(gflops_per_slide=20.0))
+    assert draw_cost_chart(dearer) != draw_cost_chart(metrics)
 
 
 @pytest.mark.parametrize("epochs", [1, 2, 3, 40])
@@ -50,5 +51,5 @@ def test_learning_curves_count_epochs_in_whole_numbers(epochs):
 
 
 def test_learning_curves_stand_folds_without_validation_or_log(metrics):
-    runs = [(metrics["runs"][0], [log([1.0, 0.5]), log([0.9], val=False), []])]
+    runs = [(metrics.runs[0], [log([1.0, 0.5]), log([0.9], val=False), []])]
     svg_of(draw_learning_curves(runs * 5))

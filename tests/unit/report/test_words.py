@@ -36,9 +36,9 @@ def test_a_difference_whose_interval_leaves_zero_out_is_not(sentences):
         ((0.0, -0.1, 0.1), "is level with it (95 % interval \N{MINUS SIGN}10 to +10), which "),
     ],
 )
-def test_an_interval_that_is_one_number_is_not_put_down_to_chance(metrics, estimate, told):
-    difference = metrics["differences"][2]["metrics"]["plain_accuracy"]
-    difference |= dict(zip(("value", "low", "high"), estimate, strict=True))
+def test_an_interval_that_is_one_number_is_not_put_down_to_chance(changed, estimate, told):
+    ends = dict(zip(("value", "low", "high"), estimate, strict=True))
+    metrics = changed(lambda it: it["differences"][2]["metrics"]["plain_accuracy"].update(ends))
     (baseline,) = [one for one in headline(metrics) if one.startswith("The baseline")]
     assert told in baseline.replace("\N{NO-BREAK SPACE}", " ")
 
@@ -53,8 +53,8 @@ def test_differences_of_other_students_are_not_told_of_the_first(sentences):
 
 
 def test_without_a_student_the_first_run_is_the_subject(metrics):
-    metrics["runs"] = [run for run in metrics["runs"] if run["method"] != "student"]
-    metrics["differences"] = []
-    assert find_subject(metrics)["name"] == "teacher-10x"
+    others = tuple(run for run in metrics.runs if run.method != "student")
+    metrics = metrics.model_copy(update={"runs": others, "differences": ()})
+    assert find_subject(metrics).name == "teacher-10x"
     assert headline(metrics)[0].startswith("The teacher at 10x gets 90")
     assert "less computation" not in headline(metrics)[0]

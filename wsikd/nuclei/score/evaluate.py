@@ -26,7 +26,7 @@ from pydantic import Field
 
 from wsikd.data.fields.field import brightest
 from wsikd.errors import LeakageError, NothingUsableError
-from wsikd.evaluation.seeds import ArmSettings, arm_name
+from wsikd.evaluation.seeds import SeedSettings, seedless_name
 from wsikd.files import replacing, write_json
 from wsikd.geometry import Mpp, Pixels
 from wsikd.hashing import content_fingerprint
@@ -44,7 +44,7 @@ THRESHOLD, OTSU = CONTROLS = ("control-threshold", "control-otsu")
 _ALIKE = 1.3  # times that µm per pixel may differ from those a network was trained at
 
 
-class EvaluateSegmentersSettings(ArmSettings):
+class EvaluateSegmentersSettings(SeedSettings):
     """How segmenters are scored."""
 
     split_seed: int = Field(
@@ -176,7 +176,7 @@ def _score_image(
         mask = contender.find(pixels, mpp)
         instances = label_instances(mask, objects, mpp)
         yield {
-            "segmenter": arm_name(contender.run),
+            "segmenter": seedless_name(contender.run),
             "run": contender.run,
             "labels": contender.labels,
             "image": image.name,
@@ -208,7 +208,7 @@ def _contenders(
     yield _Contender(OTSU, "none", smoothed(otsu_haematoxylin))
 
 
-def _compare(rows: pd.DataFrame, settings: ArmSettings) -> dict[str, list[dict[str, Any]]]:
+def _compare(rows: pd.DataFrame, settings: SeedSettings) -> dict[str, list[dict[str, Any]]]:
     """Score each segmenter, and hold those that are no control against the controls."""
     tables = dict(iter(rows.groupby("segmenter", sort=False)))
     controls = [name for name in tables if name in CONTROLS]

@@ -12,24 +12,25 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wsikd.evaluation import Estimate
 from wsikd.evaluation.bootstrap import resample_patients
 from wsikd.evaluation.estimates import estimates
 from wsikd.evaluation.metrics import Floats
-from wsikd.evaluation.seeds import ArmSettings
+from wsikd.evaluation.seeds import SeedSettings
 from wsikd.evaluation.tables import format_estimate
 from wsikd.nuclei.score.metrics import NUCLEI_METRICS
 
 _SHOWN = {"dice": "Dice", "aji": "AJI", "precision": "precision", "recall": "recall", "f1": "F1"}
 
 
-def score_segmenter(rows: pd.DataFrame, settings: ArmSettings) -> dict[str, Any]:
+def score_segmenter(rows: pd.DataFrame, settings: SeedSettings) -> dict[str, Any]:
     """Average the scores of a segmenter.
 
     Parameters
     ----------
     rows : DataFrame
         A row for each run and image: run, image, patient_id and `NUCLEI_METRICS`.
-    settings : ArmSettings
+    settings : SeedSettings
         Of the bootstrap.
 
     Returns
@@ -40,9 +41,10 @@ def score_segmenter(rows: pd.DataFrame, settings: ArmSettings) -> dict[str, Any]
         standard deviation, None of a single run.
     """
     observed, drawn, reason = _means([rows], settings)
-    metrics = estimates(
-        _by_metric(observed.mean(0)), _by_metric(drawn.mean(1)) if drawn.size else {}
-    )
+    found = estimates(_by_metric(observed.mean(0)), _by_metric(drawn.mean(1)) if drawn.size else {})
+    metrics: dict[str, dict[str, float | None]] = {
+        name: estimate.model_dump() for name, estimate in found.items()
+    }
     for name, values in _by_metric(observed).items():
         metrics[name] |= {
             "lowest": float(values.min()),
@@ -53,7 +55,7 @@ def score_segmenter(rows: pd.DataFrame, settings: ArmSettings) -> dict[str, Any]
 
 
 def compare_segmenters(
-    rows: pd.DataFrame, reference: pd.DataFrame, settings: ArmSettings
+    rows: pd.DataFrame, reference: pd.DataFrame, settings: SeedSettings
 ) -> dict[str, Any]:
     """Subtract the scores of a reference, both of the same images and under the same draws.
 
@@ -67,7 +69,8 @@ def compare_segmenters(
     difference, redrawn = (
         means[..., :runs, :].mean(-2) - means[..., runs:, :].mean(-2) for means in (observed, drawn)
     )
-    metrics = estimates(_by_metric(difference), _by_metric(redrawn) if drawn.size else {})
+    found = estimates(_by_metric(difference), _by_metric(redrawn) if drawn.size else {})
+    metrics = {name: estimate.model_dump() for name, estimate in found.items()}
     return {**_counts(rows), "metrics": metrics, "reason": reason}
 
 
@@ -85,10 +88,10 @@ def segmenter_summary(result: Mapping[str, Any]) -> pd.DataFrame:
             "labels": one["labels"],
             "images": one["images"],
             "runs": len(one["runs"]),
-            "Dice %": format_estimate(one["metrics"]["dice"]),
+            "Dice %": _format(one["metrics"]["dice"]),
             "range over runs": _range(one["metrics"]["dice"]),
             **{
-                f"{title} %": format_estimate(one["metrics"][name])
+                f"{title} %": _format(one["metrics"][name])
                 for name, title in _SHOWN.items()
                 if name != "dice"
             },
@@ -103,17 +106,14 @@ def segmenter_differences(result: Mapping[str, Any]) -> pd.DataFrame:
         {
             "segmenter": one["segmenter"],
             "minus": one["reference"],
-            **{
-                title: format_estimate(one["metrics"][name], signed=True)
-                for name, title in _SHOWN.items()
-            },
+            **{title: _format(one["metrics"][name], signed=True) for name, title in _SHOWN.items()},
         }
         for one in result["differences"]
     )
 
 
 def _means(
-    tables: Sequence[pd.DataFrame], settings: ArmSettings
+    tables: Sequence[pd.DataFrame], settings: SeedSettings
 ) -> tuple[Floats, Floats, str | None]:
     """Average over images: observed (runs, metrics), and drawn (draws, runs, metrics) if any."""
     values = np.concatenate([_values(table) for table in tables], axis=1)
@@ -144,6 +144,11 @@ def _by_metric(values: Floats) -> dict[str, Floats]:
 
 def _counts(rows: pd.DataFrame) -> dict[str, int]:
     return {"images": rows["image"].nunique(), "patients": rows["patient_id"].nunique()}
+
+
+def _format(estimate: Mapping[str, float | None], *, signed: bool = False) -> str:
+    ends = {key: estimate[key] for key in ("value", "low", "high")}
+    return format_estimate(Estimate(**ends), signed=signed)
 
 
 def _range(estimate: Mapping[str, float]) -> str:

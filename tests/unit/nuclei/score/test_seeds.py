@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wsikd.evaluation.seeds import ArmSettings
+from wsikd.evaluation.seeds import SeedSettings
 from wsikd.nuclei.score.metrics import NUCLEI_METRICS
 from wsikd.nuclei.score.seeds import (
     compare_segmenters,
@@ -11,7 +11,7 @@ from wsikd.nuclei.score.seeds import (
     segmenter_summary,
 )
 
-SETTINGS = ArmSettings(draws=300, bootstrap_seed=3)
+SETTINGS = SeedSettings(draws=300, bootstrap_seed=3)
 PATIENTS = ["a", "a", "b", "c", "c", "c"]  # of six images
 
 

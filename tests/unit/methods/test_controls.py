@@ -1,15 +1,30 @@
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from wsikd.evaluation.controls import (
-    ControlSettings,
+from tests.builders import coloured_manifest, write_coloured_store
+from wsikd.evaluation import ControlSettings
+from wsikd.methods.controls import (
     colour_histogram,
     colour_probabilities,
     majority_probabilities,
+    refresh_controls,
     write_controls,
 )
 from wsikd.runs import Provenance, RunFolder
+
+
+@pytest.fixture
+def manifest():
+    return coloured_manifest()
+
+
+@pytest.fixture
+def store(tmp_path, manifest):
+    """A store whose regions are plain blue or plain red, as their label says."""
+    return write_coloured_store(tmp_path / "regions", manifest)
 
 
 def test_the_majority_control_gives_the_class_frequencies_of_training():
@@ -53,15 +68,22 @@ def test_controls_predict_for_the_folds_own_test_and_validation_slides(tmp_path,
 
 def test_controls_of_other_folds_are_removed_and_other_runs_are_not(tmp_path, store, manifest):
     def made(folds):
-        write_controls(tmp_path, store, manifest, folds, ControlSettings())
+        for path in tmp_path.glob("teacher-*"):
+            shutil.rmtree(path)
+        for fold in folds:
+            name = "teacher-10x" if fold is None else f"teacher-10x-fold{fold}"
+            about = Provenance(name=name, method="teacher", fold=fold, classes=("blue", "red"))
+            RunFolder(tmp_path / name).start(ControlSettings(), about).finish(seconds=0.0)
+        refresh_controls(tmp_path, store, manifest, ControlSettings())
         return sorted(path.name for path in tmp_path.glob("control-*"))
 
     mine = Provenance(name="control-colour-fold1", method="teacher", fold=1, classes=("a",))
     RunFolder(tmp_path / mine.name).start(ControlSettings(), mine)
     dealt = manifest.copy()
     manifest["split"] = manifest["fold"].map({"0": "test", "1": "val", "2": "train"})
+    manifest["fold"] = ""
     assert made([None]) == ["control-colour", "control-colour-fold1", "control-majority"]
-    manifest["split"] = dealt["split"]
+    manifest[["split", "fold"]] = dealt[["split", "fold"]]
     assert made([0, 2]) == [
         "control-colour-fold0",
         "control-colour-fold1",

@@ -6,7 +6,7 @@ that is no better than a colour histogram has not been shown to see structure.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
@@ -14,12 +14,10 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
-from sklearn.linear_model import LogisticRegression
 
-from wsikd.cohort.splits import classes_of, splits_of_fold
-from wsikd.config import Settings
+from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
 from wsikd.errors import CheckpointError, ManifestError, StoreError
+from wsikd.evaluation import ControlSettings
 from wsikd.evaluation.metrics import Floats
 from wsikd.geometry import Pixels
 from wsikd.hashing import text_digest
@@ -27,17 +25,37 @@ from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name, probabilit
 from wsikd.store import RegionStore
 
 
-class ControlSettings(Settings):
-    """How the controls see a region."""
-
-    bins: int = Field(8, ge=2, le=16, description="bins per colour channel of the joint histogram")
-
-
 class Control(Protocol):
-    """Gives class probabilities for some regions after seeing the training regions."""
+    """Computes class probabilities of some regions after seeing the training regions."""
 
     def __call__(self, regions: pd.DataFrame, histograms: Floats, classes: Sequence[str]) -> Floats:
-        """Give probabilities, shape (regions, K); column train of `regions` marks what it sees."""
+        """Return probabilities, (regions, K); column train of `regions` marks what it sees."""
+
+
+def refresh_controls(
+    runs: Path, store: RegionStore, manifest: pd.DataFrame, settings: ControlSettings
+) -> list[str]:
+    """Write the controls of every fold that a finished run is of, and remove those of others.
+
+    Parameters
+    ----------
+    runs, store, manifest, settings
+        As of `write_controls`.
+
+    Returns
+    -------
+    list of str
+        Why the controls could not be made, if so: numbers of the models do not wait for them.
+    """
+    count, folds = fold_count(manifest), set[int | None]()
+    for run in find_runs(runs):
+        with suppress(CheckpointError):  # said when the runs are read
+            made = run.read_provenance()
+            if made.kind.follows_splits and made.status == "complete":
+                folds.add(made.fold)
+    folds &= {None} if count is None else set(range(count))
+    _remove_others(runs, folds)
+    return write_controls(runs, store, manifest, sorted(folds, key=str), settings)
 
 
 def write_controls(
@@ -46,11 +64,10 @@ def write_controls(
     manifest: pd.DataFrame,
     folds: Sequence[int | None],
     settings: ControlSettings,
-) -> None:
-    """Write the runs `control-majority` and `control-colour` for every fold.
+) -> list[str]:
+    """Write the runs `control-majority` and `control-colour` for the folds given.
 
-    A control that was made from the same regions, splits and settings is kept. Those of other
-    folds are removed: they would be pooled with these.
+    A control that was made from the same regions, splits and settings is kept.
 
     Parameters
     ----------
@@ -65,16 +82,31 @@ def write_controls(
     settings : ControlSettings
         How the regions are seen.
 
-    Raises
-    ------
-    StoreError
-        If the slides have no magnification in common.
+    Returns
+    -------
+    list of str
+        Why they could not be made, if so.
     """
+    failed = "the controls were not made: "
     if not store.magnifications():
-        raise StoreError(f"{store.path}: no magnification that all slides have; prepare them alike")
+        rule = "no magnification that all slides have; prepare them alike"
+        return [f"{failed}{store.path}: {rule}"]
+    try:
+        _write_folds(runs, store, manifest, folds, settings)
+    except StoreError as error:
+        return [f"{failed}{error}"]
+    return []
+
+
+def _write_folds(
+    runs: Path,
+    store: RegionStore,
+    manifest: pd.DataFrame,
+    folds: Sequence[int | None],
+    settings: ControlSettings,
+) -> None:
     view = _View(store, min(store.magnifications()), settings.bins)
     classes = classes_of(manifest)
-    _remove_others(runs, folds)
     for fold in folds:
         regions = _list_regions(store, splits_of_fold(manifest, fold))
         for method, control in CONTROLS.items():
@@ -94,7 +126,7 @@ def write_controls(
 def majority_probabilities(
     regions: pd.DataFrame, histograms: Floats, classes: Sequence[str]
 ) -> Floats:
-    """Give every region the frequencies of the classes among the training regions."""
+    """Return for every region the frequencies of the classes among the training regions."""
     labels = regions.loc[regions["train"], "label"]
     frequencies = labels.value_counts(normalize=True).reindex(list(classes), fill_value=0.0)
     return np.tile(frequencies.to_numpy(np.float64), (len(histograms), 1))
@@ -104,6 +136,8 @@ def colour_probabilities(
     regions: pd.DataFrame, histograms: Floats, classes: Sequence[str]
 ) -> Floats:
     """Fit a logistic regression to the colour histograms of the training regions."""
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415  a second to load
+
     train = regions["train"].to_numpy()
     labels = regions.loc[train, "label"]
     if labels.nunique() < 2:  # nothing to tell apart
@@ -204,7 +238,8 @@ def _write(
     run.finish(seconds=0.0)
 
 
-def _remove_others(runs: Path, folds: Sequence[int | None]) -> None:
+def _remove_others(runs: Path, folds: Collection[int | None]) -> None:
+    """Remove the controls of other folds, which would be pooled with these."""
     wanted = {run_name(method, fold=fold) for method in CONTROLS for fold in folds}
     for run in find_runs(runs):
         if pooled_name(run.name) in CONTROLS and run.name not in wanted:

@@ -67,7 +67,7 @@ class Similarity(NamedTuple):
 
 
 def linear_gram(features: Tensor) -> Floats:
-    """Give the inner products of images' features, less what is a matter of their means.
+    """Compute the inner products of images' features, less what is a matter of their means.
 
     Parameters
     ----------

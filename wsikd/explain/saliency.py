@@ -111,7 +111,7 @@ def explain_runs(
 
 
 def focus(saliency: Floats) -> float:
-    """Give the smallest share of an image that holds half of a map; NaN if the map is 0.
+    """Compute the smallest share of an image that holds half of a map; NaN if the map is 0.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def focus(saliency: Floats) -> float:
 
 
 def darkness(saliency: Floats, pixels: Pixels) -> float:
-    """Give how much darker than the image is what a map lies on, as a ratio; NaN if undefined.
+    """Compute how much darker than the image is what a map lies on, as a ratio; NaN if undefined.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def darkness(saliency: Floats, pixels: Pixels) -> float:
 
 
 def agreement(first: Floats, second: Floats) -> float:
-    """Give the correlation of two maps over the pixels; NaN if one is the same everywhere."""
+    """Compute the correlation of two maps over the pixels; NaN if one is the same everywhere."""
     one, other = (each.astype(np.float64) - each.mean(dtype=np.float64) for each in (first, second))
     scale = np.sqrt((one**2).sum() * (other**2).sum())
     return float((one * other).sum() / scale) if scale > 0 else float("nan")

@@ -129,7 +129,7 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
 
 
 def regime_of(name: str) -> str:
-    """Give a run's regime: its name without seed and fold.
+    """Return a run's regime: its name without seed and fold.
 
     Examples
     --------

@@ -181,7 +181,7 @@ def _words(
 
 
 def _verdict(one: Separation) -> str:
-    """Say how far apart two regimes are at every layer, in two lines."""
+    """Return how far apart two regimes are at every layer, in two lines."""
     said = (
         f"Between {one.first} and {one.second} CKA is lower than within them, on average, by\n    "
     )

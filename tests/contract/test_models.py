@@ -1,11 +1,18 @@
 """What every network of `MODELS` keeps."""
 
+import math
+from itertools import pairwise
+
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from wsikd.errors import ConfigError
+from wsikd.explain.layers import measure_strides, watching
+from wsikd.geometry import Size
 from wsikd.models import MODELS, Network
 from wsikd.models import build_model as build
+from wsikd.models.cost import count_macs
 from wsikd.models.timm_encoders import TIMM_NAMES
 
 # published counts for 1000 classes; torchvision's batch norm has as many weights as group norm
@@ -22,6 +29,7 @@ PARAMETERS = {
     ("efficientnet_b0", 1000): 5_288_548,
     ("xception", 1000): 22_855_952,
 }
+UNPADDED = ("xception",)  # by its first convolutions, so that its map is rounded down
 BATCH_NORM = [name for name in MODELS if name.endswith("-bn") or name in TIMM_NAMES]
 
 
@@ -48,10 +56,39 @@ def model(request):
 
 
 class TestEveryModel:
-    def test_gives_a_map_of_a_thirty_second_and_the_logits(self, model):
-        seen = model(torch.rand(2, 3, 64, 160))
+    def test_gives_a_map_of_its_stride_and_the_logits(self, model):
+        seen = model(torch.rand(2, 3, 2 * model.stride, 5 * model.stride))
         assert seen.feature_map.shape == (2, model.embedding_width, 2, 5)
         assert seen.logits.shape == (2, 3)
+
+    def test_rounds_the_size_of_its_map_up(self, model, request):
+        if request.node.callspec.params["model"] in UNPADDED:
+            pytest.skip("its first convolutions do not pad")
+        found = model(torch.rand(1, 3, 70, 97)).feature_map
+        assert found.shape[2:] == (math.ceil(70 / model.stride), math.ceil(97 / model.stride))
+
+    def test_runs_each_stage_once_from_fine_to_coarse_and_ends_with_its_map(self, model):
+        found = []
+        with watching(model.stages(), lambda *one: found.append(one)):
+            seen = model(torch.rand(2, 3, 128, 96))
+        assert [name for name, _ in found] == list(model.stages())
+        assert all(one.ndim == 4 for _, one in found)
+        areas = [one.shape[2] * one.shape[3] for _, one in found]
+        assert len(areas) > 1
+        assert all(finer >= coarser for finer, coarser in pairwise(areas))
+        assert torch.equal(found[-1][1], seen.feature_map)
+
+    def test_has_the_stride_that_it_declares(self, model):
+        assert list(measure_strides(model).values())[-1] == model.stride
+
+    def test_embeds_without_classes_as_it_does_with_them(self, model):
+        images = torch.rand(2, 3, 70, 50)
+        assert torch.equal(model.embed(images), model(images).embedding)
+
+    def test_costs_what_the_flop_counter_of_torch_says(self, model):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            model(torch.zeros(1, 3, 75, 60))
+        assert 2 * count_macs(model, Size(60, 75)) == counter.get_total_flops()
 
     def test_embeds_an_image_as_the_mean_of_its_map(self, model):
         seen = model(torch.rand(2, 3, 70, 50))

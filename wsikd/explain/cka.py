@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from torch import Tensor
 
 from wsikd.errors import ConfigError
 from wsikd.evaluation.metrics import Floats
-from wsikd.explain.layers import LAYERS, find_layers, watching
+from wsikd.explain.layers import watching
+from wsikd.models import Network
 
 FEWEST_IMAGES = 4  # the unbiased estimate divides by n - 3
 _CHUNK = 2**22  # values that are in memory in double precision
@@ -26,21 +28,46 @@ class Similarity(NamedTuple):
 
     Attributes
     ----------
-    observed : ndarray of float, shape (R, R, L, L)
-        Of the layers of the run of the first axis (third axis) and the second (fourth axis).
-    shuffled : ndarray of float, shape (S, R, R, L, L)
-        The same after the second run's images were shuffled, S times: what chance gives.
+    layers : tuple of tuple of str
+        Names of every run's layers; their numbers L of all runs add up to N.
+    observed : ndarray of float, shape (N, N)
+        Of the layers of all runs, one run after the other.
+    shuffled : ndarray of float, shape (S, N, N)
+        The same after the images of the second axis were shuffled, S times: what chance gives.
     images : int
         How many were read.
     """
 
+    layers: tuple[tuple[str, ...], ...]
     observed: Floats
     shuffled: Floats
     images: int
 
+    def between(self, first: Iterable[int], second: Iterable[int]) -> tuple[Floats, Floats]:
+        """Return `observed` and `shuffled` of some runs with others.
+
+        Parameters
+        ----------
+        first, second : iterable of int
+            Places of R and Q runs; those of one side have equally many layers, L and M.
+
+        Returns
+        -------
+        observed : ndarray of float, shape (R, Q, L, M)
+        shuffled : ndarray of float, shape (S, R, Q, L, M)
+        """
+        rows = self._places(first)[:, None, :, None]
+        columns = self._places(second)[None, :, None, :]
+        return self.observed[rows, columns], self.shuffled[:, rows, columns]
+
+    def _places(self, runs: Iterable[int]) -> NDArray[np.intp]:
+        """Return the rows of the runs' layers, shape (R, L)."""
+        stops = np.cumsum([len(names) for names in self.layers])
+        return np.array([np.arange(stops[run] - len(self.layers[run]), stops[run]) for run in runs])
+
 
 def linear_gram(features: Tensor) -> Floats:
-    """Give the inner products of images' features, less what is a matter of their means.
+    """Compute the inner products of images' features, less what is a matter of their means.
 
     Parameters
     ----------
@@ -103,7 +130,7 @@ def unbiased_hsic(first: Floats, second: Floats) -> float:
 
 @torch.no_grad()
 def compare_layers(
-    models: Sequence[nn.Module],
+    models: Sequence[Network],
     batches: Iterable[Sequence[Tensor]],
     *,
     shuffles: int = 100,
@@ -117,8 +144,8 @@ def compare_layers(
 
     Parameters
     ----------
-    models : sequence of nn.Module
-        R networks laid out as ResNets, put into eval mode.
+    models : sequence of Network
+        Put into eval mode. They may have different stages.
     batches : iterable of sequence of Tensor, shape (n, 3, H, W)
         The same images for every network, standardised for it and on its device; at least 4 in a
         batch and of one size.
@@ -141,7 +168,8 @@ def compare_layers(
     .. [1] Nguyen, Raghu, Kornblith. "Do Wide and Deep Networks Learn the Same Things?". 2020.
            arXiv:2010.15327.
     """
-    rows = len(models) * len(LAYERS)
+    layers = tuple(tuple(model.stages()) for model in models)
+    rows = sum(map(len, layers))
     observed, shuffled = np.zeros((rows, rows)), np.zeros((shuffles, rows, rows))
     images, random = 0, np.random.default_rng(seed)
     for batch in batches:
@@ -155,19 +183,22 @@ def compare_layers(
             order = random.permutation(count)
             shuffled[number] += flat @ grams[:, order][:, :, order].reshape(rows, -1).T
         images += count
-    return _similarity(observed, shuffled, len(models), images)
+    norms = np.sqrt(observed.diagonal())
+    scale = np.where(np.outer(norms, norms) > 0, np.outer(norms, norms), np.nan)
+    return Similarity(layers, observed / scale, shuffled / scale, images)
 
 
-def _layer_grams(model: nn.Module, images: Tensor) -> Floats:
-    """Give the Gram matrices of all layers, shape (L, n, n); one feature map is kept at a time."""
+def _layer_grams(model: Network, images: Tensor) -> Floats:
+    """Compute the Gram matrices of all layers, shape (L, n, n); one map is kept at a time."""
     grams: dict[str, Floats] = {}
 
     def look(name: str, output: Tensor) -> None:
         grams[name] = linear_gram(output)
 
-    with watching(find_layers(model.eval()), look):
-        model(images)
-    return np.stack([grams[name] for name in LAYERS])
+    layers = model.eval().stages()
+    with watching(layers, look):
+        model.embed(images)
+    return np.stack([grams[name] for name in layers])
 
 
 def _u_centre(gram: Floats) -> Floats:
@@ -177,14 +208,3 @@ def _u_centre(gram: Floats) -> Floats:
     centred: Floats = gram - rows - rows[:, None] + rows.sum() / (count - 1)
     np.fill_diagonal(centred, 0.0)
     return centred
-
-
-def _similarity(observed: Floats, shuffled: Floats, runs: int, images: int) -> Similarity:
-    norms = np.sqrt(observed.diagonal())
-    scale = np.where(np.outer(norms, norms) > 0, np.outer(norms, norms), np.nan)
-    shape = (runs, len(LAYERS), runs, len(LAYERS))
-    return Similarity(
-        (observed / scale).reshape(shape).swapaxes(1, 2),
-        (shuffled / scale).reshape(-1, *shape).swapaxes(2, 3),
-        images,
-    )

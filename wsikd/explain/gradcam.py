@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsikd.errors import ConfigError
-from wsikd.explain.layers import find_layers
+from wsikd.models import Network
 
 
 class Saliency(NamedTuple):
@@ -26,8 +26,8 @@ class Saliency(NamedTuple):
     targets: Tensor | None
 
 
-def grad_cam(model: nn.Module, images: Tensor, *, target: int | None = None) -> Saliency:
-    """Give the Grad-CAM [1]_ of every layer: the stem and the four stages.
+def grad_cam(model: Network, images: Tensor, *, target: int | None = None) -> Saliency:
+    """Compute the Grad-CAM [1]_ of every stage that the network declares.
 
     A map is the rectified sum of a layer's channels, each weighted by the mean of its gradient,
     brought to the image's size bilinearly. The gradient is that of the target's logit. An encoder
@@ -37,8 +37,8 @@ def grad_cam(model: nn.Module, images: Tensor, *, target: int | None = None) -> 
 
     Parameters
     ----------
-    model : nn.Module
-        Gives `Seen`; put into eval mode. Its parameters get no gradients, and no hook stays.
+    model : Network
+        Put into eval mode. Its parameters get no gradients, and no hook stays.
     images : Tensor, shape (B, 3, H, W)
         Standardised, of any size, on the model's device.
     target : int, optional
@@ -47,7 +47,7 @@ def grad_cam(model: nn.Module, images: Tensor, *, target: int | None = None) -> 
     Raises
     ------
     ConfigError
-        If the network has no such class, or is not laid out as a ResNet.
+        If the network has no such class.
 
     Notes
     -----
@@ -61,7 +61,7 @@ def grad_cam(model: nn.Module, images: Tensor, *, target: int | None = None) -> 
     """
     from captum.attr import LayerGradCam  # noqa: PLC0415  # a second that only this needs
 
-    layers = find_layers(model.eval())
+    layers = model.eval().stages()
     targets = _choose_targets(model, images, target)
     answer = _Energy(model) if targets is None else _Logits(model)
     maps = {
@@ -74,7 +74,7 @@ def grad_cam(model: nn.Module, images: Tensor, *, target: int | None = None) -> 
 class _Logits(nn.Module):
     """A network that gives its logits alone, as captum cannot take a tuple."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
@@ -86,24 +86,23 @@ class _Logits(nn.Module):
 class _Energy(nn.Module):
     """A network that gives half the squared norm of its embedding, whose gradient it is."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, images: Tensor) -> Tensor:
-        embedding: Tensor = self.model(images).embedding  # (B, D)
-        return embedding.square().sum(1) / 2
+        return self.model.embed(images).square().sum(1) / 2  # of (B, D)
 
 
 @torch.no_grad()
-def _choose_targets(model: nn.Module, images: Tensor, target: int | None) -> Tensor | None:
-    logits = model(images).logits
+def _choose_targets(model: Network, images: Tensor, target: int | None) -> Tensor | None:
+    logits: Tensor = model(images).logits
     class_count = logits.shape[1]
     if target is not None and not 0 <= target < class_count:
         raise ConfigError(f"target must be below the {class_count} classes, got {target}")
     if class_count == 0:
         return None
-    chosen: Tensor = logits.argmax(1) if target is None else logits.new_full((len(logits),), target)
+    chosen = logits.argmax(1) if target is None else logits.new_full((len(logits),), target)
     return chosen.long()
 
 

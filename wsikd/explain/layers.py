@@ -1,44 +1,15 @@
-"""The layers at which a network is looked into: the stem and the four stages."""
+"""The layers at which a network is looked into: the stages that it declares."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from torch import Tensor, nn
 
-from wsikd.errors import ConfigError
+from wsikd.geometry import Size
+from wsikd.models import Network
+from wsikd.models.shapes import read_shape
 
-LAYERS = {
-    "stem": "maxpool",  # what the stem hands on, after its ReLU
-    "layer1": "layer1",
-    "layer2": "layer2",
-    "layer3": "layer3",
-    "layer4": "layer4",
-}
-"""What a layer is called here, to the module whose output it is."""
-
-
-def find_layers(model: nn.Module) -> dict[str, nn.Module]:
-    """Give the modules whose outputs, of shape (B, C, h, w), are the layers' feature maps.
-
-    Raises
-    ------
-    ConfigError
-        If the network is not laid out as a ResNet.
-
-    Examples
-    --------
-    >>> from wsikd.models import build_model
-    >>> list(find_layers(build_model("resnet10w32", 2)))
-    ['stem', 'layer1', 'layer2', 'layer3', 'layer4']
-    """
-    modules = dict(model.named_modules())
-    lacking = [name for name in LAYERS.values() if name not in modules]
-    if lacking:
-        raise ConfigError(
-            f"a network must have the layers of a ResNet to be explained, {type(model).__name__} "
-            f"has no {lacking[0]}"
-        )
-    return {layer: modules[name] for layer, name in LAYERS.items()}
+_LONG = 64  # pixels of the last map where strides are measured, so that borders weigh little
 
 
 @contextmanager
@@ -56,3 +27,34 @@ def watching(
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def measure_strides(model: Network) -> dict[str, int]:
+    """Measure how many pixels of the image a place of each layer's map stands for.
+
+    Examples
+    --------
+    >>> from wsikd.models import build_model
+    >>> measure_strides(build_model("resnet10w32", 2))
+    {'stem': 4, 'layer1': 4, 'layer2': 8, 'layer3': 16, 'layer4': 32}
+    """
+    side, strides = _LONG * model.stride, {}
+
+    def look(name: str, output: Tensor) -> None:
+        strides[name] = round(side / output.shape[-1])
+
+    with watching(model.stages(), look):
+        read_shape(model, Size(side, side))
+    return strides
+
+
+def title_of(layer: str) -> str:
+    """Return what a layer is called in a picture.
+
+    Examples
+    --------
+    >>> title_of("layer4"), title_of("stem"), title_of("blocks.2")
+    ('layer 4', 'stem', 'blocks.2')
+    """
+    number = layer.removeprefix("layer")
+    return layer if number == layer else f"layer {number}"

@@ -181,7 +181,7 @@ _PLACES = ("images", "test_images", "table")  # settings that say where patches 
 
 
 def _stated(settings: LookSettings) -> dict[str, Any]:
-    """Give the settings of patches that were not left at their defaults."""
+    """Return the settings of patches that were not left at their defaults."""
     names = settings.model_fields_set & PatchSettings.model_fields.keys()
     return {name: getattr(settings, name) for name in names}
 
@@ -198,7 +198,7 @@ def _patch_settings(run: OpenedRun, settings: LookSettings) -> PatchSettings:
 
 
 def _view(run: OpenedRun, settings: LookSettings, source: PatchSource) -> Shown:
-    """Give what the branch sees of the patches; images that are stated are taken as they are."""
+    """Return what the branch sees of the patches; images that are stated are taken as they are."""
     stated, made = _stated(settings), run.folder.read_settings()
     if "pairing" not in made or any(stated.get(name) for name in _PLACES):
         return source

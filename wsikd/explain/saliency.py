@@ -19,6 +19,7 @@ from pydantic import Field
 from wsikd.errors import ConfigError
 from wsikd.evaluation.metrics import Floats
 from wsikd.explain.gradcam import grad_cam
+from wsikd.explain.layers import measure_strides
 from wsikd.explain.opening import LookSettings, OpenedRun, Patches, choose_patches, open_runs
 from wsikd.explain.saliency_figure import Looked, draw_saliency
 from wsikd.files import replacing, write_json
@@ -30,10 +31,10 @@ COLUMNS = {
     "patch": "slide and place, or image",
     "label": "of the patch, if known",
     "target": "class the map is about; empty for an encoder without classes",
-    "layer": "stem, layer1, ... layer4",
+    "layer": "as the network names it: stem, layer1, ... layer4 of a ResNet",
     "focus": "smallest share of the patch that holds half of the map; 0.5 if it is even",
     "darkness": "mean darkness weighted by the map, over the patch's; above 1: dark places",
-    "agreement": "correlation with the other run's map over the pixels; only of two runs",
+    "agreement": "correlation with the map of the other run's layer of this name, over the pixels",
 }
 MEASURES = ("focus", "darkness", "agreement")
 _BATCH = 16  # patches at a time
@@ -93,7 +94,7 @@ def explain_runs(
     opened = open_runs(names, workspace.runs, settings)
     indices = [_target_index(run, settings.target) for run in opened]
     patches = choose_patches(opened[0], settings, settings.count, workspace)
-    looked = [Looked(run.name, run.description) for run in opened]
+    looked = [Looked(run.name, run.description, measure_strides(run.model)) for run in opened]
     rows: list[dict[str, Any]] = []
     for batch in patches.batches(_BATCH):
         found = [
@@ -110,7 +111,7 @@ def explain_runs(
 
 
 def focus(saliency: Floats) -> float:
-    """Give the smallest share of an image that holds half of a map; NaN if the map is 0.
+    """Compute the smallest share of an image that holds half of a map; NaN if the map is 0.
 
     Examples
     --------
@@ -124,7 +125,7 @@ def focus(saliency: Floats) -> float:
 
 
 def darkness(saliency: Floats, pixels: Pixels) -> float:
-    """Give how much darker than the image is what a map lies on, as a ratio; NaN if undefined.
+    """Compute how much darker than the image is what a map lies on, as a ratio; NaN if undefined.
 
     Examples
     --------
@@ -140,7 +141,7 @@ def darkness(saliency: Floats, pixels: Pixels) -> float:
 
 
 def agreement(first: Floats, second: Floats) -> float:
-    """Give the correlation of two maps over the pixels; NaN if one is the same everywhere."""
+    """Compute the correlation of two maps over the pixels; NaN if one is the same everywhere."""
     one, other = (each.astype(np.float64) - each.mean(dtype=np.float64) for each in (first, second))
     scale = np.sqrt((one**2).sum() * (other**2).sum())
     return float((one * other).sum() / scale) if scale > 0 else float("nan")
@@ -151,7 +152,9 @@ def _measure(
 ) -> Iterator[dict[str, Any]]:
     for place, run in enumerate(looked):
         others = [one for other, one in enumerate(maps) if other != place]
+        beside = others[0] if others else {}
         for layer, saliency in maps[place].items():
+            same = beside.get(layer)
             yield {
                 "run": run.name,
                 "patch": patches.names[number],
@@ -160,7 +163,7 @@ def _measure(
                 "layer": layer,
                 "focus": focus(saliency),
                 "darkness": darkness(saliency, patches.pixels[number]),
-                "agreement": agreement(saliency, others[0][layer]) if others else float("nan"),
+                "agreement": float("nan") if same is None else agreement(saliency, same),
             }
 
 

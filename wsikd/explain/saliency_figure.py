@@ -11,13 +11,12 @@ from matplotlib.figure import Figure
 
 from wsikd.evaluation.metrics import Floats
 from wsikd.explain.gradcam import Saliency
-from wsikd.explain.layers import LAYERS
+from wsikd.explain.layers import title_of
 from wsikd.explain.opening import Patches
 from wsikd.explain.panels import clear, draw_scale
 from wsikd.geometry import Pixels
 from wsikd.models.weights import ModelDescription
 
-_STRIDES = dict(zip(LAYERS, (4, 4, 8, 16, 32), strict=True))  # pixels per place of a layer
 _COLOURS = "viridis"  # even in lightness, and unlike haematoxylin, eosin and DAB
 _CELL = 1.55  # inches
 _LONGEST = 20  # characters of a name beside a patch
@@ -27,10 +26,17 @@ _ENCODER = "the whole embedding"
 
 @dataclass(frozen=True)
 class Looked:
-    """What one run looked at: a class for every patch, and maps of those that are drawn."""
+    """What one run looked at: a class for every patch, and maps of those that are drawn.
+
+    Attributes
+    ----------
+    strides : dict of str to int
+        Pixels of the patch per place of each layer's map.
+    """
 
     name: str
     description: ModelDescription
+    strides: dict[str, int]
     targets: list[str] = field(default_factory=list)
     maps: list[dict[str, Floats]] = field(default_factory=list)
 
@@ -65,8 +71,8 @@ def draw_saliency(patches: Patches, looked: Sequence[Looked], path: Path) -> Non
     path : Path
         PNG to write, whatever its suffix.
     """
-    rows, layers = len(looked[0].maps), len(LAYERS)
-    widths = [1.0, *([0.18] + [1.0] * layers) * len(looked)]
+    rows = len(looked[0].maps)
+    widths = [1.0, *(width for run in looked for width in (0.18, *[1.0] * len(run.strides)))]
     with mpl.rc_context({"font.size": 10, "font.family": "DejaVu Sans"}):
         figure = Figure(figsize=(_CELL * sum(widths) + 1.5, _CELL * rows + 2.0))
         top, bottom = 1 - 0.95 / figure.get_figheight(), 0.95 / figure.get_figheight()
@@ -84,10 +90,12 @@ def draw_saliency(patches: Patches, looked: Sequence[Looked], path: Path) -> Non
         for row in range(rows):
             axes = figure.add_subplot(grid[row, 0])
             _draw_patch(axes, patches, row, looked[0].description.mpp)
-            for place, run in enumerate(looked):
-                first = 2 + place * (layers + 1)
-                cells = [figure.add_subplot(grid[row, first + at]) for at in range(layers)]
+            first = 2
+            for run in looked:
+                columns = range(first, first + len(run.strides))
+                cells = [figure.add_subplot(grid[row, column]) for column in columns]
                 _draw_maps(cells, patches.pixels[row], run, row)
+                first = columns.stop + 1
         _draw_words(figure, patches, looked)
         figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
 
@@ -113,10 +121,8 @@ def _draw_maps(cells: Sequence[Axes], pixels: Pixels, run: Looked, row: int) -> 
         axes.imshow(shares, cmap=_COLOURS, vmin=0, vmax=1, alpha=0.65 * np.sqrt(shares))
         clear(axes)
         if row == 0:
-            number = layer.removeprefix("layer")
-            side = _STRIDES[layer] * run.description.mpp
-            title = layer if number == layer else f"layer {number}"
-            axes.set_title(f"{title}\n1 place = {side:.3g} µm", fontsize=8.5, pad=6)
+            side = run.strides[layer] * run.description.mpp
+            axes.set_title(f"{title_of(layer)}\n1 place = {side:.3g} µm", fontsize=8.5, pad=6)
     if run.targets[row]:
         said = _shortened(f"\N{RIGHTWARDS ARROW} {run.targets[row]}")
         box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1.5}
@@ -126,12 +132,11 @@ def _draw_maps(cells: Sequence[Axes], pixels: Pixels, run: Looked, row: int) -> 
 
 def _draw_words(figure: Figure, patches: Patches, looked: Sequence[Looked]) -> None:
     height = figure.get_figheight()
-    layers = len(LAYERS)
-    axes = figure.axes
-    for place, run in enumerate(looked):
-        left = axes[1 + place * layers].get_position().x0
-        right = axes[place * layers + layers].get_position().x1
-        x = (left + right) / 2
+    first = 1  # the patch is in the first axes
+    for run in looked:
+        cells = figure.axes[first : first + len(run.strides)]
+        x = (cells[0].get_position().x0 + cells[-1].get_position().x1) / 2
+        first += len(cells)
         figure.text(x, 1 - 0.2 / height, run.name, ha="center", fontsize=11, fontweight="bold")
     classes = any(run.description.classes for run in looked)
     about = "the class after the arrow" if classes else _ENCODER

@@ -33,20 +33,24 @@ class Comparison(NamedTuple):
     ----------
     first, second : str
         The regimes; the same within one.
+    first_layers, second_layers : tuple of str
+        Names of their L and M layers.
     pairs : int
         How many pairs of runs were averaged.
     same_seed : bool
         Whether runs with the same first weights are among them; only if there are no others.
-    value : ndarray of float, shape (L, L)
+    value : ndarray of float, shape (L, M)
         Layers of the first regime by layers of the second.
-    low, high : ndarray of float, shape (L, L), or None
+    low, high : ndarray of float, shape (L, M), or None
         95 % interval over seeds; None with fewer than three runs in a regime.
-    chance_low, chance_high : ndarray of float, shape (L, L)
+    chance_low, chance_high : ndarray of float, shape (L, M)
         Where 95 % of the values lie when the images of one side are shuffled.
     """
 
     first: str
     second: str
+    first_layers: tuple[str, ...]
+    second_layers: tuple[str, ...]
     pairs: int
     same_seed: bool
     value: Floats
@@ -54,6 +58,11 @@ class Comparison(NamedTuple):
     high: Floats | None
     chance_low: Floats
     chance_high: Floats
+
+    @property
+    def of_same_layers(self) -> bool:
+        """Whether the diagonal compares layers with the same layers."""
+        return self.first_layers == self.second_layers
 
 
 class Separation(NamedTuple):
@@ -63,6 +72,8 @@ class Separation(NamedTuple):
     ----------
     first, second : str
         The regimes.
+    layers : tuple of str
+        Names of the L layers.
     value : ndarray of float, shape (L,)
         Within less between, of the same layer on both sides; 0 if the regime changes nothing.
     low, high : ndarray of float, shape (L,), or None
@@ -71,6 +82,7 @@ class Separation(NamedTuple):
 
     first: str
     second: str
+    layers: tuple[str, ...]
     value: Floats
     low: Floats | None
     high: Floats | None
@@ -92,7 +104,7 @@ def compare_regimes(
     similarity : Similarity
         Of the R runs.
     members : sequence of Member
-        The same runs, in the same order.
+        The same runs, in the same order. Those of one regime have the same layers.
     draws : int
         Bootstrap draws.
     seed : int
@@ -103,7 +115,7 @@ def compare_regimes(
     comparisons : list of Comparison
         Within every regime of at least two runs, then between every two regimes.
     separations : list of Separation
-        Of every two regimes that both have two runs.
+        Of every two regimes that both have two runs, and the same layers.
     """
     groups = _Groups(similarity, members, draws, seed)
     names = list(dict.fromkeys(member.regime for member in members))
@@ -113,10 +125,16 @@ def compare_regimes(
     separations = [
         _separate(between[a, b], within[a], within[b])
         for a, b in couples
-        if a in within and b in within
+        if a in within and b in within and between[a, b][0].of_same_layers
     ]
     found = (*within.values(), *between.values())
     return [comparison for comparison, _ in found], separations
+
+
+def layer_names(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return the names of all layers that were compared, each once, in their order."""
+    both = (one.first_layers + one.second_layers for one in comparisons)
+    return list(dict.fromkeys(name for names in both for name in names))
 
 
 class _Groups:
@@ -138,11 +156,10 @@ class _Groups:
         return int((self._regimes == regime).sum())
 
     def compare(self, first: str, second: str) -> tuple[Comparison, Floats | None]:
-        """Give the comparison, and the value of every draw, shape (draws, L, L)."""
+        """Return the comparison, and the value of every draw, shape (draws, L, M)."""
         rows, columns = (np.flatnonzero(self._regimes == name) for name in (first, second))
         mask, same_seed = self._pairs(rows, columns)
-        observed = self._similarity.observed[np.ix_(rows, columns)]
-        shuffled = self._similarity.shuffled[:, rows[:, None], columns]
+        observed, shuffled = self._similarity.between(rows, columns)
         drawn = None
         if min(len(rows), len(columns)) >= FEWEST_SEEDS:
             weights = self._drawn[first][:, :, None] * self._drawn[second][:, None, :] * mask
@@ -151,7 +168,9 @@ class _Groups:
         value = observed[mask].mean(0)
         chance = _interval(shuffled[:, mask].mean(1))
         pairs = int(mask.sum()) // (2 if first == second else 1)
-        return Comparison(first, second, pairs, same_seed, value, low, high, *chance), drawn
+        ours, theirs = (self._similarity.layers[runs[0]] for runs in (rows, columns))
+        about = Comparison(first, second, ours, theirs, pairs, same_seed, value, low, high, *chance)
+        return about, drawn
 
     def _pairs(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> tuple[Mask, bool]:
         different: Mask = rows[:, None] != columns
@@ -169,7 +188,8 @@ def _separate(
     low = high = None
     if between[1] is not None and first[1] is not None and second[1] is not None:
         low, high = map(np.diagonal, _interval((first[1] + second[1]) / 2 - between[1]))
-    return Separation(about.first, about.second, np.diagonal(value), low, high)
+    names = (about.first, about.second, about.first_layers)
+    return Separation(*names, np.diagonal(value), low, high)
 
 
 def _times_drawn(count: int, draws: int, random: np.random.Generator) -> Floats:

@@ -5,8 +5,8 @@ Runs whose names differ in seed or fold only are a regime. `compare_runs` writes
 
 * cka.png: a matrix of layers within and between the regimes, and the same layers compared
 * cka.csv: one row per comparison and pair of layers, with the columns of `COLUMNS`
-* cka.json: {settings, split, images, runs, comparisons, separations}; a comparison has the names of
-  its regimes, the number of its pairs of runs, and matrices, in the order of the layers
+* cka.json: {settings, split, images, layers, runs, comparisons, separations}; a comparison has the
+  names of its regimes and of their layers, the number of its pairs of runs, and matrices
 """
 
 import re
@@ -21,9 +21,8 @@ from torch import Tensor
 
 from wsikd.errors import CheckpointError, ConfigError
 from wsikd.explain.cka import FEWEST_IMAGES, Similarity, compare_layers
-from wsikd.explain.layers import LAYERS
 from wsikd.explain.opening import LookSettings, OpenedRun, Patches, choose_patches, open_runs
-from wsikd.explain.seeds import Comparison, Member, Separation, compare_regimes
+from wsikd.explain.seeds import Comparison, Member, Separation, compare_regimes, layer_names
 from wsikd.explain.similarity_figure import draw_similarity
 from wsikd.files import replacing, write_json
 from wsikd.workspace import Workspace
@@ -32,7 +31,7 @@ COLUMNS = {
     "first": "regime",
     "second": "regime; the same for pairs of runs within it",
     "pairs": "of runs, that were averaged",
-    "first_layer": "stem, layer1, ... layer4",
+    "first_layer": "as the network names it: stem, layer1, ... layer4 of a ResNet",
     "second_layer": "of the second regime's runs",
     "cka": "mean over the pairs; 1 is the same but for rotation and scale, 0 is unrelated",
     "low": "95 % interval over seeds; empty with fewer than three runs in a regime",
@@ -73,10 +72,14 @@ class Compared(NamedTuple):
     separations: list[Separation]
 
     def same_layers(self) -> pd.DataFrame:
-        """Say CKA of every layer with the same layer, and its interval, one row per comparison."""
+        """Return CKA of every layer with the same layer, and its interval, one row per comparison.
+
+        Cells are empty where the networks compared have no such layer, or other layers each.
+        """
         rows = [
             {"first": one.first, "second": one.second, "pairs": one.pairs}
-            | {layer: _said(one, place) for place, layer in enumerate(LAYERS)}
+            | dict.fromkeys(layer_names(self.comparisons), "")
+            | {layer: _said(one, place) for place, layer in _same_layers(one)}
             for one in self.comparisons
         ]
         return pd.DataFrame(rows)
@@ -97,7 +100,8 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
     Raises
     ------
     ConfigError
-        If there are fewer than two runs or four images, or the runs read different magnifications.
+        If there are fewer than two runs or four images, the runs read different magnifications, or
+        those of one regime have different layers.
     CheckpointError
         If a run does not exist, has no network, or one that gives the same for every image.
     """
@@ -105,6 +109,7 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
     if len(opened) < 2:
         raise ConfigError(f"runs to compare must be at least 2, got {len(opened)}")
     members = [_member(run) for run in opened]
+    _refuse_mixed_regimes(opened, members)
     patches = choose_patches(opened[0], settings, settings.count, workspace)
     if len(patches) < FEWEST_IMAGES:
         raise ConfigError(
@@ -124,7 +129,7 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
 
 
 def regime_of(name: str) -> str:
-    """Give a run's regime: its name without seed and fold.
+    """Return a run's regime: its name without seed and fold.
 
     Examples
     --------
@@ -156,10 +161,23 @@ def _views(opened: Sequence[OpenedRun], patches: Patches, size: int) -> Iterator
         yield [run.ready(patches.pixels[batch]) for run in opened]
 
 
+def _refuse_mixed_regimes(opened: Sequence[OpenedRun], members: Sequence[Member]) -> None:
+    firsts: dict[str, OpenedRun] = {}
+    for run, member in zip(opened, members, strict=True):
+        first = firsts.setdefault(member.regime, run)
+        if list(run.model.stages()) != list(first.model.stages()):
+            raise ConfigError(
+                f"runs of one regime must have the same layers, {first.name} is a "
+                f"{first.description.architecture} and {run.name} a "
+                f"{run.description.architecture}; compare those of one architecture"
+            )
+
+
 def _refuse_collapsed(similarity: Similarity, opened: Sequence[OpenedRun]) -> None:
-    for place, run in enumerate(opened):
-        for at, layer in enumerate(LAYERS):
-            if np.isnan(similarity.observed[place, place, at, at]):
+    values = iter(similarity.observed.diagonal())
+    for run, layers in zip(opened, similarity.layers, strict=True):
+        for layer, value in zip(layers, values, strict=False):
+            if np.isnan(value):
                 raise CheckpointError(
                     f"{run.folder.path}: its {layer} gives the same features for every image, so "
                     "there is nothing to compare; leave the run out"
@@ -188,7 +206,7 @@ def _write(
             "settings": settings.model_dump(mode="json"),
             "split": patches.split,
             "images": len(patches),
-            "layers": list(LAYERS),
+            "layers": layer_names(comparisons),
             "runs": [member._asdict() for member in members],
             "comparisons": [_plain(one) for one in comparisons],
             "separations": [_plain(one) for one in separations],
@@ -200,8 +218,8 @@ def _write(
 def _rows(one: Comparison) -> Iterator[dict[str, Any]]:
     matrices = {"cka": one.value, "low": one.low, "high": one.high}
     matrices |= {"chance_low": one.chance_low, "chance_high": one.chance_high}
-    for row, first in enumerate(LAYERS):
-        for column, second in enumerate(LAYERS):
+    for row, first in enumerate(one.first_layers):
+        for column, second in enumerate(one.second_layers):
             yield {
                 "first": one.first,
                 "second": one.second,
@@ -213,6 +231,11 @@ def _rows(one: Comparison) -> Iterator[dict[str, Any]]:
                     for name, each in matrices.items()
                 },
             }
+
+
+def _same_layers(one: Comparison) -> Iterator[tuple[int, str]]:
+    if one.of_same_layers:
+        yield from enumerate(one.first_layers)
 
 
 def _said(one: Comparison, place: int) -> str:

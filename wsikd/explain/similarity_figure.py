@@ -7,16 +7,16 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
-from wsikd.explain.layers import LAYERS
+from wsikd.explain.layers import title_of
 from wsikd.explain.opening import Patches
-from wsikd.explain.seeds import Comparison, Separation
+from wsikd.explain.seeds import Comparison, Separation, layer_names
 
 _PANEL = 3.7  # inches
+_LOWER = 3.4  # inches, of the same layers
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe and Ito
 _MARKERS = "osD^vP"
-_TITLES = [f"layer {name[5:]}" if name.startswith("layer") else name for name in LAYERS]
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
     "axes.edgecolor": "#6b6f76",
@@ -25,6 +25,7 @@ _STYLE: dict[Any, Any] = {
     "ytick.color": "#4a4e55",
 }
 _ACROSS = 3  # matrices in a row
+_SHORT = 9  # characters of a layer's name that fit below a column
 
 
 def draw_similarity(
@@ -46,50 +47,58 @@ def draw_similarity(
     path : Path
         PNG to write, whatever its suffix.
     """
+    same_layers = [one for one in comparisons if one.of_same_layers]
+    words = _words(comparisons, separations, patches)
+    across = min(_ACROSS, len(comparisons))
+    upper_height = -(-len(comparisons) // across) * (_PANEL + 1.0)
+    heights = [upper_height, _LOWER if same_layers else 0.0, 0.3 + 0.2 * len(words)]
+    width = max(across * (_PANEL + 0.9) + 0.4, 9.0)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, sum(heights)))
+        shown = [height for height in heights if height]
+        parts = figure.subfigures(len(shown), 1, squeeze=False, height_ratios=shown, hspace=0)
+        _draw_matrices(parts[0, 0], comparisons, width, upper_height)
+        if same_layers:
+            inner = (0.9 / width, 0.13, 1 - 4.4 / width, 0.78)
+            _draw_same_layers(parts[1, 0].add_axes(inner), same_layers)
+        below = "\n".join(words)
+        figure.text(0.2 / width, 0.15 / sum(heights), below, fontsize=9, linespacing=1.5)
+        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+
+
+def _draw_matrices(
+    part: SubFigure, comparisons: Sequence[Comparison], width: float, height: float
+) -> None:
     across = min(_ACROSS, len(comparisons))
     down = -(-len(comparisons) // across)
-    words = _words(comparisons, separations, patches)
-    foot = 0.3 + 0.2 * len(words)
-    width = max(across * (_PANEL + 0.9) + 0.4, 9.0)
-    height = down * (_PANEL + 1.0) + 3.4 + foot
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height))
-        heights = [down * (_PANEL + 1.0), 3.4, foot]
-        upper, lower = figure.subfigures(3, 1, squeeze=False, height_ratios=heights, hspace=0)[
-            :2, 0
-        ]
-        axes = upper.subplots(
-            down,
-            across,
-            squeeze=False,
-            gridspec_kw={
-                "left": 0.9 / width,
-                "right": 1 - 0.9 / width,
-                "top": 1 - 0.6 / (down * (_PANEL + 1.0)),
-                "bottom": 0.6 / (down * (_PANEL + 1.0)),
-                "wspace": 0.3,
-                "hspace": 0.35,
-            },
-        ).ravel()
-        for axis, comparison in zip(axes, comparisons, strict=False):
-            image = _draw_matrix(axis, comparison)
-        for axis in axes[len(comparisons) :]:
-            axis.remove()
-        beside = upper.add_axes((1 - 0.75 / width, 0.3, 0.13 / width, 0.4))
-        upper.colorbar(image, cax=beside, label="CKA")
-        inner = (0.9 / width, 0.13, 1 - 4.4 / width, 0.78)
-        _draw_same_layers(lower.add_axes(inner), comparisons)
-        figure.text(0.2 / width, 0.15 / height, "\n".join(words), fontsize=9, linespacing=1.5)
-        figure.savefig(path, format="png", dpi=110, metadata={"Software": None})
+    axes = part.subplots(
+        down,
+        across,
+        squeeze=False,
+        gridspec_kw={
+            "left": 0.9 / width,
+            "right": 1 - 0.9 / width,
+            "top": 1 - 0.6 / height,
+            "bottom": 0.6 / height,
+            "wspace": 0.3,
+            "hspace": 0.35,
+        },
+    ).ravel()
+    for axis, comparison in zip(axes, comparisons, strict=False):
+        image = _draw_matrix(axis, comparison)
+    for axis in axes[len(comparisons) :]:
+        axis.remove()
+    beside = part.add_axes((1 - 0.75 / width, 0.3, 0.13 / width, 0.4))
+    part.colorbar(image, cax=beside, label="CKA")
 
 
 def _draw_matrix(axes: Axes, one: Comparison) -> Any:
     image = axes.imshow(one.value, cmap="viridis", vmin=0, vmax=1)
-    for row in range(len(LAYERS)):
-        for column in range(len(LAYERS)):
-            _write_value(axes, one, row, column)
-    axes.set_xticks(range(len(LAYERS)), _TITLES, fontsize=8.5)
-    axes.set_yticks(range(len(LAYERS)), _TITLES, fontsize=8.5)
+    rows, columns = (_titles(names) for names in (one.first_layers, one.second_layers))
+    for row, column in np.ndindex(one.value.shape):
+        _write_value(axes, one, row, column)
+    axes.set_xticks(range(len(columns)), columns, fontsize=8.5, **_turned(columns))
+    axes.set_yticks(range(len(rows)), rows, fontsize=8.5)
     axes.tick_params(length=0)
     title = _title(one) if one.first == one.second else "between"
     axes.set_title(f"{title}\n{_counted(one)}", fontsize=9.5, loc="left")
@@ -113,9 +122,10 @@ def _write_value(axes: Axes, one: Comparison, row: int, column: int) -> None:
 
 
 def _draw_same_layers(axes: Axes, comparisons: Sequence[Comparison]) -> None:
-    places = np.arange(len(LAYERS))
+    names = layer_names(comparisons)
     step = 0.7 / len(comparisons)
     for number, one in enumerate(comparisons):
+        places = np.array([names.index(layer) for layer in one.first_layers])
         x = places + (number - (len(comparisons) - 1) / 2) * step
         colour = _COLOURS[number % len(_COLOURS)]
         value = np.diagonal(one.value)
@@ -139,7 +149,8 @@ def _draw_same_layers(axes: Axes, comparisons: Sequence[Comparison]) -> None:
         ):
             axes.fill_between([place - step / 3, place + step / 3], low, high, color="#c9ccd1")
     axes.axhline(0, color="#6b6f76", linewidth=0.8)
-    axes.set_xticks(places, _TITLES)
+    titles = _titles(names)
+    axes.set_xticks(range(len(titles)), titles, **_turned(titles))
     axes.set_ylim(min(-0.05, *axes.get_ylim()), 1.03)
     axes.set_ylabel("CKA of the same layer")
     axes.spines[["top", "right"]].set_visible(False)
@@ -159,23 +170,39 @@ def _words(
     ]
     if any(one.low is None for one in comparisons):
         words.append("No interval where a regime has fewer than three runs.")
+    words += [
+        f"The layers of {one.first} and {one.second} are named differently: none are the same."
+        for one in comparisons
+        if not one.of_same_layers
+    ]
     if any(one.same_seed for one in comparisons):
         words.append("Some pairs began from the same weights (one seed), which makes them alike.")
     return [*words, *(line for one in separations for line in _verdict(one).split("\n"))]
 
 
 def _verdict(one: Separation) -> str:
-    """Say how far apart two regimes are at every layer, in two lines."""
+    """Return how far apart two regimes are at every layer, in two lines."""
     said = (
         f"Between {one.first} and {one.second} CKA is lower than within them, on average, by\n    "
     )
     parts = []
-    for place, title in enumerate(_TITLES):
+    for place, title in enumerate(_titles(one.layers)):
         part = f"{_number(one.value[place])} at {title}"
         if one.low is not None and one.high is not None:
             part += f" ({_number(one.low[place])} to {_number(one.high[place])})"
         parts.append(part)
     return said + ", ".join(parts) + "."
+
+
+def _titles(layers: Sequence[str]) -> list[str]:
+    return [title_of(layer) for layer in layers]
+
+
+def _turned(titles: Sequence[str]) -> dict[str, Any]:
+    """Return how titles are turned below an axis, so that long ones do not overlap."""
+    if max(map(len, titles)) <= _SHORT:
+        return {}
+    return {"rotation": 20, "horizontalalignment": "right", "rotation_mode": "anchor"}
 
 
 def _title(one: Comparison) -> str:

@@ -267,7 +267,7 @@ def _watch(approach: Approach, feed: PatchFeed, say: Say) -> dict[str, float]:
     seen: dict[str, list[Tensor]] = {}
     for views in feed.batches(chosen):
         if isinstance(model, UNet):
-            made = {"primary": model.encoder(views["primary"]).embedding}
+            made = {"primary": model.encoder.embed(views["primary"])}
         else:
             made = {name: model.project(name, views[name]) for name in encoders_of(model)}
         for name, projections in made.items():

@@ -27,8 +27,7 @@ class Branch(nn.Module):
 
     def embed(self, images: Tensor) -> Tensor:
         """Read images of shape (B, 3, H, W) to embeddings of shape (B, D)."""
-        embedding: Tensor = self.encoder(images).embedding
-        return embedding
+        return self.encoder.embed(images)
 
     def forward(self, images: Tensor) -> Tensor:
         """Read images of shape (B, 3, H, W) to projections of shape (B, P)."""

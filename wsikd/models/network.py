@@ -1,4 +1,4 @@
-"""What all networks are: readers of regions of any size."""
+"""What all networks are: readers of regions of any size, stage by stage."""
 
 import abc
 from typing import NamedTuple
@@ -7,13 +7,12 @@ from torch import Tensor, nn
 
 
 class Seen(NamedTuple):
-    """What a network gives for a batch.
+    """What a network makes of a batch.
 
     Attributes
     ----------
-    feature_map : Tensor, shape (B, C, H, W)
-        Output of the last stage after its activation; 1/32 of the image's sides. That of a ResNet
-        is never negative.
+    feature_map : Tensor, shape (B, C, H / stride, W / stride)
+        Output of the last stage after its activation. That of a ResNet is never negative.
     logits : Tensor, shape (B, K)
         Scores of the classes before the softmax; an encoder without classes has no columns.
     """
@@ -24,7 +23,7 @@ class Seen(NamedTuple):
     @property
     def embedding(self) -> Tensor:
         """The feature map's mean over its pixels, shape (B, C)."""
-        return embed(self.feature_map)
+        return _pool(self.feature_map)
 
 
 class Network(nn.Module, abc.ABC):
@@ -32,24 +31,39 @@ class Network(nn.Module, abc.ABC):
 
     Attributes
     ----------
+    stride : int
+        Pixels of the image per pixel of the feature map, along each side.
     embedding_width : int
         Channels of the feature map.
     fc : nn.Linear
         From the embedding to the logits. An encoder without classes has none.
     """
 
+    stride: int
     embedding_width: int
     fc: nn.Linear
 
     @abc.abstractmethod
+    def stages(self) -> dict[str, nn.Module]:
+        """Return the modules that hand a map of shape (B, C, h, w) on, from fine to coarse.
+
+        Each runs once per image, and the output of the last is the feature map. What looks into
+        a network looks here.
+        """
+
+    @abc.abstractmethod
     def map_features(self, image: Tensor) -> Tensor:
-        """Give the feature map, shape (B, C, H / 32, W / 32); a ResNet rounds up."""
+        """Return the feature map, shape (B, C, H / stride, W / stride); a ResNet rounds up."""
 
     def forward(self, image: Tensor) -> Seen:
         """Read a batch of images, float of shape (B, 3, H, W), H and W at least 1."""
         feature_map = self.map_features(image)
-        embedding = embed(feature_map)
+        embedding = _pool(feature_map)
         return Seen(feature_map, self.fc(embedding) if hasattr(self, "fc") else embedding[:, :0])
+
+    def embed(self, image: Tensor) -> Tensor:
+        """Read a batch of images to embeddings of shape (B, C), without asking for classes."""
+        return _pool(self.map_features(image))
 
     def know(self, class_count: int) -> None:
         """Add the last layer, from PyTorch's default; without classes there is none."""
@@ -57,7 +71,6 @@ class Network(nn.Module, abc.ABC):
             self.fc = nn.Linear(self.embedding_width, class_count)
 
 
-def embed(feature_map: Tensor) -> Tensor:
-    """Average a feature map of shape (B, C, H, W) over its pixels to shape (B, C)."""
+def _pool(feature_map: Tensor) -> Tensor:
     # the plain mean has a deterministic backward on CUDA, adaptive_avg_pool2d has not
     return feature_map.mean((2, 3))

@@ -98,6 +98,8 @@ class ResNet(Network):
            Efficient Histology Image Classification". 2021. arXiv:2101.04170.
     """
 
+    stride = 32
+
     def __init__(self, layout: Layout, class_count: int) -> None:
         super().__init__()
         stem, second, third, fourth = layout.widths
@@ -116,14 +118,24 @@ class ResNet(Network):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
+    def stages(self) -> dict[str, nn.Module]:
+        """Return the pooled stem, at 1/4, and the four stages, at 1/4, 1/8, 1/16 and 1/32."""
+        return {
+            "stem": self.maxpool,
+            "layer1": self.layer1,
+            "layer2": self.layer2,
+            "layer3": self.layer3,
+            "layer4": self.layer4,
+        }
+
     def map_features(self, image: Tensor) -> Tensor:
-        """Give the output of the last stage after its ReLU, shape (B, C, H / 32, W / 32)."""
+        """Return the output of the last stage after its ReLU, shape (B, C, H / 32, W / 32)."""
         # not the last of map_stages, which keeps the large maps of the first
         image = self.maxpool(F.relu_(self.bn1(self.conv1(image))))
         return self.layer4(self.layer3(self.layer2(self.layer1(image))))  # type: ignore[no-any-return]  # modules give Any
 
     def map_stages(self, image: Tensor) -> list[Tensor]:
-        """Give what the stem and each stage make of an image, at 1/2, 1/4, 1/8, 1/16 and 1/32."""
+        """Return the maps of stem and stages, at 1/2 (before its pooling), 1/4, ... and 1/32."""
         maps = [F.relu_(self.bn1(self.conv1(image)))]
         maps.append(self.layer1(self.maxpool(maps[0])))
         for stage in (self.layer2, self.layer3, self.layer4):

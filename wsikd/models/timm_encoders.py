@@ -38,31 +38,47 @@ class TimmEncoder(Network):
     Parameters
     ----------
     body : nn.Module
-        Has `num_features`, and `forward_features` that gives a map of so many channels.
+        Has what timm's networks have: `forward_features` returns a map of `num_features` channels,
+        and `feature_info` has the name (`module`), the channels (`num_chs`) and the stride
+        (`reduction`) of the maps on the way to it, from fine to coarse.
     class_count : int
         Number of logits; 0 makes an encoder without a last layer.
 
     Notes
     -----
     Sides below 7 px are padded with 0, the mean colour. Xception's map is 1/32 of the image rounded
-    down more often than up, and EfficientNet's goes below 0.
+    down more often than up, and EfficientNet's goes below 0. Where the last map of `feature_info`
+    is widened once more, as in MobileNetV2 and EfficientNet, that is a stage called "head".
     """
 
     def __init__(self, body: nn.Module, class_count: int) -> None:
         super().__init__()
         assert isinstance(body.num_features, int)
         self.body, self.embedding_width = body, body.num_features
+        last = self._information()[-1]
+        self.stride = last["reduction"]
+        self._widens = last["num_chs"] != body.num_features
+        self.head = nn.Identity()  # where the map can be looked at that no module of timm's returns
         self.know(class_count)
         for module in body.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.register_forward_pre_hook(_refuse_single_values)
 
+    def stages(self) -> dict[str, nn.Module]:
+        """Return the modules that timm takes feature maps from, under their names there."""
+        names = [one["module"] for one in self._information()]
+        found = {name: self.body.get_submodule(name) for name in names}
+        return found | ({"head": self.head} if self._widens else {})
+
     def map_features(self, image: Tensor) -> Tensor:
-        """Give the body's last map, shape (B, C, about H / 32, about W / 32)."""
+        """Return the body's last map, shape (B, C, about H / stride, about W / stride)."""
         height, width = image.shape[2:]
         lacking = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
-        feature_map: Tensor = self.body.forward_features(F.pad(image, lacking))  # type: ignore[operator]  # a method
-        return feature_map
+        feature_map = self.body.forward_features(F.pad(image, lacking))  # type: ignore[operator]  # a method
+        return self.head(feature_map)  # type: ignore[no-any-return]  # modules give Any
+
+    def _information(self) -> list[dict[str, Any]]:
+        return self.body.feature_info  # type: ignore[return-value]  # a list in all of timm's
 
 
 def build_timm_encoder(name: str, class_count: int) -> TimmEncoder:

@@ -68,7 +68,7 @@ def load_model(path: Path) -> tuple[Network, ModelDescription]:
 
 
 def load_tensors(model: nn.Module, path: Path) -> None:
-    """Give a model the tensors of a file.
+    """Read the tensors of a file into a model.
 
     Raises
     ------

@@ -52,7 +52,7 @@ def embed_patches(
     batch = min(_BATCH, len(rows))
     feed = PatchFeed({"image": view}, rows, batch, device, distortion=distortion)
     batches = feed.batches(range(len(rows)), epoch=epoch)
-    return torch.cat([encoder(views["image"]).embedding.cpu() for views in batches])
+    return torch.cat([encoder.embed(views["image"]).cpu() for views in batches])
 
 
 def fit_linear(

@@ -53,11 +53,12 @@ def make_run():
         seed=0,
         fold=None,
         privileged=None,
+        architecture="resnet10w32",
         **about,
     ):
         run = RunFolder(workspace.runs / name)
         described = ModelDescription(
-            architecture="resnet10w32",
+            architecture=architecture,
             classes=classes,
             **{"magnification": 10.0, "mpp": 1.0, "mean": (0.5,) * 3, "std": (0.25,) * 3} | about,
         )
@@ -71,7 +72,7 @@ def make_run():
         )
         run.start(settings or Settings(), made)
         torch.manual_seed(seed)
-        save_model(build_model("resnet10w32", len(classes)), described, run.model_path())
+        save_model(build_model(architecture, len(classes)), described, run.model_path())
         if privileged is not None:
             torch.manual_seed(privileged)
             path = run.model_path(branch="privileged")

@@ -11,7 +11,6 @@ from PIL import Image
 
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import ConfigError
-from wsikd.explain.layers import LAYERS
 from wsikd.explain.saliency import (
     COLUMNS,
     ExplainSettings,
@@ -96,8 +95,8 @@ class TestExplainingOneRun:
     def test_writes_a_row_per_patch_and_layer(self, explained):
         table = pd.read_csv(explained.table)
         assert list(table) == list(COLUMNS)
-        assert len(table) == 5 * len(LAYERS)
-        assert list(table["layer"][:5]) == list(LAYERS)
+        assert len(table) == 5 * 5
+        assert list(table["layer"][:5]) == ["stem", "layer1", "layer2", "layer3", "layer4"]
         assert set(table["target"]) <= {"normal", "tumour"}
         assert table["agreement"].isna().all()
 
@@ -142,6 +141,18 @@ class TestExplainingTwoRuns:
         write_run("pair-b", settings=own, seed=0)
         explained = explain_runs(["pair-a", "pair-b"], ExplainSettings(count=3, shown=1), workspace)
         np.testing.assert_allclose(explained.means["agreement"], 1)
+
+    @pytest.mark.usefixtures("small_timm")
+    def test_of_other_layers_are_shown_without_agreement(self, workspace, write_run, own):
+        write_run("pair-a", settings=own)
+        write_run("pair-b", settings=own, architecture="mobilenetv2")
+        explained = explain_runs(["pair-a", "pair-b"], ExplainSettings(count=3, shown=1), workspace)
+        table = pd.read_csv(explained.table)
+        first, second = (table[table["run"] == name] for name in ("pair-a", "pair-b"))
+        assert (len(first), len(second)) == (3 * 5, 3 * 3)
+        assert list(second["layer"][:3]) == ["blocks.0", "blocks.1", "head"]
+        assert table["agreement"].isna().all()
+        assert explained.picture.exists()
 
     def test_a_batch_more_changes_no_patch(self, workspace, write_run, own, monkeypatch):
         write_run("pair-a", settings=own)

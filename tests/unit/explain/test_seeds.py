@@ -23,8 +23,10 @@ def similarity(every, value_of, *, spread=0.0, layers=2):
     for i, j in itertools.product(range(runs), repeat=2):
         if i != j:
             observed[i, j] = value_of(every[i], every[j]) - offset[:, None] - offset[None, :]
-    shuffled = spread * np.linspace(-1, 1, 201)[:, None, None, None, None]
-    return Similarity(observed, shuffled + np.zeros((201, *observed.shape)), 64)
+    table = observed.swapaxes(1, 2).reshape(runs * layers, runs * layers)
+    shuffled = spread * np.linspace(-1, 1, 201)[:, None, None]
+    names = tuple(f"layer{number}" for number in range(layers))
+    return Similarity((names,) * runs, table, shuffled + np.zeros((201, *table.shape)), 64)
 
 
 def alike(within, between):
@@ -68,9 +70,33 @@ class TestTheMeans:
     def test_keep_the_layers_of_the_first_regime_in_the_rows(self):
         every = members(a=(0,), b=(1,))
         made = similarity(every, alike(1.0, 0.5))
-        made.observed[0, 1] = [[1, 2], [3, 4]]
+        made.observed[:2, 2:] = [[1, 2], [3, 4]]
         (found,), _ = compare_regimes(made, every)
         assert found.value.tolist() == [[1, 2], [3, 4]]
+
+
+class TestRegimesOfOtherLayers:
+    def test_are_compared_layer_by_layer_but_never_as_the_same_layers(self):
+        every = members(a=(0, 1), b=(2, 3))
+        table = np.arange(100.0).reshape(10, 10) / 100  # of 2 x 3 layers, and 2 x 2 layers
+        layers = (("x", "y", "z"),) * 2 + (("x", "y"),) * 2
+        within_a, within_b, between = compare_regimes(
+            Similarity(layers, table, table[None], 64), every
+        )[0]
+        assert [one.value.shape for one in (within_a, within_b, between)] == [
+            (3, 3),
+            (2, 2),
+            (3, 2),
+        ]
+        # rows z of both runs of a, 2 and 5, by columns y of both runs of b, 7 and 9
+        assert between.value[2, 1] == pytest.approx((0.27 + 0.29 + 0.57 + 0.59) / 4)
+        assert [one.of_same_layers for one in (within_a, within_b, between)] == [True, True, False]
+
+    def test_are_not_said_to_be_apart(self):
+        every = members(a=(0, 1), b=(2, 3))
+        table, layers = np.ones((8, 8)), (("x", "y"),) * 2 + (("y", "x"),) * 2
+        _, separations = compare_regimes(Similarity(layers, table, table[None], 64), every)
+        assert separations == []
 
 
 class TestTheIntervals:

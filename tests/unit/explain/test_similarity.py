@@ -8,7 +8,6 @@ from PIL import Image
 
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import CheckpointError, ConfigError
-from wsikd.explain.layers import LAYERS
 from wsikd.explain.opening import Patches
 from wsikd.explain.similarity import (
     COLUMNS,
@@ -21,6 +20,7 @@ from wsikd.models.weights import load_model, save_model
 from wsikd.runs import find_runs
 from wsikd.workspace import Workspace
 
+LAYERS = ["stem", "layer1", "layer2", "layer3", "layer4"]
 QUICK = CkaSettings(count=12, batch=7, shuffles=20, draws=100)
 
 
@@ -97,6 +97,45 @@ def test_networks_that_are_standardised_differently_each_get_their_own(write_run
 )
 def test_a_regime_is_the_name_without_seed_and_fold(name, regime):
     assert regime_of(name) == regime
+
+
+@pytest.mark.usefixtures("small_timm")
+class TestNetworksOfOtherLayers:
+    def test_are_compared_in_a_rectangle(self, write_run, own, workspace):
+        write_run("pair-x", settings=own, seed=0)
+        write_run("pair-y", settings=own, seed=1, architecture="mobilenetv2")
+        compared = compare_runs(["pair-x", "pair-y"], QUICK, workspace)
+        table = pd.read_csv(compared.table)
+        assert len(table) == 5 * 3
+        assert list(dict.fromkeys(table["first_layer"])) == LAYERS
+        assert list(dict.fromkeys(table["second_layer"])) == ["blocks.0", "blocks.1", "head"]
+        assert compared.picture.exists()
+        document = json.loads(compared.summary.read_text(encoding="utf-8"))
+        assert document["comparisons"][0]["second_layers"] == ["blocks.0", "blocks.1", "head"]
+        assert document["separations"] == []
+
+    def test_show_the_same_layers_within_each_regime_only(self, write_run, own, workspace):
+        for seed in (1, 2):
+            write_run(f"pair-x-seed{seed}", settings=own, seed=seed)
+            write_run(f"pair-y-seed{seed}", settings=own, seed=seed + 2, architecture="mobilenetv2")
+        compared = compare_runs(["pair-*"], QUICK, workspace)
+        shown = compared.same_layers().set_index(["first", "second"])
+        filled = shown.drop(columns="pairs") != ""
+        assert list(filled.columns[filled.loc["pair-x", "pair-x"]]) == LAYERS
+        own_layers = ["blocks.0", "blocks.1", "head"]
+        assert list(filled.columns[filled.loc["pair-y", "pair-y"]]) == own_layers
+        assert not filled.loc["pair-x", "pair-y"].any()
+        assert compared.separations == []
+
+    def test_are_refused_in_one_regime(self, write_run, own, workspace):
+        write_run("pair-x-seed1", settings=own, seed=1)
+        write_run("pair-x-seed2", settings=own, seed=2, architecture="mobilenetv2")
+        message = (
+            "runs of one regime must have the same layers, pair-x-seed1 is a resnet10w32 and "
+            "pair-x-seed2 a mobilenetv2; compare those of one architecture"
+        )
+        with pytest.raises(ConfigError, match=message):
+            compare_runs(["pair-x-seed1", "pair-x-seed2"], QUICK, workspace)
 
 
 class TestRefusals:

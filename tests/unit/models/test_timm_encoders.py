@@ -5,32 +5,9 @@ import torch
 from torch import nn
 
 from wsikd.errors import ConfigError
+from wsikd.explain.layers import watching
 from wsikd.models import build_model
 from wsikd.models.timm_encoders import TIMM_NAMES, TimmEncoder
-
-# stands in for the library, which may be missing
-TIMM = """
-import torch
-
-
-class Body(torch.nn.Module):
-    num_features = 6
-
-    def __init__(self):
-        super().__init__()
-        self.stem = torch.nn.Conv2d(3, 6, 7, stride=32)  # unpadded, as in Xception
-        self.norm = torch.nn.BatchNorm2d(6)
-
-    def forward_features(self, image):
-        return self.norm(self.stem(image))
-
-
-def create_model(name, **options):
-    assert options == {"pretrained": False, "num_classes": 0, "global_pool": ""}
-    body = Body()
-    body.name = name
-    return body
-"""
 
 
 @pytest.fixture
@@ -48,8 +25,7 @@ def as_timm(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def make(as_timm):
-    as_timm(TIMM)
+def make(small_timm):
     return lambda class_count: build_model("mobilenetv2", class_count)
 
 
@@ -69,9 +45,26 @@ def test_an_encoder_without_classes_has_no_last_layer(make):
     assert encoder.embedding_width == 6
 
 
+def test_has_the_stages_that_timm_declares_and_a_head_where_the_last_is_widened(make):
+    encoder, seen = make(0).eval(), {}
+    stages = encoder.stages()
+    assert list(stages) == ["blocks.0", "blocks.1", "head"]
+    with watching(stages, seen.__setitem__):
+        feature_map = encoder(torch.rand(1, 3, 71, 40)).feature_map
+    assert [tuple(one.shape[1:]) for one in seen.values()] == [(4, 9, 5), (5, 3, 2), (6, 3, 2)]
+    assert seen["head"] is feature_map
+    assert encoder.stride == 32
+
+
+def test_has_no_head_where_the_last_declared_map_is_as_wide_as_the_bodys(make):
+    body = make(0).body
+    body.num_features, body.conv_head = 5, nn.Identity()
+    assert list(TimmEncoder(body, 0).stages()) == ["blocks.0", "blocks.1"]
+
+
 @pytest.mark.parametrize("name", TIMM_NAMES)
-def test_asks_timm_for_the_network_by_its_name_there(as_timm, name):
-    as_timm(TIMM)
+@pytest.mark.usefixtures("small_timm")
+def test_asks_timm_for_the_network_by_its_name_there(name):
     assert build_model(name, 0).body.name == TIMM_NAMES[name]
 
 

@@ -56,6 +56,9 @@ def test_normalises_as_its_encoder():
 
 def test_refuses_an_encoder_without_the_stages_of_a_resnet():
     class Other(Network):
+        def stages(self):
+            return {}
+
         def map_features(self, image):
             return image
 

@@ -6,11 +6,13 @@ left corner. `Size` is (width, height), the order of slides; arrays are (height,
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from shapely import MultiPolygon, Polygon
+
+if TYPE_CHECKING:  # shapely is absent where networks are trained or numbers are read
+    from shapely import MultiPolygon, Polygon
 
 Pixels = NDArray[np.uint8]  # an RGB image, (height, width, 3)
 
@@ -56,7 +58,7 @@ class TissueRegion:
 
     index: int
     box: Region
-    outline: Polygon | MultiPolygon
+    outline: "Polygon | MultiPolygon"
 
     @property
     def region_id(self) -> str:
@@ -64,6 +66,7 @@ class TissueRegion:
 
         Examples
         --------
+        >>> from shapely import Polygon
         >>> box = Region(0, 0, Size(4, 4))
         >>> TissueRegion(7, box, Polygon()).region_id
         'region-007'

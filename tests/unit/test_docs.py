@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from shapely import box
 
+from wsikd.cli.footprints import Footprints
 from wsikd.cohort.columns import ALIASES, COLUMNS, SPLITS
 from wsikd.drawn.slides import DrawSettings, draw_slides
 from wsikd.evaluation import EvaluateSettings, evaluate_runs, metrics_table
@@ -19,7 +20,7 @@ from wsikd.nuclei.score.metrics import NUCLEI_METRICS
 from wsikd.nuclei.segmented import FieldStatus
 from wsikd.nuclei.weights import SegmenterDescription
 from wsikd.prepare import PrepareSettings, SlideStatus
-from wsikd.recipes import READS, Recipe
+from wsikd.recipes.steps import Recipe
 from wsikd.runs import METHODS, PREDICTION_COLUMNS, Provenance, RunFolder
 from wsikd.store import LevelRecord, RegionRecord, SlideRecord, Source
 from wsikd.store.ome import region_attributes
@@ -66,7 +67,7 @@ def undocumented(section: str, names: Iterable[str]) -> set[str]:
         ("runs/segment-metrics.json and runs/segment-metrics.csv", NUCLEI_METRICS),
         ("predictions.csv", PREDICTION_COLUMNS),
         ("runs/metrics.json and runs/metrics.csv", METRICS),
-        ("Recipes", [*Recipe.model_fields, *READS]),
+        ("Recipes", [*Recipe.model_fields, *Footprints()]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

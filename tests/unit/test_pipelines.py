@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from wsikd.cli import check
+from wsikd.cli import COMMANDS, check
 from wsikd.recipes import Step, read_recipe
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -18,7 +18,7 @@ LOWER = [5, 2.5, 1.25, 0.625]
 
 def every_step() -> Iterator[Any]:
     for recipe in RECIPES:
-        for step in read_recipe(recipe)[1]:
+        for step in read_recipe(recipe, COMMANDS)[1]:
             yield pytest.param(step, id=f"{recipe.stem}-{step.number}-{step.command}")
 
 
@@ -38,7 +38,7 @@ def test_the_command_line_understands_every_step(step: Step):
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)
 def test_a_recipe_is_named_after_its_file(recipe):
-    assert read_recipe(recipe)[0] == recipe.stem
+    assert read_recipe(recipe, COMMANDS)[0] == recipe.stem
 
 
 @pytest.mark.parametrize("recipe", PAPERS, ids=lambda recipe: recipe.stem)

@@ -19,7 +19,6 @@ from pydantic import ValidationError
 from wsikd import __version__, config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
 from wsikd.errors import ConfigError, StoppedError, WsikdError
-from wsikd.recipes import Step
 from wsikd.workspace import Workspace
 
 COMMANDS = {
@@ -218,6 +217,8 @@ def _is_from_file(said: str, tokens: Sequence[str], sections: Mapping[str, Any])
     options = sections.get(name, {})
     if name in GROUPS:
         options = next((options[token] for token in tokens if token in options), {})
+    from wsikd.recipes import Step  # noqa: PLC0415  with pandas, for which help has no time
+
     in_file = Step(0, name, options).arguments
     return option in in_file and option not in typed
 

@@ -9,6 +9,9 @@ from cyclopts import Parameter
 
 from wsikd.cli.console import Flat, InWorkspace, show
 from wsikd.explain.similarity import CkaSettings, compare_runs
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {"cka": Footprint(runs=("runs",), writes=("runs/cka-*/cka.json",))}
 
 
 def cka(

@@ -9,6 +9,15 @@ from wsikd.cli.console import Flat, InWorkspace, tell_runs
 from wsikd.cli.training_data import training_data
 from wsikd.methods.distil import DistilSettings
 from wsikd.methods.distil import distil as train
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {
+    "distil": Footprint(
+        reads=("slides.csv", "regions/*/slide.json"),
+        runs=("teacher", "init"),
+        default_kinds=("teacher",),
+    )
+}
 
 
 def distil(

@@ -8,6 +8,9 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, say, show
 from wsikd.drawn import DrawSettings, draw_slides
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {"draw": Footprint(outputs=("folder",), writes=("slides/slides.csv",))}
 
 
 def draw(

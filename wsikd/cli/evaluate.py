@@ -9,6 +9,13 @@ from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.cli.hand_over import make_controls
 from wsikd.cohort.manifest import read_manifest
 from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, summary_table
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {
+    "evaluate": Footprint(
+        reads=("slides.csv", "runs/*/predictions*.csv"), writes=("runs/metrics.json",)
+    )
+}
 
 
 def evaluate(

@@ -7,6 +7,9 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show
 from wsikd.explain.saliency import ExplainSettings, explain_runs
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {"explain": Footprint(runs=("run", "other"), writes=("runs/*/explain/*.json",))}
 
 
 def explain(

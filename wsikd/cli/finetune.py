@@ -9,6 +9,13 @@ from wsikd.cli.console import Flat, InWorkspace, tell_runs
 from wsikd.cli.training_data import training_data
 from wsikd.methods.finetune import FinetuneSettings
 from wsikd.methods.finetune import finetune as train
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {
+    "finetune": Footprint(
+        reads=("slides.csv", "regions/*/slide.json"), runs=("student",), default_kinds=("student",)
+    )
+}
 
 
 def finetune(

@@ -10,7 +10,10 @@ from wsikd.data.pairs import open_views
 from wsikd.data.patches import open_patches
 from wsikd.methods.pair import pair as train
 from wsikd.methods.pair_settings import PairSettings
+from wsikd.recipes import Footprint
 from wsikd.training.distributed import is_first, joined
+
+FOOTPRINTS = {"pair": Footprint(reads=("slides.csv", "regions/*/slide.json"))}
 
 
 def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> int:

@@ -13,6 +13,9 @@ from wsikd.cli.console import Flat, InWorkspace, say, show
 from wsikd.cohort.manifest import write_manifest
 from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.prepare import PrepareSettings, SlideStatus, prepare_slides, take_in
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {"prepare": Footprint(writes=("slides.csv", "regions/*/slide.json"))}
 
 
 def prepare(

@@ -11,6 +11,15 @@ from wsikd.evaluation.seed_tables import seeds_differences, seeds_summary
 from wsikd.evaluation.seeds import SeedSettings
 from wsikd.probing.probe import probe as score
 from wsikd.probing.settings import ProbeSettings
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {
+    "probe": Footprint(
+        reads=("slides.csv",),
+        runs=("runs",),
+        writes=("runs/probe-metrics*.json",),
+    )
+}
 
 
 def probe(

@@ -11,7 +11,16 @@ from cyclopts import Parameter
 from wsikd.cli.console import InWorkspace, say, show
 from wsikd.cli.hand_over import make_pictures
 from wsikd.cohort.manifest import read_manifest
+from wsikd.recipes import Footprint
 from wsikd.report import write_report
+
+FOOTPRINTS = {
+    "report": Footprint(
+        reads=("slides.csv", "runs/metrics.json", "regions/status.csv"),
+        writes=("report.html",),
+        outputs=("output",),
+    )
+}
 
 
 def report(

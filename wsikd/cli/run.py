@@ -8,8 +8,9 @@ from pathlib import Path
 
 from wsikd.cli import check, execute
 from wsikd.cli.console import InWorkspace, say, show
+from wsikd.cli.footprints import Footprints
 from wsikd.cli.recipe_files import find_recipe
-from wsikd.recipes import Step, run_recipe
+from wsikd.recipes import Commands, Step, run_recipe
 from wsikd.workspace import Workspace
 
 
@@ -29,7 +30,8 @@ def run(recipe: Path, /, *, dry_run: bool = False, workspace: InWorkspace) -> in
         show(line) if dry_run else say(line)
 
     path = find_recipe(recipe).absolute()
+    commands = Commands(Footprints(), execute, check)
     workspace.root.mkdir(parents=True, exist_ok=True)
     with chdir(workspace.root):  # a recipe's paths are the workspace's
-        run_recipe(path, Workspace.here(), execute, check, tell, dry_run=dry_run)
+        run_recipe(path, Workspace.here(), commands, tell, dry_run=dry_run)
     return 0

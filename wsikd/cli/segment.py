@@ -26,6 +26,7 @@ from wsikd.nuclei.score.figure import draw_nuclei
 from wsikd.nuclei.score.seeds import segmenter_differences, segmenter_summary
 from wsikd.nuclei.score.sets import open_nuclei_set, split_images
 from wsikd.nuclei.trained import Segmenter, open_segmenter
+from wsikd.recipes import Footprint
 from wsikd.runs import RunFolder, find_run, find_runs
 from wsikd.training.device import choose_device
 from wsikd.workspace import Workspace
@@ -34,6 +35,23 @@ Inputs = Annotated[tuple[Path, ...], Parameter(negative=(), show_default=False)]
 
 _TRAIN = "train it by wsikd segment train"
 _DRAWN = 4  # images in the figure
+
+
+FOOTPRINTS = {
+    "segment train": Footprint(reads=("slides.csv", "regions/*/slide.json")),
+    "segment apply": Footprint(
+        reads=("slides.csv", "regions/*/slide.json"),
+        runs=("run",),
+        default_kinds=("segment",),
+        writes=("runs/*/segmented.csv",),
+    ),
+    "segment evaluate": Footprint(
+        runs=("runs",),
+        default_kinds=("segment",),
+        writes=("runs/segment-metrics.json",),
+        outputs=("figure",),
+    ),
+}
 
 
 def train(

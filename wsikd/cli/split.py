@@ -8,6 +8,9 @@ from collections import Counter
 from wsikd.cli.console import InWorkspace, show
 from wsikd.cohort.manifest import read_manifest, write_manifest
 from wsikd.cohort.splits import assign_folds, split_by_patient
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {"split": Footprint(reads=("slides.csv",), writes=("slides.csv",))}
 
 
 def split(

@@ -9,6 +9,9 @@ from wsikd.cli.console import Flat, InWorkspace, tell_runs
 from wsikd.cli.training_data import training_data
 from wsikd.methods.teach import TeachSettings
 from wsikd.methods.teach import teach as train
+from wsikd.recipes import Footprint
+
+FOOTPRINTS = {"teach": Footprint(reads=("slides.csv", "regions/*/slide.json"), runs=("init",))}
 
 
 def teach(

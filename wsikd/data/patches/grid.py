@@ -7,12 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import shapely
 from numpy.typing import NDArray
-from shapely.geometry import shape
 
 from wsikd.cohort.columns import COLUMNS
 from wsikd.cohort.manifest import read_manifest
+from wsikd.data.patches.coverage import covered
 from wsikd.data.patches.source import PatchSettings, PatchSource, Place
 from wsikd.data.patches.table import PatchRow, read_patch_table
 from wsikd.data.regions import RegionItem
@@ -185,35 +184,6 @@ class RegionPatches(PatchSource):
         return digest([f"{self.magnification:g} {self.size}", *records, *cuts])
 
 
-def covered(outline: shapely.Geometry, boxes: Floats) -> Floats:
-    """Give the share of each rectangle that lies in an outline.
-
-    Parameters
-    ----------
-    outline : Geometry
-        Polygon or multipolygon.
-    boxes : ndarray of float, shape (n, 4)
-        Left, top, right and bottom, in the outline's frame.
-
-    Returns
-    -------
-    ndarray of float, shape (n,)
-
-    Examples
-    --------
-    >>> covered(shapely.box(0, 0, 3, 4), np.array([[2.0, 0.0, 4.0, 4.0]])).tolist()
-    [0.5]
-    """
-    left, top, right, bottom = boxes.T
-    squares = np.asarray(shapely.box(left, top, right, bottom))
-    shapely.prepare(outline)
-    shares = np.asarray(shapely.contains(outline, squares), np.float64)
-    border = shapely.intersects(outline, squares) & (shares == 0)  # the only slow ones
-    shares[border] = shapely.area(shapely.intersection(outline, squares[border]))
-    shares[border] /= shapely.area(squares[border])
-    return shares
-
-
 def _grid(size: Size, side: int, stride: int) -> NDArray[np.int64]:
     """Give left and top of all squares that fit, row by row, shape (n, 2)."""
     left = np.arange(0, size.width - side + 1, stride)
@@ -230,9 +200,9 @@ def _level_0_boxes(
     return np.concatenate([first, first + side * scale], axis=1)
 
 
-def _outlines(store: RegionStore, slide_id: str) -> dict[str, shapely.Geometry]:
+def _outlines(store: RegionStore, slide_id: str) -> dict[str, Mapping[str, Any]]:
     features = store.read_outlines(slide_id)["features"]
-    return {feature["properties"]["name"]: shape(feature["geometry"]) for feature in features}
+    return {feature["properties"]["name"]: feature["geometry"] for feature in features}
 
 
 def _item(cut: Cut, row: Mapping[Hashable, Any]) -> RegionItem:

@@ -1,8 +1,11 @@
 import pytest
 import yaml
 
+from wsikd.cli.footprints import Footprints
+from wsikd.config import Settings
 from wsikd.errors import ConfigError, SomeSlidesFailedError, StoppedError
-from wsikd.recipes import read_recipe, run_recipe
+from wsikd.recipes import Commands, read_recipe, run_recipe
+from wsikd.runs import Provenance, RunFolder
 from wsikd.workspace import Workspace
 
 STEPS = [
@@ -12,7 +15,7 @@ STEPS = [
 ]
 
 
-class Commands:
+class Typed:
     """Stands in for the command line: notes what it is asked and leaves what commands leave."""
 
     def __init__(self, root):
@@ -20,7 +23,11 @@ class Commands:
         self.left = {
             "prepare": "slides.csv",
             "teach": "runs/teacher-10x/run.json",
+            "distil": "runs/student-1.25x/run.json",
+            "pair": "runs/pair-x/run.json",
+            "probe": "runs/probe-metrics.json",
             "evaluate": "runs/metrics.json",
+            "segment": "runs/segment-40x/run.json",
         }
         self.executed, self.told, self.checked, self.mistyped = [], [], [], None
 
@@ -32,7 +39,13 @@ class Commands:
             raise SomeSlidesFailedError("1 slides failed")
         path = self.root / self.left[arguments[0]]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("made")
+        if path.name == "run.json":
+            name = path.parent.name
+            made = Provenance(name=name, method=name.split("-")[0], classes=("a", "b"))
+            RunFolder(path.parent).start(Settings(), made).finish(seconds=1.0)
+            (path.parent / "predictions.csv").write_text("made")
+        else:
+            path.write_text("made")
 
     def check(self, arguments):
         self.checked.append(arguments)
@@ -47,8 +60,7 @@ class Commands:
         run_recipe(
             recipe,
             Workspace(self.root),
-            self.execute,
-            self.check,
+            Commands(Footprints(), self.execute, self.check),
             lambda step, skipped: self.told.append((step.command, skipped)),
             **options,
         )
@@ -60,7 +72,7 @@ def commands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "slides").mkdir()
     (tmp_path / "slides" / "a.svs").write_bytes(b"a slide")
-    return Commands(tmp_path)
+    return Typed(tmp_path)
 
 
 def test_steps_are_carried_out_in_order_and_then_skipped(commands):
@@ -114,6 +126,54 @@ def test_a_step_is_redone_if_what_it_left_is_gone(commands, gone, redone):
     assert commands.carry_out() == redone
 
 
+def test_files_that_a_list_or_a_mapping_of_an_option_names_are_read(commands):
+    for name in ("a", "b"):
+        (commands.root / name).mkdir()
+        (commands.root / name / "1.png").write_bytes(b"an image")
+    steps = [{"segment train": {"inputs": ["a", "b"]}}, {"prepare": {"some": {"manifest": "a"}}}]
+    assert commands.carry_out(steps) == ["segment", "prepare"]
+    assert commands.carry_out(steps) == []
+    (commands.root / "b" / "1.png").write_bytes(b"another")
+    assert commands.carry_out(steps) == ["segment", "prepare"]
+    (commands.root / "a" / "2.png").write_bytes(b"one more")
+    assert commands.carry_out(steps[1:]) == ["prepare"]
+
+
+def test_files_that_wsikd_yaml_names_are_read(commands):
+    (commands.root / "images").mkdir()
+    (commands.root / "wsikd.yaml").write_text("segment: {train: {inputs: [images]}}")
+    steps = [{"segment train": {}}]
+    commands.carry_out(steps)
+    assert commands.carry_out(steps) == []
+    (commands.root / "images" / "1.png").write_bytes(b"an image")
+    assert commands.carry_out(steps) == ["segment"]
+
+
+@pytest.mark.parametrize("name", ["pair-x", "pair-*", "*"])
+def test_a_probe_is_redone_if_a_run_changed_that_it_names(commands, name):
+    steps = [{"teach": {}}, {"pair": {}}, {"probe": {"runs": [name, "teacher-10x"]}}]
+    commands.carry_out(steps)
+    assert commands.carry_out(steps) == []
+    for run in (RunFolder(path) for path in (commands.root / "runs").glob("*-*x")):
+        run.write_provenance(run.read_provenance().model_copy(update={"started": "later"}))
+        assert commands.carry_out(steps) == ["probe"]
+
+
+def test_what_later_steps_leave_does_not_make_earlier_ones_be_redone(commands):
+    steps = [{"teach": {}}, {"evaluate": {}}, {"distil": {"student_mag": 1.25}}, {"evaluate": {}}]
+    assert commands.carry_out(steps) == ["teach", "evaluate", "distil", "evaluate"]
+    assert commands.carry_out(steps) == []
+    commands.left["teach"] = "runs/teacher-alt/run.json"
+    commands.execute(["teach"])  # not by the recipe
+    assert commands.carry_out(steps) == ["evaluate", "distil", "evaluate"]
+
+
+def test_what_an_older_version_remembers_is_done_again(commands):
+    commands.carry_out()
+    (commands.root / "runs" / "recipe-trial.json").write_text('{"steps": {"0": {"inputs": "x"}}}')
+    assert commands.carry_out() == ["prepare", "teach", "evaluate"]
+
+
 def test_a_step_that_was_stopped_is_done_next_time_and_not_those_before(commands):
     commands.stopping = "teach"
     with pytest.raises(StoppedError):
@@ -161,7 +221,7 @@ def test_options_become_what_is_typed_on_the_command_line(tmp_path):
     }
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"name": "n", "steps": [{"distil": options}]}, sort_keys=False))
-    (step,) = read_recipe(path)[1]
+    (step,) = read_recipe(path, Footprints())[1]
     assert str(step) == (
         "wsikd distil --student-mag 1.25 --fractions 0.6 0.2 0.2 "
         "--tissue.max-side-um 1000 --tissue.no-drop-green-ink --pyramid.kernel box --overwrite"
@@ -177,7 +237,7 @@ def test_options_become_what_is_typed_on_the_command_line(tmp_path):
         ({"name": "n", "steps": ["teach"]}, "Recipe.steps.0"),
         ({"name": "n", "steps": [{"teach": 3}]}, "Recipe.steps.0.teach"),
         ({"name": "n", "step": [], "steps": [{"teach": {}}]}, "Recipe.step is unknown"),
-        ({"name": "n", "steps": [{"teach": {}}, {"tech": {}}]}, "step 2 must map one of draw, "),
+        ({"name": "n", "steps": [{"teach": {}}, {"tech": {}}]}, "step 2 must map one of prepare, "),
         ({"name": "n", "steps": [{"demo": {}}]}, "got demo"),
         ({"name": "n", "steps": [{"teach": {}, "evaluate": {}}]}, "got evaluate, teach"),
         ({"name": "n", "steps": [{}]}, "got nothing"),
@@ -187,7 +247,7 @@ def test_a_recipe_that_breaks_a_rule_is_refused_by_its_file(tmp_path, recipe, ru
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe))
     with pytest.raises(ConfigError) as refusal:
-        read_recipe(path)
+        read_recipe(path, Footprints())
     assert str(refusal.value).startswith(f"{path}: ")
     assert rule in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -195,4 +255,4 @@ def test_a_recipe_that_breaks_a_rule_is_refused_by_its_file(tmp_path, recipe, ru
 
 def test_a_recipe_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
-        read_recipe(tmp_path / "recipe.yaml")
+        read_recipe(tmp_path / "recipe.yaml", Footprints())

@@ -5,22 +5,28 @@ of deep-learning libraries do not widen it and alias. The filter is separable: a
 whole rows, then along y on rows that are already narrower, with rounding to uint8 between the two
 as Pillow does. So an image can pass through in strips of rows, and only the rows under the kernel
 are held.
+
+Where Pillow has the kernel, it or torch filters along x; the weights of any other kernel are summed
+up here.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from wsikd.config import OneOf
 from wsikd.errors import ConfigError
 from wsikd.geometry import Pixels, Size
 
 Weights = NDArray[np.float64]
 
 _ROWS_PER_PRODUCT = 16  # few, so that the banded weight matrix stays nearly full
+_FRACTION = 2.0**22  # weights in these fractions, as Pillow's are
 
 
 def _box(x: Weights) -> Weights:
@@ -42,13 +48,33 @@ def _lanczos(x: Weights) -> Weights:
     return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
 
 
-KERNELS: dict[str, tuple[float, Callable[[Weights], Weights], Image.Resampling]] = {
-    "box": (0.5, _box, Image.Resampling.BOX),
-    "bilinear": (1.0, _bilinear, Image.Resampling.BILINEAR),
-    "bicubic": (2.0, _bicubic, Image.Resampling.BICUBIC),
-    "lanczos": (3.0, _lanczos, Image.Resampling.LANCZOS),
+class Kernel(NamedTuple):
+    """A resampling kernel.
+
+    Attributes
+    ----------
+    support : float
+        How far it reaches from its centre, in output pixels.
+    weigh : callable
+        Weights at distances from the centre, in output pixels; of any scale, as each pixel's are
+        brought to a sum of 1.
+    pillow : Image.Resampling or None
+        Pillow's name of it, if Pillow has it.
+    """
+
+    support: float
+    weigh: Callable[[Weights], Weights]
+    pillow: Image.Resampling | None = None
+
+
+KERNELS: dict[str, Kernel] = {
+    "box": Kernel(0.5, _box, Image.Resampling.BOX),
+    "bilinear": Kernel(1.0, _bilinear, Image.Resampling.BILINEAR),
+    "bicubic": Kernel(2.0, _bicubic, Image.Resampling.BICUBIC),
+    "lanczos": Kernel(3.0, _lanczos, Image.Resampling.LANCZOS),
 }
-"""Name to (support in output pixels, kernel function, Pillow's name of it)."""
+
+KernelName = OneOf[str, KERNELS]
 
 
 def resample(image: Pixels, size: Size, kernel: str = "lanczos") -> Pixels:
@@ -82,6 +108,35 @@ def resample(image: Pixels, size: Size, kernel: str = "lanczos") -> Pixels:
     """
     height, width, _ = image.shape
     return StripResampler(Size(width, height), size, kernel).push(image)
+
+
+def resample_part(
+    image: Pixels, part: tuple[float, float, float, float], size: Size, kernel: str
+) -> Pixels:
+    """Bring a rectangle of an image, of whole pixels or not, to a size.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (height, width, 3)
+        RGB image; what lies around the rectangle is seen by the kernel.
+    part : tuple of float
+        Left, top, right and bottom of the rectangle, in pixels of the image.
+    size : Size
+        Width and height wanted.
+    kernel : str
+        One of `KERNELS`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size.height, size.width, 3)
+    """
+    left, top, right, bottom = part
+    pillow = KERNELS[kernel].pillow
+    if pillow is not None:
+        return np.asarray(Image.fromarray(image).resize(size, pillow, box=part))
+    narrow = _sum_along_x(image, size.width, kernel, (left, right))
+    turned = _sum_along_x(narrow.swapaxes(0, 1), size.height, kernel, (top, bottom))
+    return np.ascontiguousarray(turned.swapaxes(0, 1))
 
 
 class StripResampler:
@@ -151,13 +206,10 @@ class StripResampler:
         return complete - complete % _ROWS_PER_PRODUCT
 
     def _combine(self, start: int, end: int) -> Pixels:
-        first, taps = self._first[start:end], self._weights.shape[1]
-        low, high = int(first[0]), min(int(first[-1]) + taps, self.source.height)
-        band = np.zeros((end - start, int(first[-1]) + taps - low), np.float32)
-        columns = (first - low)[:, None] + np.arange(taps)
-        np.put_along_axis(band, columns, self._weights[start:end], axis=1)
+        low, band = _band(self._first, self._weights, start, end)
+        high = min(low + band.shape[1], self.source.height)
         rows = self._held[low - self._held_from : high - self._held_from]
-        product = torch.from_numpy(band[:, : high - low]) @ torch.from_numpy(
+        product = torch.from_numpy(band[:, : high - low]).to(torch.float32) @ torch.from_numpy(
             rows.reshape(high - low, -1)
         ).to(torch.float32)
         rounded = product.add_(0.5).clamp_(0, 255).to(torch.uint8)
@@ -170,8 +222,10 @@ class StripResampler:
             self._held_from = needed
 
 
-def kernel_weights(source: int, target: int, kernel: str) -> tuple[NDArray[np.int64], Weights]:
-    """Give the weights of the source pixels in each target pixel, along one axis.
+def kernel_weights(
+    source: int, target: int, kernel: str, part: tuple[float, float] | None = None
+) -> tuple[NDArray[np.int64], Weights]:
+    """Compute the weights of the source pixels in each target pixel, along one axis.
 
     Parameters
     ----------
@@ -179,6 +233,8 @@ def kernel_weights(source: int, target: int, kernel: str) -> tuple[NDArray[np.in
         Length of the axis before and after, in pixels.
     kernel : str
         One of `KERNELS`.
+    part : tuple of float, optional
+        Where the stretch that becomes the target begins and ends on the source; by default all.
 
     Returns
     -------
@@ -194,14 +250,15 @@ def kernel_weights(source: int, target: int, kernel: str) -> tuple[NDArray[np.in
     >>> first.tolist(), weights.tolist()
     ([0, 2], [[0.5, 0.5], [0.5, 0.5]])
     """
-    reach, function, _ = KERNELS[kernel]
-    scale = source / target
+    start, stop = (0.0, source) if part is None else part
+    support, weigh, _ = KERNELS[kernel]
+    scale = (stop - start) / target
     stretch = max(scale, 1.0)
-    centre = (np.arange(target) + 0.5) * scale
-    begin = np.clip(np.floor(centre - reach * stretch + 0.5), 0, None).astype(np.int64)
-    end = np.clip(np.floor(centre + reach * stretch + 0.5), None, source).astype(np.int64)
+    centre = start + (np.arange(target) + 0.5) * scale
+    begin = np.clip(np.floor(centre - support * stretch + 0.5), 0, None).astype(np.int64)
+    end = np.clip(np.floor(centre + support * stretch + 0.5), None, source).astype(np.int64)
     position = begin[:, None] + np.arange(int((end - begin).max()))
-    weights = function((position + 0.5 - centre[:, None]) / stretch)
+    weights = weigh((position + 0.5 - centre[:, None]) / stretch)
     weights[position >= end[:, None]] = 0
     return begin, weights / weights.sum(axis=1, keepdims=True)
 
@@ -231,8 +288,42 @@ def _resize_rows(rows: Pixels, width: int, kernel: str) -> Pixels:
             image, size=(count, width), mode="lanczos", antialias=True
         )
         return np.ascontiguousarray(narrow[0].permute(1, 2, 0).numpy())
-    resized = Image.fromarray(rows).resize((width, count), KERNELS[kernel][2])
-    return np.asarray(resized)
+    pillow = KERNELS[kernel].pillow
+    if pillow is None:
+        return _sum_along_x(rows, width, kernel)
+    return np.asarray(Image.fromarray(rows).resize((width, count), pillow))
+
+
+def _sum_along_x(
+    rows: Pixels, width: int, kernel: str, part: tuple[float, float] | None = None
+) -> Pixels:
+    """Filter rows by the kernel's own weights.
+
+    The weights are whole numbers of 2^-22, so that double precision sums them without an error and
+    each row is the same whatever the rows around it are.
+    """
+    count, source_width, _ = rows.shape
+    first, weights = kernel_weights(source_width, width, kernel, part)
+    weights = np.round(weights * _FRACTION) / _FRACTION
+    turned = rows.swapaxes(0, 1).reshape(source_width, -1)
+    blocks = []
+    for start in range(0, width, _ROWS_PER_PRODUCT):
+        low, band = _band(first, weights, start, min(start + _ROWS_PER_PRODUCT, width))
+        columns = turned[low : low + band.shape[1]].astype(np.float64)
+        blocks.append(band[:, : len(columns)] @ columns)
+    narrow = np.concatenate(
+        [np.floor(block + 0.5).clip(0, 255).astype(np.uint8) for block in blocks]
+    )
+    return np.ascontiguousarray(narrow.reshape(width, count, 3).swapaxes(0, 1))
+
+
+def _band(first: NDArray[np.int64], weights: Weights, start: int, end: int) -> tuple[int, Weights]:
+    """Make the matrix of the weights of some target pixels, from the source pixel `low` on."""
+    low, taps = int(first[start]), weights.shape[1]
+    band = np.zeros((end - start, int(first[end - 1]) + taps - low))
+    columns = (first[start:end] - low)[:, None] + np.arange(taps)
+    np.put_along_axis(band, columns, weights[start:end], axis=1)
+    return low, band
 
 
 # before 2.13 torch has no Lanczos; Pillow's is the reference and ten times slower

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator
 
 from wsikd.config import Settings
 from wsikd.errors import ConfigError
+from wsikd.pyramid.resample import KernelName
 
 Transform = tuple[float, float, float, float, float, float]
 
@@ -40,7 +41,7 @@ class PairingSettings(Settings):
         None, gt=0, description="magnification: that of the second image"
     )
     downsample_to: int = Field(7, ge=1, description="downsample: side in between, in pixels")
-    kernel: Literal["lanczos", "bicubic", "bilinear", "box"] = Field(
+    kernel: KernelName = Field(
         "bilinear", description="anti-aliased kernel of downsample, modality and magnification"
     )
     centre: float = Field(0.5, gt=0, lt=1, description="crop_pad: share of the side that is kept")

@@ -1,5 +1,6 @@
 """The five changes of CONTRIBUTING.md, made in a copy of the tree as it says."""
 
+import functools
 import re
 import shutil
 import subprocess
@@ -24,7 +25,8 @@ def _mitchell(x: Weights) -> Weights:
 class Kernel("""
 AVERAGE = """
 def _average(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    return F.mse_loss(student_map, F.adaptive_avg_pool2d(teacher_map, student_map.shape[2:]))
+    height, width = student_map.shape[2:]
+    return F.mse_loss(student_map, F.adaptive_avg_pool2d(teacher_map, (height, width)))
 
 
 FEATURE_MAP_LOSSES:"""
@@ -77,7 +79,7 @@ FUNCTIONS = {
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory):
-    """Give a copy of the project with all five changes."""
+    """Copy the project and make all five changes in the copy."""
     tree = tmp_path_factory.mktemp("tree")
     for name in ("wsikd", "tests"):
         shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -105,9 +107,15 @@ def carry_out(tree, *arguments):
     )
 
 
+@functools.cache
+def help_of(tree, command):
+    shown = carry_out(tree, "-m", "wsikd", command, "--help").stdout
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", shown).split())
+
+
 @pytest.fixture(scope="module")
 def outcomes(tree):
-    """Carry out the tests that the page names, and give the outcome of each by its name."""
+    """Run the tests that the page names; return each outcome with its file and name."""
     files = sorted({name for row in ROWS.values() for name in re.findall(r"tests/\S+\.py", row)})
     added = " or ".join(name for name, *_ in MADE.values())
     done = carry_out(tree, "-m", "pytest", *files, "-k", added, "-rA", "-p", "no:cacheprovider")
@@ -147,10 +155,7 @@ class TestEveryChange:
     ],
 )
 def test_what_is_added_is_a_choice_of_its_option(tree, command, option, added):
-    shown = " ".join(
-        re.sub("[│╭╮╰╯─]", " ", carry_out(tree, "-m", "wsikd", command, "--help").stdout).split()
-    )
-    (choices,) = re.findall(rf"{option} CHOICE .*?\[choices: (.*?)\]", shown)
+    (choices,) = re.findall(rf"{option} CHOICE .*?\[choices: (.*?)\]", help_of(tree, command))
     assert added in choices.split(", ")
 
 

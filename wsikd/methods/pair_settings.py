@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from wsikd.cohort.splits import is_split, splits_of_fold
 from wsikd.config import OneOf
@@ -17,7 +17,7 @@ from wsikd.losses import as_released, choices
 from wsikd.losses.reconstruction import RECONSTRUCTION_LOSSES
 from wsikd.losses.selfsupervised import OBJECTIVES
 from wsikd.methods.region_inputs import folds_of
-from wsikd.models import MODELS
+from wsikd.models import ModelName
 from wsikd.runs import Branch
 from wsikd.training.settings import FoldSettings
 
@@ -31,7 +31,7 @@ ObjectiveName = OneOf[
 class PairSettings(PatchSettings, PairingSettings, FoldSettings):
     """How an encoder learns from pairs; the defaults are those of "More From Less"."""
 
-    model: str = Field("resnet10w32", description="architecture of the encoders, a key of MODELS")
+    model: ModelName = Field("resnet10w32", description="architecture of the encoders")
     objective: ObjectiveName = Field("vicreg", description="loss; predict: a U-Net, as a control")
     shared: bool = Field(False, description="one encoder and expander for both branches")
     triple: bool = Field(False, description="two primary views and one privileged, all three pairs")
@@ -130,10 +130,3 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
         """Give a hash of which patches are learnt from."""
         names = "\n".join(source.name(row) for row in rows)
         return text_digest(names)
-
-    @field_validator("model")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name not in MODELS:
-            raise ValueError(f"must be one of {', '.join(MODELS)}, got {name!r}")
-        return name

@@ -9,7 +9,7 @@ from wsikd.geometry import Pixels
 
 
 class GreyPartner(DerivedPartner):
-    """Gives the patch in shades of grey."""
+    """Makes the patch grey."""
 
     def __init__(self, settings: PairingSettings, source: PatchSource) -> None:  # noqa: ARG002
         super().__init__(source)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from wsikd.geometry import Size
-from wsikd.pyramid.resample import KERNELS, StripResampler, kernel_weights, resample
+from wsikd.pyramid.kernels import KERNELS, kernel_weights
+from wsikd.pyramid.resample import StripResampler, resample
 
 ALIASING_STD = 60.0  # grey levels, of noise reduced by a kernel that does not widen: peers.md 0
 sizes = st.builds(Size, st.integers(1, 24), st.integers(1, 12))

@@ -44,7 +44,7 @@ MADE = {
     "a resampling kernel": (
         "mitchell",
         {},
-        {"wsikd/pyramid/resample.py": [
+        {"wsikd/pyramid/kernels.py": [
             ("KERNELS: dict[str, Kernel] = {\n", '    "mitchell": Kernel(2.0, _mitchell),\n'),
         ]},
     ),
@@ -72,7 +72,7 @@ MADE = {
     ),
 }  # fmt: skip
 FUNCTIONS = {
-    "wsikd/pyramid/resample.py": ("\nclass Kernel(", MITCHELL),
+    "wsikd/pyramid/kernels.py": ("\nclass Kernel(", MITCHELL),
     "wsikd/losses/distillation.py": ("\nFEATURE_MAP_LOSSES:", AVERAGE),
 }
 

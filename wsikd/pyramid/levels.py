@@ -21,7 +21,8 @@ from wsikd.geometry import (
     magnification_to_mpp,
     scaled_size,
 )
-from wsikd.pyramid.resample import KernelName, StripResampler
+from wsikd.pyramid.kernels import KernelName
+from wsikd.pyramid.resample import StripResampler
 from wsikd.pyramid.strips import iter_strips
 from wsikd.slides.reader import SlideReader
 
@@ -108,7 +109,7 @@ def build_pyramid(
     levels : sequence of PyramidLevel
         What `plan_levels` gave for the region.
     kernel : str
-        One of `wsikd.pyramid.resample.KERNELS`.
+        One of `wsikd.pyramid.kernels.KERNELS`.
 
     Yields
     ------

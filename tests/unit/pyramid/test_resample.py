@@ -7,14 +7,8 @@ from scipy import ndimage
 from wsikd.errors import ConfigError
 from wsikd.geometry import Size
 from wsikd.pyramid import resample as module
-from wsikd.pyramid.resample import (
-    KERNELS,
-    Kernel,
-    StripResampler,
-    kernel_weights,
-    resample,
-    resample_part,
-)
+from wsikd.pyramid.kernels import KERNELS, Kernel, kernel_weights
+from wsikd.pyramid.resample import StripResampler, resample, resample_part
 
 
 def test_box_by_a_whole_factor_is_the_mean_of_blocks_rounded_half_up():

@@ -66,7 +66,7 @@ def sample(window: Window, points: NDArray[np.float64], size: Size, kernel: str)
     size : Size
         Of the result.
     kernel : str
-        One of `wsikd.pyramid.resample.KERNELS`; a parallelogram that is turned or mirrored is first
+        One of `wsikd.pyramid.kernels.KERNELS`; a parallelogram that is turned or mirrored is first
         reduced with it, if finer, and then sampled bilinearly.
 
     Returns

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from wsikd.config import OneOf, Settings
 from wsikd.errors import ConfigError
-from wsikd.pyramid.resample import KernelName
+from wsikd.pyramid.kernels import KernelName
 
 
 class Pairing(NamedTuple):

@@ -14,7 +14,7 @@ from wsikd.data.pairs.planes import PlanesReader, has_planes
 from wsikd.errors import MissingResolutionError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.hashing import digest, file_fingerprint
-from wsikd.pyramid.resample import KERNELS
+from wsikd.pyramid.kernels import KERNELS
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.store import RegionRecord, RegionStore
 

@@ -4,12 +4,46 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from wsikd.errors import ConfigError, WsikdError
+
+__all__ = [
+    "OneOf",
+    "Settings",
+    "SettingsType",
+    "explain",
+    "first_difference",
+    "load",
+    "load_document",
+    "load_yaml",
+    "save",
+]
+
+if TYPE_CHECKING:
+    from typing import Annotated as OneOf  # a type checker takes OneOf[str, NAMES] for str
+else:
+
+    class OneOf:
+        """The type of a setting that is a key of a registry, or one of other names.
+
+        The names are read once, when the type is made, so that the command line lists them and
+        pydantic refuses others.
+
+        Examples
+        --------
+        >>> KINDS = {"square": 4, "triangle": 3}
+        >>> class Example(Settings):
+        ...     kind: OneOf[str, KINDS] = "square"
+        >>> Example(kind="triangle").kind
+        'triangle'
+        """
+
+        def __class_getitem__(cls, item: tuple[type, Collection[str]]) -> Any:
+            return Literal[tuple(item[1])]
 
 
 class Settings(BaseModel):

@@ -1,19 +1,18 @@
 """What every loss of distillation keeps."""
 
 from functools import partial
-from typing import get_args
 
 import pytest
 import torch
 
-from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
+from wsikd.losses.distillation import FEATURE_MAP_LOSSES, feature_map_loss, soft_target_loss
 
 LOSSES = {
     "soft": (soft_target_loss, (3, 5), (3, 5)),
     "soft at temperature 4": (partial(soft_target_loss, temperature=4.0), (3, 5), (3, 5)),
 } | {
     kind: (partial(feature_map_loss, kind=kind), (2, 8, 3, 2), (2, 8, 25, 17))
-    for kind in get_args(FeatureMapKind)
+    for kind in FEATURE_MAP_LOSSES
 }
 
 

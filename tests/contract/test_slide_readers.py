@@ -8,7 +8,9 @@ from PIL import Image
 from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.errors import RegionError
 from wsikd.geometry import Mpp, Region, Size
-from wsikd.slides import READERS, ArrayReader, SlideReader
+from wsikd.slides import READERS, ArrayReader, open_slide
+from wsikd.slides.reader import FileReader
+from wsikd.slides.sniff import sniff
 
 SETTINGS = DrawSettings(mpp=2.0, pieces=1, piece_mm=(1.0, 1.0), seed=3)
 
@@ -21,25 +23,53 @@ def drawn(tmp_path_factory):
     return path, tifffile.imread(path, key=0)
 
 
+def save_picture(path, pixels):
+    Image.fromarray(pixels).save(path.with_suffix(".png"))
+    return path.with_suffix(".png")
+
+
+SAVED_BY = {"image": save_picture}
+"""How level 0 of the drawn slide is saved for a reader that is not for Aperio slides."""
+
+
+@pytest.fixture(params=READERS)
+def file_of_reader(request, drawn, tmp_path):
+    path, pixels = drawn
+    if request.param in SAVED_BY:
+        path = SAVED_BY[request.param](tmp_path / "slide", pixels)
+    return request.param, path
+
+
 @pytest.fixture(params=[*READERS, "array"])
 def reader(request, drawn, tmp_path):
     path, pixels = drawn
+    if request.param in SAVED_BY:
+        path = SAVED_BY[request.param](tmp_path / "slide", pixels)
     if request.param == "array":
         opened = ArrayReader(pixels, mpp=2.0, objective_power=5)
-    elif request.param == "image":
-        Image.fromarray(pixels).save(tmp_path / "slide.png")
-        opened = READERS["image"](tmp_path / "slide.png")
     else:
-        opened = READERS[request.param](path)
+        opened = open_slide(path, reader=request.param)
     with opened:
         yield opened
 
 
-class TestEveryReader:
-    def test_is_known_by_its_name(self, reader):
-        assert isinstance(reader, SlideReader)
-        assert reader.name == "array" or isinstance(reader, READERS[reader.name])
+class TestEveryReaderOfFiles:
+    def test_is_known_by_its_name(self, file_of_reader):
+        name, path = file_of_reader
+        with open_slide(path, reader=name) as reader:
+            assert isinstance(reader, FileReader)
+            assert reader.name == name
+            assert reader.path == path
 
+    def test_suits_its_kind_of_file_and_no_noise(self, file_of_reader, tmp_path):
+        name, path = file_of_reader
+        (tmp_path / "noise").write_bytes(bytes(range(256)))
+        with open_slide(path, reader=name) as reader:
+            assert reader.suits(path, sniff(path)) in (1, 2, 3)
+            assert reader.suits(tmp_path / "noise", "other") == 0
+
+
+class TestEveryReader:
     def test_gives_width_before_height_and_levels_from_large_to_small(self, reader, drawn):
         height, width, _ = drawn[1].shape
         assert reader.size == Size(width, height)
@@ -114,7 +144,7 @@ def test_a_tile_that_the_file_leaves_out_is_white(name, tmp_path):
     tiles = iter([grey, None, grey, grey])
     tifffile.imwrite(path, tiles, shape=(128, 128, 3), dtype=np.uint8, tile=(64, 64),
                      photometric="rgb", compression="adobe_deflate")  # fmt: skip
-    with READERS[name](path) as reader:
+    with open_slide(path, reader=name) as reader:
         pixels = reader.read(Region(0, 0, Size(128, 128)))
     assert (pixels[:64, 64:] == 255).all()
     assert (pixels[64:] == 90).all()

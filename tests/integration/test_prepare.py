@@ -120,16 +120,17 @@ def test_a_complete_slide_that_is_gone_is_a_failure_and_no_refusal(tmp_path, goo
 
 DYING = """
 import os, signal, sys
-from wsikd import slides
 from wsikd.cli import main
+from wsikd.slides import READERS
+from wsikd.slides.tiffslide import TiffSlideReader
 
-class Dying(slides.TiffSlideReader):
+class Dying(TiffSlideReader):
     def _read(self, region, level):
         if level == 0 and self.path.name == "b.svs" and region.y > 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return super()._read(region, level)
 
-slides.READERS["tiffslide"] = Dying
+READERS["tiffslide"] = READERS["tiffslide"]._replace(reader="__main__:Dying")
 main(sys.argv[1:])
 """
 
@@ -154,14 +155,16 @@ def test_a_batch_killed_midway_is_completed_by_the_same_command(tmp_path, good_s
 
 CRASHING = """
 import os
-from wsikd import slides
+from wsikd.slides import READERS
+from wsikd.slides.tiffslide import TiffSlideReader
 
-def crashing(path):
-    if path.name == "crash.svs":
-        os._exit(11)
-    return slides.TiffSlideReader(path)
+class Crashing(TiffSlideReader):
+    def __init__(self, path):
+        if path.name == "crash.svs":
+            os._exit(11)
+        super().__init__(path)
 
-slides.READERS["tiffslide"] = crashing
+READERS["tiffslide"] = READERS["tiffslide"]._replace(reader="crashing:Crashing")
 """
 
 

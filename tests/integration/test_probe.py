@@ -16,6 +16,7 @@ from tests.builders import slide_record
 from wsikd.cli import main
 from wsikd.cohort.manifest import read_manifest
 from wsikd.config import Settings
+from wsikd.data.pairs import PAIRS, Pairing
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import (
     CheckpointError,
@@ -181,6 +182,25 @@ def test_the_model_is_a_classifier_that_gives_what_was_predicted(place, cohort):
     _, description = load_model(probed.model_path())
     assert description.classes == ("dark", "light")
     layer = load_file(probed.model_path())
+    logits = embed(run, cohort, table["slide_id"], change=centre) @ layer["fc.weight"].numpy().T
+    expected = torch.tensor(logits + layer["fc.bias"].numpy()).softmax(1).numpy()
+    assert table[["p_0", "p_1"]].to_numpy() == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_routine_image_is_probed_even_if_a_function_makes_it(
+    place, cohort, tmp_path, monkeypatch
+):
+    (tmp_path / "halves.py").write_text(
+        "from wsikd.data.pairs.crop_pad import CropPadPartner\n\n"
+        "def open_half(settings, source):\n"
+        "    return CropPadPartner(settings, source)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(PAIRS, "crop_pad", Pairing("halves:open_half", is_routine=True))
+    run = write_pair_run(place, cohort, table="split.csv")
+    ask(place, "pair-crop_pad")
+    probed = RunFolder(place.runs / "probe-pair-crop_pad")
+    table, layer = probed.read_predictions(), load_file(probed.model_path())
     logits = embed(run, cohort, table["slide_id"], change=centre) @ layer["fc.weight"].numpy().T
     expected = torch.tensor(logits + layer["fc.bias"].numpy()).softmax(1).numpy()
     assert table[["p_0", "p_1"]].to_numpy() == pytest.approx(expected, abs=1e-4)

@@ -5,7 +5,7 @@ import pytest
 
 from wsikd.errors import MissingResolutionError, SlideError
 from wsikd.geometry import Region, Size
-from wsikd.slides import READERS, open_slide, resolution_of
+from wsikd.slides import open_slide, resolution_of
 
 # file: reader, format, size, levels, µm per level-0 pixel (None: not known)
 SLIDES = {
@@ -71,7 +71,7 @@ def test_says_that_a_stated_resolution_is_implausible(shared_data, name, stated)
 @pytest.mark.parametrize("name", ["CMU-1-Small-Region.webp.tiff", "OS-1-detail.ome.tif"])
 def test_openslide_refuses_webp_and_ome_tiff(shared_data, name):
     with pytest.raises(SlideError, match=name):
-        READERS["openslide"](shared_data / "slides" / name)
+        open_slide(shared_data / "slides" / name, reader="openslide")
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -100,7 +100,10 @@ def test_fails_at_the_first_read_where_only_the_pixels_are_broken(shared_data):
 )  # fmt: skip
 def test_openslide_reads_the_same_pixels_as_tiffslide(shared_data, name):
     path = shared_data / name
-    with READERS["openslide"](path) as by_openslide, READERS["tiffslide"](path) as by_tiffslide:
+    with (
+        open_slide(path, reader="openslide") as by_openslide,
+        open_slide(path, reader="tiffslide") as by_tiffslide,
+    ):
         assert by_openslide.level_sizes == by_tiffslide.level_sizes
         assert by_openslide.stated_mpp == pytest.approx(by_tiffslide.stated_mpp)
         assert by_openslide.objective_power == by_tiffslide.objective_power

@@ -5,8 +5,10 @@ import pytest
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from wsikd.config import Settings, explain, load, load_document, load_yaml, save
+from wsikd.config import OneOf, Settings, explain, load, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ConfigError, StoreError
+
+KERNELS = {"box": 0.5, "lanczos": 3.0}
 
 
 class Inner(Settings):
@@ -15,7 +17,7 @@ class Inner(Settings):
 
 class Outer(Settings):
     epochs: int = Field(3, ge=1)
-    kind: Literal["box", "lanczos"] = "lanczos"
+    kind: OneOf[str, KERNELS] = "lanczos"
     inner: Inner = Inner()
     name: str = Field("outer", pattern=r"^\w+$")
     folds: tuple[int, ...] = Field((0,), min_length=1)

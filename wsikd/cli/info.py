@@ -14,7 +14,7 @@ from wsikd.cli.console import Flat, show, show_json
 from wsikd.config import Settings
 from wsikd.errors import ConfigError, SlideError
 from wsikd.geometry import TissueRegion
-from wsikd.slides import SlideReader, open_slide, resolution_of
+from wsikd.slides import ReaderName, SlideReader, open_slide, resolution_of
 from wsikd.slides.resolution import Resolution
 from wsikd.tissue import TissueSettings, find_tissue
 
@@ -33,7 +33,7 @@ def info(
     /,
     *,
     mpp: float | None = None,
-    reader: str | None = None,
+    reader: ReaderName | None = None,
     check: Annotated[CheckSettings, Flat] = CheckSettings(),
     json: Annotated[bool, Parameter(negative=())] = False,
     tissue: TissueSettings = TissueSettings(),
@@ -47,7 +47,7 @@ def info(
     mpp
         µm per pixel of the slide, where its file states none or a wrong one
     reader
-        force a slide reader: openslide, tiffslide, image
+        force a slide reader
     json
         print JSON for machines
     """

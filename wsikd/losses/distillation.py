@@ -10,15 +10,14 @@ References
 """
 
 from collections.abc import Callable
-from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wsikd.errors import ConfigError
 
-FeatureMapKind = Literal["maxpool", "bicubic", "both", "release"]
+FeatureMapLoss = Callable[[Tensor, Tensor], Tensor]
+"""From student's and teacher's map, (B, C, h, w) and (B, C, H, W), to a loss of shape ()."""
 
 
 def soft_target_loss(
@@ -54,6 +53,7 @@ def soft_target_loss(
 
     Examples
     --------
+    >>> import torch
     >>> soft_target_loss(torch.zeros(2, 3), torch.zeros(2, 3), temperature=4.0).item()
     0.0
     """
@@ -67,14 +67,12 @@ def soft_target_loss(
     )
 
 
-def feature_map_loss(
-    student_map: Tensor, teacher_map: Tensor, kind: FeatureMapKind = "both"
-) -> Tensor:
+def feature_map_loss(student_map: Tensor, teacher_map: Tensor, kind: str = "both") -> Tensor:
     """Mean squared error to the teacher's feature map, brought to the size of the student's.
 
-    Equation 3: the mean of the errors to the max-pooled and to the bicubic teacher map. The paper
-    writes a squared norm; its published code takes the mean over channels and pixels, which is
-    followed here because a sum would grow with the region.
+    Equation 3, "both": the mean of the errors to the max-pooled and to the bicubic teacher map. The
+    paper writes a squared norm; its published code takes the mean over channels and pixels, which
+    is followed here because a sum would grow with the region.
 
     Parameters
     ----------
@@ -82,9 +80,8 @@ def feature_map_loss(
         Output of the last stage.
     teacher_map : Tensor, shape (B, C, H, W)
         The same of the teacher. No gradient flows to it.
-    kind : {"both", "maxpool", "bicubic", "release"}
-        "maxpool" and "bicubic" are the paper's ablations. "release" is what the published code
-        computes when asked for both: half the max-pool term, the bicubic one never added.
+    kind : str
+        Key of `FEATURE_MAP_LOSSES`.
 
     Returns
     -------
@@ -102,6 +99,7 @@ def feature_map_loss(
 
     Examples
     --------
+    >>> import torch
     >>> teacher_map = torch.arange(4.0).reshape(1, 1, 2, 2)
     >>> feature_map_loss(torch.zeros(1, 1, 1, 1), teacher_map, "maxpool").item()
     9.0
@@ -111,27 +109,32 @@ def feature_map_loss(
             f"feature maps must have equal channels, got {student_map.shape[1]} of the student "
             f"and {teacher_map.shape[1]} of the teacher; use one architecture for both"
         )
-    size = (student_map.shape[2], student_map.shape[3])
-    teacher_map = teacher_map.detach()
-    terms = [
-        weight * F.mse_loss(student_map, resize(teacher_map, size))
-        for resize, weight in _WEIGHTS[kind].items()
-    ]
-    return torch.stack(terms).sum()
+    return FEATURE_MAP_LOSSES[kind](student_map, teacher_map.detach())
 
 
-def _max_pool(feature_map: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.adaptive_max_pool2d(feature_map, size)
+def _maxpool(student_map: Tensor, teacher_map: Tensor) -> Tensor:
+    return F.mse_loss(student_map, F.adaptive_max_pool2d(teacher_map, student_map.shape[2:]))
 
 
-def _bicubic(feature_map: Tensor, size: tuple[int, int]) -> Tensor:
-    return F.interpolate(feature_map, size, mode="bicubic", align_corners=False)
+def _bicubic(student_map: Tensor, teacher_map: Tensor) -> Tensor:
+    size = student_map.shape[2:]
+    resized = F.interpolate(teacher_map, size, mode="bicubic", align_corners=False)
+    return F.mse_loss(student_map, resized)
 
 
-_Resize = Callable[[Tensor, tuple[int, int]], Tensor]
-_WEIGHTS: dict[FeatureMapKind, dict[_Resize, float]] = {
-    "maxpool": {_max_pool: 1.0},
-    "bicubic": {_bicubic: 1.0},
-    "both": {_max_pool: 0.5, _bicubic: 0.5},
-    "release": {_max_pool: 0.5},
+def _both(student_map: Tensor, teacher_map: Tensor) -> Tensor:
+    return 0.5 * _maxpool(student_map, teacher_map) + 0.5 * _bicubic(student_map, teacher_map)
+
+
+def _both_released(student_map: Tensor, teacher_map: Tensor) -> Tensor:
+    return 0.5 * _maxpool(student_map, teacher_map)
+
+
+FEATURE_MAP_LOSSES: dict[str, FeatureMapLoss] = {
+    "maxpool": _maxpool,
+    "bicubic": _bicubic,
+    "both": _both,
+    "both-release": _both_released,
 }
+"""Name to loss. "maxpool" and "bicubic" are the paper's ablations; "both-release" is what the
+published code computes when asked for both: half the max-pool term, the bicubic one never added."""

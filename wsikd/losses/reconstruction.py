@@ -8,7 +8,7 @@ References
        Histopathology Data". 2023. arXiv:2303.10656.
 """
 
-from typing import Literal
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -16,22 +16,20 @@ from torch import Tensor
 
 from wsikd.errors import ConfigError
 
-ReconstructionKind = Literal["mse", "ssim"]
-
 _RADIUS = 5  # of the window of 11 pixels
 _SIGMA = 1.5  # pixels
 _C1, _C2 = 0.01**2, 0.03**2  # for values in 0 to 1
 
 
-def reconstruction_loss(prediction: Tensor, target: Tensor, kind: ReconstructionKind) -> Tensor:
+def reconstruction_loss(prediction: Tensor, target: Tensor, kind: str) -> Tensor:
     """Measure how far a predicted image is from what it should be.
 
     Parameters
     ----------
     prediction, target : Tensor, shape (B, C, H, W)
         Values in 0 to 1. No gradient flows to the target.
-    kind : {"mse", "ssim"}
-        Mean squared error, or 1 less the mean structural similarity.
+    kind : str
+        Key of `RECONSTRUCTION_LOSSES`.
 
     Returns
     -------
@@ -53,10 +51,7 @@ def reconstruction_loss(prediction: Tensor, target: Tensor, kind: Reconstruction
             f"a predicted image must have the shape of its target {tuple(target.shape[1:])}, got "
             f"{tuple(prediction.shape[1:])}; pair images of one size"
         )
-    target = target.detach()
-    if kind == "mse":
-        return F.mse_loss(prediction, target)
-    return 1 - ssim(prediction, target).mean()
+    return RECONSTRUCTION_LOSSES[kind](prediction, target.detach())
 
 
 def ssim(first: Tensor, second: Tensor) -> Tensor:
@@ -109,3 +104,14 @@ def _smooth(images: Tensor) -> Tensor:
     flat = images.flatten(0, -3).unsqueeze(1)  # (all, 1, H, W)
     flat = F.conv2d(F.conv2d(flat, weights.view(1, 1, -1, 1)), weights.view(1, 1, 1, -1))
     return flat.view(*images.shape[:-2], *flat.shape[2:])
+
+
+def _dissimilarity(prediction: Tensor, target: Tensor) -> Tensor:
+    return 1 - ssim(prediction, target).mean()
+
+
+RECONSTRUCTION_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": F.mse_loss,
+    "ssim": _dissimilarity,
+}
+"""Name to loss: mean squared error, and 1 less the mean structural similarity."""

@@ -287,6 +287,7 @@ OBJECTIVES: dict[str, Objective] = {
     "vicreg": vicreg_loss,
     "vicreg-release": partial(vicreg_loss, convention="release"),
     "simclr": _simclr,
+    "simclr-release": _simclr_cross,
     "simclr-cross": _simclr_cross,
     "barlow": barlow_twins_loss,
 }

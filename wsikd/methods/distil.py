@@ -17,10 +17,12 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from wsikd.config import OneOf
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
-from wsikd.losses.distillation import FeatureMapKind, feature_map_loss, soft_target_loss
+from wsikd.losses import as_released, choices
+from wsikd.losses.distillation import FEATURE_MAP_LOSSES, feature_map_loss, soft_target_loss
 from wsikd.methods.carry_out import Method, Plan, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
 from wsikd.methods.starting_runs import (
@@ -42,7 +44,7 @@ from wsikd.training.settings import TrainingSettings
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
 
-LossKind = Literal["soft", "maxpool", "bicubic", "both"]
+LossName = OneOf[str, ("soft", *choices(FEATURE_MAP_LOSSES))]
 
 
 class DistilSettings(TrainingSettings):
@@ -55,19 +57,19 @@ class DistilSettings(TrainingSettings):
     )
     init: str | None = Field(None, description=INIT_HELP)
     temperature: float = Field(1.0, gt=0, description="divides the logits of both; no unit")
-    loss: LossKind = Field(
-        "both", description="soft targets alone, or with max-pooled, bicubic or both feature maps"
+    loss: LossName = Field(
+        "both", description="soft targets alone, or with a loss of feature maps added to them"
     )
     compat: Literal["release"] | None = Field(
         None, description="release: the published code's loss, in which both is half of maxpool"
     )
 
     @property
-    def feature_map_kind(self) -> FeatureMapKind | None:
+    def feature_map_kind(self) -> str | None:
         """The feature map loss that is added to the soft targets, if any."""
         if self.loss == "soft":
             return None
-        return "release" if self.loss == "both" and self.compat == "release" else self.loss
+        return as_released(self.loss, FEATURE_MAP_LOSSES) if self.compat else self.loss
 
 
 def distil(

@@ -8,7 +8,7 @@ References
        Histopathology Data". 2023. arXiv:2303.10656.
 """
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -74,7 +74,7 @@ def make_triple_step(branches: Branches, settings: PairSettings) -> Step:
 
 def make_prediction_step(unet: UNet, settings: PairSettings) -> Step:
     """Give the loss of predicting the second image from the first, the control of table S5."""
-    kind: Literal["mse", "ssim"] = "ssim" if settings.objective == "predict-ssim" else "mse"
+    kind = settings.loss_name
 
     def step(batch: Views) -> dict[str, Tensor]:
         return {kind: reconstruction_loss(unet(batch["primary"]), batch["privileged"], kind)}

@@ -3,29 +3,36 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from wsikd.cohort.splits import is_split, splits_of_fold
+from wsikd.config import OneOf
 from wsikd.data.augment.pairs import DistortSettings
 from wsikd.data.pairs import PairingSettings
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.errors import ConfigError
 from wsikd.geometry import Size
 from wsikd.hashing import text_digest
+from wsikd.losses import as_released, choices
+from wsikd.losses.reconstruction import RECONSTRUCTION_LOSSES
+from wsikd.losses.selfsupervised import OBJECTIVES
 from wsikd.methods.region_inputs import folds_of
-from wsikd.models import MODELS
+from wsikd.models import ModelName
 from wsikd.runs import Branch
 from wsikd.training.settings import FoldSettings
 
-Objective = Literal["vicreg", "simclr", "simclr-cross", "barlow", "predict-mse", "predict-ssim"]
-_AS_RELEASED = {"vicreg": "vicreg-release", "simclr": "simclr-cross"}
+_PREDICT = "predict-"
+
+ObjectiveName = OneOf[
+    str, (*choices(OBJECTIVES), *(_PREDICT + name for name in RECONSTRUCTION_LOSSES))
+]
 
 
 class PairSettings(PatchSettings, PairingSettings, FoldSettings):
     """How an encoder learns from pairs; the defaults are those of "More From Less"."""
 
-    model: str = Field("resnet10w32", description="architecture of the encoders, a key of MODELS")
-    objective: Objective = Field("vicreg", description="loss; predict: a U-Net, as a control")
+    model: ModelName = Field("resnet10w32", description="architecture of the encoders")
+    objective: ObjectiveName = Field("vicreg", description="loss; predict: a U-Net, as a control")
     shared: bool = Field(False, description="one encoder and expander for both branches")
     triple: bool = Field(False, description="two primary views and one privileged, all three pairs")
     expander: tuple[int, ...] = Field((8192, 8192, 8192), description="widths of its layers")
@@ -49,12 +56,14 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
     @property
     def is_prediction(self) -> bool:
         """Whether a U-Net predicts the second image, instead of two branches that agree."""
-        return self.objective.startswith("predict-")
+        return self.objective.startswith(_PREDICT)
 
     @property
     def loss_name(self) -> str:
-        """Key of `OBJECTIVES`."""
-        return _AS_RELEASED.get(self.objective, self.objective) if self.compat else self.objective
+        """Key of `OBJECTIVES`, or of `RECONSTRUCTION_LOSSES` if a U-Net predicts."""
+        if self.is_prediction:
+            return self.objective.removeprefix(_PREDICT)
+        return as_released(self.objective, OBJECTIVES) if self.compat else self.objective
 
     @property
     def stem(self) -> str:
@@ -121,10 +130,3 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
         """Give a hash of which patches are learnt from."""
         names = "\n".join(source.name(row) for row in rows)
         return text_digest(names)
-
-    @field_validator("model")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name not in MODELS:
-            raise ValueError(f"must be one of {', '.join(MODELS)}, got {name!r}")
-        return name

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from pydantic import Field, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from wsikd.methods.carry_out import Method, Plan, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
 from wsikd.methods.starting_runs import INIT_HELP, start_from
-from wsikd.models import MODELS, Network
+from wsikd.models import ModelName, Network
 from wsikd.models.seeding import build_seeded
 from wsikd.runs import RunFolder
 from wsikd.training.device import place
@@ -37,15 +37,8 @@ class TeachSettings(TrainingSettings):
     """How a network is taught from labels."""
 
     mag: float = Field(10.0, gt=0, description="magnification it reads; not 10: a baseline")
-    model: str = Field("resnet10w32", description="architecture, a key of MODELS")
+    model: ModelName = Field("resnet10w32", description="architecture")
     init: str | None = Field(None, description=INIT_HELP)
-
-    @field_validator("model")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if name not in MODELS:
-            raise ValueError(f"must be one of {', '.join(MODELS)}, got {name!r}")
-        return name
 
 
 def teach(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 
+from wsikd.config import OneOf
 from wsikd.errors import ConfigError
 from wsikd.models.batchnorm import BatchNorm2d
 from wsikd.models.network import Network
@@ -31,6 +32,8 @@ MODELS: dict[str, Callable[[int], Network]] = {
 
 Those in -bn normalise by the batch, as do the last three, which need timm.
 """
+
+ModelName = OneOf[str, MODELS]
 
 
 def build_model(name: str, class_count: int) -> Network:

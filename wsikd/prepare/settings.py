@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from wsikd.config import Settings
 from wsikd.pyramid.levels import PyramidSettings
-from wsikd.slides import READERS
+from wsikd.slides import ReaderName
 from wsikd.slides.resolution import PLAUSIBLE_MPP
 from wsikd.store import NgffVersion
 from wsikd.tissue import TissueSettings
@@ -18,9 +18,7 @@ class PrepareSettings(Settings):
     tissue: TissueSettings = TissueSettings()
     pyramid: PyramidSettings = PyramidSettings()
     ngff: NgffVersion = Field("0.5", description="version of OME-Zarr that is written")
-    reader: str | None = Field(
-        None, description="force a slide reader: openslide, tiffslide, image"
-    )
+    reader: ReaderName | None = Field(None, description="force a slide reader")
     mpp: float | None = Field(
         None,
         ge=PLAUSIBLE_MPP[0],
@@ -36,13 +34,6 @@ class PrepareSettings(Settings):
     overwrite: bool = Field(
         False, description="redo slides that were prepared with other settings or have changed"
     )
-
-    @field_validator("reader")
-    @classmethod
-    def _check_reader(cls, reader: str | None) -> str | None:
-        if reader is not None and reader not in READERS:
-            raise ValueError(f"must be one of {', '.join(READERS)}, got {reader!r}")
-        return reader
 
     def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:
         """Give what decides the content of a slide's folder."""

@@ -127,7 +127,7 @@ class _Opened:
         shown: Shown = source
         if run.read_provenance().kind.has_branches:
             paired = PairSettings(**run.read_settings()).model_copy(update=dict(wanted))
-            if branch != "primary" or getattr(PAIRS[paired.pairing], "is_routine", False):
+            if branch != "primary" or PAIRS[paired.pairing].is_routine:
                 shown = open_views(paired, source)[branch]  # else other patches need no partner
             view = name if shown is source else f"{paired.pairing}-{name}"
         elif branch != "primary":

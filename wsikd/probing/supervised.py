@@ -17,6 +17,7 @@ from wsikd.evaluation.metrics import Floats
 from wsikd.methods.pair import warm_up_cosine
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.teach import make_step
+from wsikd.models import ModelName
 from wsikd.models.cost import count_macs
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model, save_model
@@ -36,7 +37,7 @@ _UNLABELLED = -1
 class SuperviseSettings(FoldSettings):
     """How a network is trained from the labels of patches."""
 
-    model: str = Field(description="architecture, a key of MODELS")
+    model: ModelName = Field(description="architecture")
     batch: int = Field(128, ge=1, description="patches in a step, or all there are if fewer")
     warmup_epochs: float = Field(0.1, ge=0, description="epochs in which the learning rate rises")
     distort: DistortSettings = DistortSettings()

@@ -5,7 +5,6 @@ protocol is "directly from the original scan".
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from wsikd.geometry import (
     magnification_to_mpp,
     scaled_size,
 )
+from wsikd.pyramid.kernels import KernelName
 from wsikd.pyramid.resample import StripResampler
 from wsikd.pyramid.strips import iter_strips
 from wsikd.slides.reader import SlideReader
@@ -37,9 +37,7 @@ class PyramidSettings(Settings):
         (10.0, 5.0, 2.5, 1.25, 0.625),
         description="magnifications to make; 10x is 1 µm per pixel",
     )
-    kernel: Literal["lanczos", "bicubic", "bilinear", "box"] = Field(
-        "lanczos", description="anti-aliased resampling kernel"
-    )
+    kernel: KernelName = Field("lanczos", description="anti-aliased resampling kernel")
 
     @field_validator("magnifications")
     @classmethod
@@ -111,7 +109,7 @@ def build_pyramid(
     levels : sequence of PyramidLevel
         What `plan_levels` gave for the region.
     kernel : str
-        One of `wsikd.pyramid.resample.KERNELS`.
+        One of `wsikd.pyramid.kernels.KERNELS`.
 
     Yields
     ------

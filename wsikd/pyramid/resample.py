@@ -5,9 +5,12 @@ of deep-learning libraries do not widen it and alias. The filter is separable: a
 whole rows, then along y on rows that are already narrower, with rounding to uint8 between the two
 as Pillow does. So an image can pass through in strips of rows, and only the rows under the kernel
 are held.
+
+Where Pillow has the kernel, it or torch filters along x; the weights of any other kernel are summed
+up here.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -17,38 +20,10 @@ from PIL import Image
 
 from wsikd.errors import ConfigError
 from wsikd.geometry import Pixels, Size
-
-Weights = NDArray[np.float64]
+from wsikd.pyramid.kernels import KERNELS, Weights, kernel_weights
 
 _ROWS_PER_PRODUCT = 16  # few, so that the banded weight matrix stays nearly full
-
-
-def _box(x: Weights) -> Weights:
-    return ((x > -0.5) & (x <= 0.5)).astype(np.float64)
-
-
-def _bilinear(x: Weights) -> Weights:
-    return np.where(np.abs(x) < 1, 1 - np.abs(x), 0.0)
-
-
-def _bicubic(x: Weights) -> Weights:
-    x, a = np.abs(x), -0.5
-    inner = ((a + 2) * x - (a + 3)) * x * x + 1
-    outer = (((x - 5) * x + 8) * x - 4) * a
-    return np.where(x < 1, inner, np.where(x < 2, outer, 0.0))
-
-
-def _lanczos(x: Weights) -> Weights:
-    return np.where(np.abs(x) < 3, np.sinc(x) * np.sinc(x / 3), 0.0)
-
-
-KERNELS: dict[str, tuple[float, Callable[[Weights], Weights], Image.Resampling]] = {
-    "box": (0.5, _box, Image.Resampling.BOX),
-    "bilinear": (1.0, _bilinear, Image.Resampling.BILINEAR),
-    "bicubic": (2.0, _bicubic, Image.Resampling.BICUBIC),
-    "lanczos": (3.0, _lanczos, Image.Resampling.LANCZOS),
-}
-"""Name to (support in output pixels, kernel function, Pillow's name of it)."""
+_FRACTION = 2.0**22  # weights in these fractions, as Pillow's are
 
 
 def resample(image: Pixels, size: Size, kernel: str = "lanczos") -> Pixels:
@@ -82,6 +57,35 @@ def resample(image: Pixels, size: Size, kernel: str = "lanczos") -> Pixels:
     """
     height, width, _ = image.shape
     return StripResampler(Size(width, height), size, kernel).push(image)
+
+
+def resample_part(
+    image: Pixels, part: tuple[float, float, float, float], size: Size, kernel: str
+) -> Pixels:
+    """Bring a rectangle of an image, of whole pixels or not, to a size.
+
+    Parameters
+    ----------
+    image : ndarray of uint8, shape (height, width, 3)
+        RGB image; what lies around the rectangle is seen by the kernel.
+    part : tuple of float
+        Left, top, right and bottom of the rectangle, in pixels of the image.
+    size : Size
+        Width and height wanted.
+    kernel : str
+        One of `KERNELS`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (size.height, size.width, 3)
+    """
+    left, top, right, bottom = part
+    pillow = KERNELS[kernel].pillow
+    if pillow is not None:
+        return np.asarray(Image.fromarray(image).resize(size, pillow, box=part))
+    narrow = _sum_along_x(image, size.width, kernel, (left, right))
+    turned = _sum_along_x(narrow.swapaxes(0, 1), size.height, kernel, (top, bottom))
+    return np.ascontiguousarray(turned.swapaxes(0, 1))
 
 
 class StripResampler:
@@ -151,13 +155,10 @@ class StripResampler:
         return complete - complete % _ROWS_PER_PRODUCT
 
     def _combine(self, start: int, end: int) -> Pixels:
-        first, taps = self._first[start:end], self._weights.shape[1]
-        low, high = int(first[0]), min(int(first[-1]) + taps, self.source.height)
-        band = np.zeros((end - start, int(first[-1]) + taps - low), np.float32)
-        columns = (first - low)[:, None] + np.arange(taps)
-        np.put_along_axis(band, columns, self._weights[start:end], axis=1)
+        low, band = _band(self._first, self._weights, start, end)
+        high = min(low + band.shape[1], self.source.height)
         rows = self._held[low - self._held_from : high - self._held_from]
-        product = torch.from_numpy(band[:, : high - low]) @ torch.from_numpy(
+        product = torch.from_numpy(band[:, : high - low]).to(torch.float32) @ torch.from_numpy(
             rows.reshape(high - low, -1)
         ).to(torch.float32)
         rounded = product.add_(0.5).clamp_(0, 255).to(torch.uint8)
@@ -168,42 +169,6 @@ class StripResampler:
             needed = int(self._first[self._done])
             self._held = self._held[needed - self._held_from :]
             self._held_from = needed
-
-
-def kernel_weights(source: int, target: int, kernel: str) -> tuple[NDArray[np.int64], Weights]:
-    """Give the weights of the source pixels in each target pixel, along one axis.
-
-    Parameters
-    ----------
-    source, target : int
-        Length of the axis before and after, in pixels.
-    kernel : str
-        One of `KERNELS`.
-
-    Returns
-    -------
-    first : ndarray of int64, shape (target,)
-        First source pixel under the kernel.
-    weights : ndarray of float64, shape (target, taps)
-        Weight of source pixels first, first + 1, ...; rows sum to 1, and pixels outside the image
-        weigh 0, as in Pillow.
-
-    Examples
-    --------
-    >>> first, weights = kernel_weights(4, 2, "box")
-    >>> first.tolist(), weights.tolist()
-    ([0, 2], [[0.5, 0.5], [0.5, 0.5]])
-    """
-    reach, function, _ = KERNELS[kernel]
-    scale = source / target
-    stretch = max(scale, 1.0)
-    centre = (np.arange(target) + 0.5) * scale
-    begin = np.clip(np.floor(centre - reach * stretch + 0.5), 0, None).astype(np.int64)
-    end = np.clip(np.floor(centre + reach * stretch + 0.5), None, source).astype(np.int64)
-    position = begin[:, None] + np.arange(int((end - begin).max()))
-    weights = function((position + 0.5 - centre[:, None]) / stretch)
-    weights[position >= end[:, None]] = 0
-    return begin, weights / weights.sum(axis=1, keepdims=True)
 
 
 @contextmanager
@@ -231,8 +196,42 @@ def _resize_rows(rows: Pixels, width: int, kernel: str) -> Pixels:
             image, size=(count, width), mode="lanczos", antialias=True
         )
         return np.ascontiguousarray(narrow[0].permute(1, 2, 0).numpy())
-    resized = Image.fromarray(rows).resize((width, count), KERNELS[kernel][2])
-    return np.asarray(resized)
+    pillow = KERNELS[kernel].pillow
+    if pillow is None:
+        return _sum_along_x(rows, width, kernel)
+    return np.asarray(Image.fromarray(rows).resize((width, count), pillow))
+
+
+def _sum_along_x(
+    rows: Pixels, width: int, kernel: str, part: tuple[float, float] | None = None
+) -> Pixels:
+    """Filter rows by the kernel's own weights.
+
+    The weights are whole numbers of 2^-22, so that double precision sums them without an error and
+    each row is the same whatever the rows around it are.
+    """
+    count, source_width, _ = rows.shape
+    first, weights = kernel_weights(source_width, width, kernel, part)
+    weights = np.round(weights * _FRACTION) / _FRACTION
+    turned = rows.swapaxes(0, 1).reshape(source_width, -1)
+    blocks = []
+    for start in range(0, width, _ROWS_PER_PRODUCT):
+        low, band = _band(first, weights, start, min(start + _ROWS_PER_PRODUCT, width))
+        columns = turned[low : low + band.shape[1]].astype(np.float64)
+        blocks.append(band[:, : len(columns)] @ columns)
+    narrow = np.concatenate(
+        [np.floor(block + 0.5).clip(0, 255).astype(np.uint8) for block in blocks]
+    )
+    return np.ascontiguousarray(narrow.reshape(width, count, 3).swapaxes(0, 1))
+
+
+def _band(first: NDArray[np.int64], weights: Weights, start: int, end: int) -> tuple[int, Weights]:
+    """Make the matrix of the weights of some target pixels, from the source pixel `low` on."""
+    low, taps = int(first[start]), weights.shape[1]
+    band = np.zeros((end - start, int(first[end - 1]) + taps - low))
+    columns = (first[start:end] - low)[:, None] + np.arange(taps)
+    np.put_along_axis(band, columns, weights[start:end], axis=1)
+    return low, band
 
 
 # before 2.13 torch has no Lanczos; Pillow's is the reference and ten times slower

@@ -1,39 +1,63 @@
-"""Whole-slide images: one interface, several libraries behind it."""
+"""Whole-slide images: one interface, several libraries behind it.
 
-from collections.abc import Callable
+A library is imported when a slide is opened, so that only those have to be there that are used.
+"""
+
+import pkgutil
 from pathlib import Path
+from typing import NamedTuple
 
+from wsikd.config import OneOf
 from wsikd.errors import ConfigError, SlideError
 from wsikd.slides.array import ArrayReader
-from wsikd.slides.image import ImageReader
-from wsikd.slides.openslide import OpenSlideReader, detect_vendor
-from wsikd.slides.reader import SlideReader
+from wsikd.slides.reader import FileReader, SlideReader
 from wsikd.slides.resolution import Resolution, resolution_of
 from wsikd.slides.sniff import FileKind, describe_head, sniff
-from wsikd.slides.tiffslide import TiffSlideReader
 
 __all__ = [
     "READERS",
     "ArrayReader",
+    "ReaderName",
+    "ReaderPlace",
     "Resolution",
     "SlideReader",
     "open_slide",
     "resolution_of",
 ]
 
-READERS: dict[str, Callable[[Path], SlideReader]] = {
-    "openslide": OpenSlideReader,
-    "tiffslide": TiffSlideReader,
-    "image": ImageReader,
+
+class ReaderPlace(NamedTuple):
+    """Where a reader is and what it takes.
+
+    Attributes
+    ----------
+    reader : str
+        Its module and class, as "module:class".
+    packages : str
+        What to install with pip for it.
+    """
+
+    reader: str
+    packages: str
+
+
+READERS: dict[str, ReaderPlace] = {
+    "openslide": ReaderPlace(
+        "wsikd.slides.openslide:OpenSlideReader", "openslide-python openslide-bin"
+    ),
+    "tiffslide": ReaderPlace("wsikd.slides.tiffslide:TiffSlideReader", "tiffslide imagecodecs"),
+    "image": ReaderPlace("wsikd.slides.image:ImageReader", "pillow"),
 }
+"""Name to place; of readers that suit a file equally well the first is taken."""
+
+ReaderName = OneOf[str, READERS]
 
 
 def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:
     """Open a slide with the reader that suits what the file is.
 
-    JPEG-tiled Aperio and generic TIFF go to tiffslide, which reads them to the same pixels as
-    OpenSlide several times faster; what else OpenSlide knows goes to OpenSlide; TIFF that OpenSlide
-    refuses to tiffslide; and plain pictures to Pillow.
+    The readers are asked how well they suit the file, see `FileReader.suits`. Those whose library
+    is not installed are passed over.
 
     Parameters
     ----------
@@ -45,39 +69,60 @@ def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:
     Raises
     ------
     SlideError
-        If the file is missing, empty, damaged or nothing that a reader knows.
+        If the file is missing, empty, damaged or nothing that an installed reader knows.
     ConfigError
-        If there is no such reader.
+        If there is no such reader, or its library is not installed.
     """
     if reader is not None and reader not in READERS:
         raise ConfigError(f"reader {reader!r} is unknown; choose one of {', '.join(READERS)}")
     kind: FileKind = "dicom" if path.is_dir() else sniff(path)
     if reader is not None:
-        return READERS[reader](path)
-    if kind == "dicom":
-        return OpenSlideReader(path)
-    vendor = detect_vendor(path)
-    if kind == "tiff":
-        return _open_tiff(path, vendor)
-    if vendor is not None:  # before pictures: the index file of a MIRAX slide is a JPEG
-        return OpenSlideReader(path)
-    if kind == "picture":
-        return ImageReader(path)
-    raise SlideError(
-        f"{path}: begins with {describe_head(path)}, which no reader knows;"
-        " export it as SVS, TIFF or DICOM"
-    )
+        return _find_one(reader)(path)
+    suiting = _find_suiting(path, kind)
+    if not suiting:
+        raise SlideError(f"{path}: {_why_unknown(path)}")
+    first, *others = suiting
+    opened = first(path)  # what it refuses is refused
+    for other in others if opened.is_makeshift else ():
+        try:
+            better = other(path)
+        except SlideError:  # such as a compression that OpenSlide does not know
+            continue
+        opened.close()
+        return better
+    return opened
 
 
-def _open_tiff(path: Path, vendor: str | None) -> SlideReader:
-    if vendor not in (None, "aperio", "generic-tiff"):
-        return OpenSlideReader(path)
-    by_tiffslide = TiffSlideReader(path)
-    if vendor is None or by_tiffslide.has_only_jpeg_tiles:
-        return by_tiffslide
+def _find(name: str) -> type[FileReader] | None:
+    """Import a reader; return None if its library is not installed."""
     try:
-        by_openslide = OpenSlideReader(path)
-    except SlideError:  # a compression that OpenSlide does not know, such as WebP
-        return by_tiffslide
-    by_tiffslide.close()
-    return by_openslide
+        found: type[FileReader] = pkgutil.resolve_name(READERS[name].reader)
+    except ImportError as error:
+        if (error.name or "").startswith("wsikd"):  # our own fault
+            raise
+        return None
+    return found
+
+
+def _find_one(name: str) -> type[FileReader]:
+    found = _find(name)
+    if found is None:
+        raise ConfigError(f"reader {name!r} is not installed; pip install {READERS[name].packages}")
+    return found
+
+
+def _find_suiting(path: Path, kind: FileKind) -> list[type[FileReader]]:
+    """List the readers that suit a file, the one that suits best first."""
+    found = filter(None, map(_find, READERS))
+    suits = [(reader.suits(path, kind), reader) for reader in found]
+    ranked = sorted(suits, key=lambda pair: pair[0], reverse=True)
+    return [reader for rank, reader in ranked if rank > 0]
+
+
+def _why_unknown(path: Path) -> str:
+    missing = [name for name in READERS if _find(name) is None]
+    if missing:
+        packages = " ".join(READERS[name].packages for name in missing)
+        return f"no reader knows it without {', '.join(missing)}; pip install {packages}"
+    head = describe_head(path)
+    return f"begins with {head}, which no reader knows; export it as SVS, TIFF or DICOM"

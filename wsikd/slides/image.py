@@ -9,18 +9,24 @@ from PIL import Image
 
 from wsikd.errors import SlideError
 from wsikd.geometry import Pixels, Region, Size
-from wsikd.slides.reader import SlideReader, on_white
+from wsikd.slides.reader import FileReader, on_white
+from wsikd.slides.sniff import FileKind
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits a channel
 
 
-class ImageReader(SlideReader):
+class ImageReader(FileReader):
     """Reads a PNG, JPEG, WebP, BMP or TIFF picture, which has to fit into memory.
 
     The resolution tags of such files say how to print them, so none is taken from them.
     """
 
     name = "image"
+
+    @classmethod
+    def suits(cls, path: Path, kind: FileKind) -> int:  # noqa: ARG003
+        """Return 1 for a picture: it may also be the index of a slide that another knows."""
+        return 1 if kind == "picture" else 0
 
     def __init__(self, path: Path) -> None:
         self.path = path

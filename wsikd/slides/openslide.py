@@ -7,11 +7,13 @@ import openslide
 
 from wsikd.errors import SlideError
 from wsikd.geometry import Mpp, Pixels, Region, Size
-from wsikd.slides.reader import SlideReader, on_white
-from wsikd.slides.sniff import dicom_files
+from wsikd.slides.reader import FileReader, on_white
+from wsikd.slides.sniff import FileKind, dicom_files
+
+_PLAIN_TIFF = ("aperio", "generic-tiff")  # formats whose pixels other libraries read as well
 
 
-class OpenSlideReader(SlideReader):
+class OpenSlideReader(FileReader):
     """Reads a slide with OpenSlide; it blends pixels where a corner falls between a level's.
 
     Parameters
@@ -21,6 +23,19 @@ class OpenSlideReader(SlideReader):
     """
 
     name = "openslide"
+
+    @classmethod
+    def suits(cls, path: Path, kind: FileKind) -> int:
+        """Return 3 for DICOM and for what OpenSlide alone knows, 1 for plain kinds of TIFF.
+
+        The index file of a MIRAX slide is a picture, too, so more is asked than the kind.
+        """
+        if kind == "dicom":
+            return 3
+        vendor = openslide.OpenSlide.detect_format(path)
+        if vendor is None:
+            return 0
+        return 1 if vendor in _PLAIN_TIFF else 3
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -53,12 +68,6 @@ class OpenSlideReader(SlideReader):
 
     def _close(self) -> None:
         self._slide.close()
-
-
-def detect_vendor(path: Path) -> str | None:
-    """Name the format as OpenSlide calls it; None if OpenSlide does not know it."""
-    vendor: str | None = openslide.OpenSlide.detect_format(path)
-    return vendor
 
 
 def _open(path: Path) -> openslide.OpenSlide:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wsikd.errors import RegionError
 from wsikd.geometry import Mpp, Pixels, Region, Size
+from wsikd.slides.sniff import FileKind
 
 
 class SlideReader(abc.ABC):
@@ -129,6 +130,51 @@ class SlideReader(abc.ABC):
                 f"size={region.size.width}x{region.size.height} at level {level} "
                 f"leaves the slide of {self.size.width}x{self.size.height}"
             )
+
+
+class FileReader(SlideReader):
+    """Reads the pixels of a file that it opens itself: what `READERS` lists.
+
+    Parameters
+    ----------
+    path : Path
+        A slide's file, or the folder of a DICOM series.
+
+    Attributes
+    ----------
+    is_makeshift : bool
+        Whether any other reader that suits the file reads it better, as turned out once it was
+        open.
+
+    Raises
+    ------
+    SlideError
+        If it is none of the reader's files, or damaged.
+    """
+
+    is_makeshift: bool = False
+
+    @abc.abstractmethod
+    def __init__(self, path: Path) -> None: ...
+
+    @classmethod
+    @abc.abstractmethod
+    def suits(cls, path: Path, kind: FileKind) -> int:
+        """Return how well this reader suits a file, from what can be told without opening it.
+
+        Parameters
+        ----------
+        path : Path
+            A slide's file, or the folder of a DICOM series.
+        kind : {"tiff", "dicom", "picture", "other"}
+            What the first bytes say that it is.
+
+        Returns
+        -------
+        int
+            0 if it cannot read such a file, or should only when asked by name; else 1 to 3, and
+            the highest is tried first. 3 claims a format that others would misread.
+        """
 
 
 def on_white(rgba: Pixels) -> Pixels:

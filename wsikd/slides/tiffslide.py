@@ -12,7 +12,8 @@ import tiffslide
 
 from wsikd.errors import SlideError
 from wsikd.geometry import Mpp, Pixels, Region, Size
-from wsikd.slides.reader import SlideReader, on_white
+from wsikd.slides.reader import FileReader, on_white
+from wsikd.slides.sniff import FileKind
 
 # without a handler of the application's, tifffile's complaints would go to stderr
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -21,7 +22,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _DAMAGE = (tifffile.TiffFileError, RuntimeError, ValueError, LookupError, TypeError, OSError)
 
 
-class TiffSlideReader(SlideReader):
+class TiffSlideReader(FileReader):
     """Reads an RGB TIFF slide: levels and properties by tiffslide, tiles by tifffile.
 
     The tiles asked for are decoded straight into the result, not by tiffslide's own way through
@@ -29,6 +30,11 @@ class TiffSlideReader(SlideReader):
     """
 
     name = "tiffslide"
+
+    @classmethod
+    def suits(cls, path: Path, kind: FileKind) -> int:  # noqa: ARG003
+        """Return 2 for TIFF; in JPEG, it reads OpenSlide's pixels several times faster."""
+        return 2 if kind == "tiff" else 0
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,15 +52,7 @@ class TiffSlideReader(SlideReader):
         self.objective_power = None if power is None else float(power)
         tile_height, tile_width = self._pages[0].chunks[:2]
         self.tile_size = Size(tile_width, tile_height)
-
-    @property
-    def has_only_jpeg_tiles(self) -> bool:
-        """Whether every level is whole and in JPEG, where OpenSlide gives the same pixels."""
-        return all(
-            page.is_tiled and page.compression == tifffile.COMPRESSION.JPEG
-            and page.samplesperpixel == 3 and min(page.databytecounts) > 0
-            for page in self._pages
-        )  # fmt: skip
+        self.is_makeshift = not all(map(_is_whole_in_jpeg, self._pages))
 
     def _read(self, region: Region, level: int) -> Pixels:
         page = self._pages[level]
@@ -145,6 +143,12 @@ def _holds_colours(page: tifffile.TiffPage) -> bool:
         colours.add(tifffile.PHOTOMETRIC.YCBCR)
     side_by_side = page.planarconfig == 1 and page.samplesperpixel in (1, 3, 4)
     return side_by_side and page.dtype == np.uint8 and page.photometric in colours
+
+
+def _is_whole_in_jpeg(page: tifffile.TiffPage) -> bool:
+    """Whether a level is in JPEG without a tile left out, where OpenSlide reads the same pixels."""
+    in_jpeg = page.is_tiled and page.compression == tifffile.COMPRESSION.JPEG
+    return in_jpeg and page.samplesperpixel == 3 and min(page.databytecounts) > 0
 
 
 def _kind(slide: tiffslide.TiffSlide) -> str:

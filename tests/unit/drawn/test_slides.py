@@ -12,7 +12,7 @@ from wsikd.drawn.plan import STRUCTURES, Structure, draw_plan
 from wsikd.drawn.slides import CLASSES, DrawSettings, draw_slide, draw_slides
 from wsikd.errors import ResumeError
 from wsikd.geometry import Mpp, Region, Size
-from wsikd.slides import READERS, open_slide
+from wsikd.slides import open_slide
 
 SMALL = DrawSettings(mpp=2.0, pieces=2, piece_mm=(0.6, 0.9), seed=1)
 
@@ -24,7 +24,10 @@ def drawn(tmp_path_factory):
 
 
 def test_openslide_and_tiffslide_read_the_same_aperio_slide(drawn):
-    with READERS["openslide"](drawn[0]) as first, READERS["tiffslide"](drawn[0]) as second:
+    with (
+        open_slide(drawn[0], reader="openslide") as first,
+        open_slide(drawn[0], reader="tiffslide") as second,
+    ):
         assert first.format == second.format == "aperio"
         assert first.level_sizes == second.level_sizes
         assert len(first.level_sizes) >= 2

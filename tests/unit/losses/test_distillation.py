@@ -78,7 +78,7 @@ def bicubic_error(student, teacher):
         ("maxpool", max_pool_error),
         ("bicubic", bicubic_error),
         ("both", lambda s, t: (max_pool_error(s, t) + bicubic_error(s, t)) / 2),
-        ("release", lambda s, t: max_pool_error(s, t) / 2),
+        ("both-release", lambda s, t: max_pool_error(s, t) / 2),
     ],
 )
 def test_matches_the_errors_written_out_with_numpy(maps, kind, expected):

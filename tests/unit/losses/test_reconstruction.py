@@ -4,7 +4,7 @@ import torch
 from skimage.metrics import structural_similarity
 
 from wsikd.errors import ConfigError
-from wsikd.losses.reconstruction import reconstruction_loss, ssim
+from wsikd.losses.reconstruction import RECONSTRUCTION_LOSSES, reconstruction_loss, ssim
 
 
 def by_skimage(first, second):
@@ -52,7 +52,7 @@ def test_losses_are_those_of_numpy_and_skimage():
     assert reconstruction_loss(predicted, target, "mse").item() == pytest.approx(squares)
 
 
-@pytest.mark.parametrize("kind", ["mse", "ssim"])
+@pytest.mark.parametrize("kind", RECONSTRUCTION_LOSSES)
 class TestBothKinds:
     def test_are_zero_for_the_image_itself(self, kind):
         image = torch.rand(2, 3, 16, 16)

@@ -2,11 +2,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import ndimage
 
 from wsikd.errors import ConfigError
 from wsikd.geometry import Size
 from wsikd.pyramid import resample as module
-from wsikd.pyramid.resample import StripResampler, kernel_weights, resample
+from wsikd.pyramid.kernels import KERNELS, Kernel, kernel_weights
+from wsikd.pyramid.resample import StripResampler, resample, resample_part
 
 
 def test_box_by_a_whole_factor_is_the_mean_of_blocks_rounded_half_up():
@@ -73,3 +75,53 @@ def test_an_unknown_kernel_is_refused_with_the_known_ones():
     assert str(refusal.value) == (
         "kernel 'sinc' is unknown; choose one of box, bilinear, bicubic, lanczos"
     )
+
+
+class TestKernelThatPillowLacks:
+    @pytest.fixture(autouse=True)
+    def gaussian(self, monkeypatch):
+        """Add a Gaussian of half an output pixel, cut off at two."""
+
+        def weigh(x):
+            return np.where(np.abs(x) < 2, np.exp(-2 * x**2), 0.0)
+
+        monkeypatch.setitem(KERNELS, "gaussian", Kernel(2.0, weigh))
+
+    @pytest.fixture
+    def image(self):
+        return np.random.default_rng(0).integers(0, 256, (60, 90, 3), np.uint8)
+
+    def by_scipy(self, image):
+        """Smooth by 1.5 pixels and keep each third row and column: a reduction to a third."""
+        for axis in (1, 0):
+            smooth = ndimage.gaussian_filter1d(image.astype(float), 1.5, axis=axis, radius=5)
+            image = np.floor(smooth.take(range(1, image.shape[axis], 3), axis) + 0.5)
+        return image
+
+    def test_gives_what_scipy_does_away_from_the_border(self, image):
+        small = resample(image, Size(30, 20), "gaussian")
+        inside = (slice(2, -2), slice(2, -2))
+        np.testing.assert_array_equal(small[inside], self.by_scipy(image)[inside])
+
+    def test_gives_the_same_of_a_part_that_is_looked_for_further_away(self, image):
+        part = resample_part(image, (15, 9, 75, 51), Size(20, 14), "gaussian")
+        np.testing.assert_array_equal(part, self.by_scipy(image)[3:17, 5:25])
+
+    def test_has_the_weights_of_the_formula(self):
+        first, weights = kernel_weights(9, 3, "gaussian")
+        by_hand = np.exp(-2 * (np.arange(-4, 5) / 3) ** 2)
+        assert first.tolist() == [0, 0, 2]
+        np.testing.assert_allclose(weights[1][:9], by_hand / by_hand.sum())
+
+    def test_gives_the_same_bits_in_strips(self, image):
+        whole = resample(image, Size(41, 23), "gaussian")
+        for height in (1, 7, 59):
+            resampler = StripResampler(Size(90, 60), Size(41, 23), "gaussian")
+            strips = np.split(image, range(height, 60, height))
+            in_strips = np.concatenate([resampler.push(strip) for strip in strips])
+            np.testing.assert_array_equal(in_strips, whole)
+
+    def test_keeps_constant_images_constant_and_no_rows_none(self):
+        assert (resample(np.full((12, 31, 3), 255, np.uint8), Size(7, 5), "gaussian") == 255).all()
+        resampler = StripResampler(Size(9, 9), Size(3, 3), "gaussian")
+        assert resampler.push(np.empty((0, 9, 3), np.uint8)).shape == (0, 3, 3)

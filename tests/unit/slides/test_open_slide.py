@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tifffile
@@ -6,7 +9,7 @@ from PIL import Image
 from wsikd.drawn.slides import DrawSettings, draw_slide
 from wsikd.errors import ConfigError, SlideError
 from wsikd.geometry import Region, Size
-from wsikd.slides import READERS, open_slide
+from wsikd.slides import READERS, ReaderPlace, open_slide
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (128, 192, 3), np.uint8)
 
@@ -161,3 +164,58 @@ class TestDamagedTile:
                 slide.read(Region(0, 0, Size(64, 64)))
             beside = Region(64, 64, Size(64, 64))
             np.testing.assert_array_equal(slide.read(beside), whole.read(beside))
+
+
+class TestMissingLibrary:
+    @pytest.fixture
+    def without(self, monkeypatch):
+        """Make libraries impossible to import, as where they are not installed."""
+
+        def take_away(*names):
+            for name in names:
+                monkeypatch.setitem(sys.modules, name, None)
+                monkeypatch.delitem(sys.modules, f"wsikd.slides.{name}", raising=False)
+
+        return take_away
+
+    def test_is_named_with_its_remedy_when_its_reader_is_forced(self, aperio, without):
+        without("openslide")
+        message = (
+            "^reader 'openslide' is not installed; pip install openslide-python openslide-bin$"
+        )
+        with pytest.raises(ConfigError, match=message):
+            open_slide(aperio, reader="openslide")
+
+    @pytest.mark.parametrize("compression", ["jpeg", "lzw"])
+    def test_is_passed_over_where_another_reader_suits(self, tmp_path, without, compression):
+        without("openslide")
+        with open_slide(tiff(tmp_path / "a.tif", compression=compression)) as slide:
+            assert slide.name == "tiffslide"
+
+    def test_is_passed_over_in_favour_of_the_second_best(self, aperio, without):
+        without("tiffslide")
+        with open_slide(aperio) as slide:
+            assert slide.name == "openslide"
+
+    def test_is_named_where_no_other_reader_suits(self, tmp_path, without):
+        without("openslide", "tiffslide")
+        message = (
+            r"a.tif: no reader knows it without openslide, tiffslide; "
+            r"pip install openslide-python openslide-bin tiffslide imagecodecs$"
+        )
+        with pytest.raises(SlideError, match=message):
+            open_slide(tiff(tmp_path / "a.tif"))
+
+    def test_is_told_from_a_fault_of_our_own(self, aperio, monkeypatch):
+        monkeypatch.setitem(READERS, "tiffslide", ReaderPlace("wsikd.slides.gone:Reader", "gone"))
+        with pytest.raises(ModuleNotFoundError, match=r"wsikd\.slides\.gone"):
+            open_slide(aperio)
+
+
+def test_libraries_are_imported_only_when_a_slide_is_opened():
+    code = (
+        "import sys, wsikd.slides, wsikd.slides.reader, wsikd.slides.image;"
+        "print([name for name in ('openslide', 'tiffslide', 'tifffile') if name in sys.modules])"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n"

@@ -1,31 +1,24 @@
 """Pairings: which second image of the same tissue the encoder of the first one learns from."""
 
-from collections.abc import Callable
+import pkgutil
 
-from wsikd.data.pairs.crop_pad import CropPadPartner
-from wsikd.data.pairs.downsample import DownsamplePartner
-from wsikd.data.pairs.magnification import MagnificationPartner
-from wsikd.data.pairs.mask import open_mask
-from wsikd.data.pairs.modality import open_modality
 from wsikd.data.pairs.partner import Partner
-from wsikd.data.pairs.settings import PairingSettings
-from wsikd.data.pairs.symmetric import SymmetricPartner
+from wsikd.data.pairs.settings import PAIRS, Pairing, PairingSettings
 from wsikd.data.patches import PatchSource
 from wsikd.runs import Branch
 
-__all__ = ["PAIRS", "PairingSettings", "Partner", "Shown", "open_partner", "open_views"]
+__all__ = [
+    "PAIRS",
+    "Pairing",
+    "PairingSettings",
+    "Partner",
+    "Shown",
+    "open_partner",
+    "open_views",
+]
 
 Shown = PatchSource | Partner
 """What a branch sees: both have pack, size, magnification and fingerprint."""
-
-PAIRS: dict[str, Callable[[PairingSettings, PatchSource], Partner]] = {
-    "modality": open_modality,
-    "crop_pad": CropPadPartner,
-    "downsample": DownsamplePartner,
-    "magnification": MagnificationPartner,
-    "mask": open_mask,
-    "symmetric": SymmetricPartner,
-}
 
 
 def open_views(settings: PairingSettings, source: PatchSource) -> dict[Branch, Shown]:
@@ -41,7 +34,8 @@ def open_views(settings: PairingSettings, source: PatchSource) -> dict[Branch, S
         As `open_partner`.
     """
     partner = open_partner(settings, source)
-    first, second = (partner, source) if partner.is_routine else (source, partner)
+    is_routine = PAIRS[settings.pairing].is_routine
+    first, second = (partner, source) if is_routine else (source, partner)
     return {"primary": first, "privileged": first if settings.symmetric else second}
 
 
@@ -55,4 +49,6 @@ def open_partner(settings: PairingSettings, source: PatchSource) -> Partner:
     ManifestError, StoreError, SlideError
         If images lack a partner, differ in size, or cannot be read.
     """
-    return PAIRS[settings.pairing](settings, source)
+    open_it = pkgutil.resolve_name(PAIRS[settings.pairing].opener)
+    partner: Partner = open_it(settings, source)
+    return partner

@@ -9,7 +9,7 @@ from PIL import Image
 from wsikd.data.pairs.settings import Transform
 from wsikd.data.patches import Place
 from wsikd.geometry import Mpp, Pixels, Size
-from wsikd.pyramid.resample import KERNELS, resample
+from wsikd.pyramid.resample import resample, resample_part
 
 
 class Box(NamedTuple):
@@ -66,7 +66,7 @@ def sample(window: Window, points: NDArray[np.float64], size: Size, kernel: str)
     size : Size
         Of the result.
     kernel : str
-        One of `wsikd.pyramid.resample.KERNELS`; a parallelogram that is turned or mirrored is first
+        One of `wsikd.pyramid.kernels.KERNELS`; a parallelogram that is turned or mirrored is first
         reduced with it, if finer, and then sampled bilinearly.
 
     Returns
@@ -78,8 +78,7 @@ def sample(window: Window, points: NDArray[np.float64], size: Size, kernel: str)
     if along_x[0] > 0 and along_y[1] > 0 and along_x[1] == along_y[0] == 0:
         height, width = window.pixels.shape[:2]
         box = (*np.maximum(first, 0), min(at[3, 0], width), min(at[3, 1], height))
-        image = Image.fromarray(window.pixels)
-        return np.asarray(image.resize(size, KERNELS[kernel][2], box=box))
+        return resample_part(window.pixels, box, size, kernel)
     step = min(np.hypot(*along_x) / size.width, np.hypot(*along_y) / size.height)
     pixels, scale = _reduced(window.pixels, step, kernel)
     x, y, start = along_x / size.width * scale, along_y / size.height * scale, first * scale

@@ -19,8 +19,6 @@ from wsikd.geometry import Pixels
 class CropPadPartner(DerivedPartner):
     """Gives the centre of a patch, padded with zeros to the patch's size."""
 
-    is_routine = True
-
     def __init__(self, settings: PairingSettings, source: PatchSource) -> None:
         super().__init__(source, f"{settings.centre}")
         self._centre = settings.centre

@@ -26,8 +26,6 @@ class DownsamplePartner(DerivedPartner):
         If the small size is not smaller.
     """
 
-    is_routine = True
-
     def __init__(self, settings: PairingSettings, source: PatchSource) -> None:
         side = settings.downsample_to
         if side >= min(source.size):

@@ -2,7 +2,6 @@
 
 import abc
 from pathlib import Path
-from typing import ClassVar
 
 from wsikd.data.patches import PatchSource
 from wsikd.data.patches.pack import pack_view
@@ -28,11 +27,7 @@ class Partner(abc.ABC):
         Nominal.
     fingerprint : str
         Hash of what `read` gives.
-    is_routine : bool
-        Whether it, and not the source's image, is the poorer one that there will be in use.
     """
-
-    is_routine: ClassVar[bool] = False
 
     def __init__(
         self,

@@ -1,12 +1,41 @@
-"""What can be said of pairs."""
+"""The pairings there are, and what can be said of them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import NamedTuple
 
 from pydantic import Field, field_validator
 
-from wsikd.config import Settings
+from wsikd.config import OneOf, Settings
 from wsikd.errors import ConfigError
+from wsikd.pyramid.kernels import KernelName
+
+
+class Pairing(NamedTuple):
+    """A way to find second images of the same tissue.
+
+    Attributes
+    ----------
+    opener : str
+        What makes the `Partner` of settings and source: a class or a function, as "module:name". It
+        is imported when it is used, as some need libraries that others do not.
+    is_routine : bool
+        Whether the second image, and not the source's, is the poorer one that there will be in use.
+    """
+
+    opener: str
+    is_routine: bool = False
+
+
+PAIRS: dict[str, Pairing] = {
+    "modality": Pairing("wsikd.data.pairs.modality:open_modality"),
+    "crop_pad": Pairing("wsikd.data.pairs.crop_pad:CropPadPartner", is_routine=True),
+    "downsample": Pairing("wsikd.data.pairs.downsample:DownsamplePartner", is_routine=True),
+    "magnification": Pairing("wsikd.data.pairs.magnification:MagnificationPartner"),
+    "mask": Pairing("wsikd.data.pairs.mask:open_mask"),
+    "symmetric": Pairing("wsikd.data.pairs.symmetric:SymmetricPartner"),
+}
+
+PairingName = OneOf[str, PAIRS]
 
 Transform = tuple[float, float, float, float, float, float]
 
@@ -14,9 +43,7 @@ Transform = tuple[float, float, float, float, float, float]
 class PairingSettings(Settings):
     """Which second image goes with a patch."""
 
-    pairing: Literal["modality", "crop_pad", "downsample", "magnification", "mask", "symmetric"] = (
-        Field(description="what the second image of the same tissue is")
-    )
+    pairing: PairingName = Field(description="what the second image of the same tissue is")
     symmetric: bool = Field(
         False, description="both branches see the primary image; what a pairing is held against"
     )
@@ -40,7 +67,7 @@ class PairingSettings(Settings):
         None, gt=0, description="magnification: that of the second image"
     )
     downsample_to: int = Field(7, ge=1, description="downsample: side in between, in pixels")
-    kernel: Literal["lanczos", "bicubic", "bilinear", "box"] = Field(
+    kernel: KernelName = Field(
         "bilinear", description="anti-aliased kernel of downsample, modality and magnification"
     )
     centre: float = Field(0.5, gt=0, lt=1, description="crop_pad: share of the side that is kept")

@@ -14,11 +14,13 @@ from wsikd.data.pairs.planes import PlanesReader, has_planes
 from wsikd.errors import MissingResolutionError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.hashing import digest, file_fingerprint
+from wsikd.pyramid.kernels import KERNELS
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.store import RegionRecord, RegionStore
 
 _MIB = 2**20
-_SUPPORT = 3.0  # of the widest kernel, in pixels of the result or the source, the coarser
+# of the widest kernel, in pixels of the result or the source, the coarser
+_SUPPORT = max(kernel.support for kernel in KERNELS.values())
 
 
 class PartnerSlide(abc.ABC):

@@ -4,12 +4,14 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from wsikd.config import OneOf
 from wsikd.data.fields.opening import FieldSettings
 from wsikd.nuclei.learn.crops import MAX_GLASS
+from wsikd.nuclei.learn.patch_contrast import SIMILARITIES
 from wsikd.nuclei.network import PATCH
 from wsikd.training.settings import RunSettings
 
-SimilarityName = Literal["mse", "cross-entropy", "mutual-information", "kl", "cosine"]
+SimilarityName = OneOf[str, SIMILARITIES]
 
 
 class SegmentSettings(FieldSettings, RunSettings):

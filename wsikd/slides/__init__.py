@@ -26,6 +26,7 @@ READERS: dict[str, Callable[[Path], SlideReader]] = {
     "tiffslide": TiffSlideReader,
     "image": ImageReader,
 }
+"""Name of a reader, as for `--reader`, to what opens a slide with it."""
 
 
 def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:

@@ -26,6 +26,7 @@ PAIRS: dict[str, Callable[[PairingSettings, PatchSource], Partner]] = {
     "mask": open_mask,
     "symmetric": SymmetricPartner,
 }
+"""Name of a pairing, as for `--pairing`, to what finds the second image of each patch."""
 
 
 def open_views(settings: PairingSettings, source: PatchSource) -> dict[Branch, Shown]:

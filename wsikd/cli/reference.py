@@ -3,10 +3,11 @@
 Example: python -m wsikd.cli.reference docs/reference/commands.md
 """
 
+import importlib
 import sys
 from pathlib import Path
 
-from wsikd.cli import build_app
+from wsikd.cli import COMMANDS, build_app
 from wsikd.files import write_text
 
 _HEAD = """\
@@ -27,7 +28,26 @@ def command_reference() -> str:
     """Return the page, in Markdown."""
     pages = build_app().generate_docs(output_format="markdown", heading_level=1)
     # from the first command on: what comes before repeats the page's own words
-    return _HEAD + pages[pages.index("## wsikd prepare") :].strip() + "\n"
+    page = _HEAD + pages[pages.index("## wsikd prepare") :].strip() + "\n"
+    for name, line in COMMANDS.items():
+        page = page.replace(
+            f"\n{line}\n", f"\n{line} Example:\n\n```sh\n{_example(name)}\n```\n", 1
+        )
+    return page
+
+
+def _example(name: str) -> str:
+    """Return the example in the docstring of the command's module."""
+    module = importlib.import_module(f"wsikd.cli.{name.partition(' ')[0]}")
+    lines = (module.__doc__ or "").splitlines()
+    examples = [line.removeprefix("Example: ") for line in lines if line.startswith("Example: ")]
+    (example,) = [
+        command
+        for line in examples
+        for command in line.split(" && ")
+        if f"{command} ".startswith(f"wsikd {name} ")
+    ]
+    return example
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ def test_the_page_describes_the_commands_as_they_are():
     assert PAGE.read_text(encoding="utf-8") == command_reference(), "run `make docs`"
 
 
-def test_every_command_has_a_section_with_its_line():
+def test_every_command_has_a_section_with_its_line_and_an_example():
     reference = command_reference()
     for name, line in COMMANDS.items():
         _, section = reference.split(f"# wsikd {name}\n")
-        assert line in section.split("##")[0]
+        own = section.split("##")[0]
+        assert line in own
+        assert f"\n```sh\nwsikd {name}" in own

@@ -31,7 +31,9 @@ bench: install
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only
 
 docs: install
-	$(BIN)/python -m wsikd.cli.reference README.md
+	$(BIN)/python -m wsikd.cli.reference docs/reference/commands.md
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "site/index.html is the site; with search: $(BIN)/mkdocs serve"
 
 install: $(INSTALLED)
 

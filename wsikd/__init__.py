@@ -1,3 +1,3 @@
 """wsikd: how low a magnification is good enough, and the model that reads slides there."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

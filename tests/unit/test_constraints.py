@@ -10,7 +10,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-ASKED = [Requirement(text) for text in (*PROJECT["dependencies"], *EXTRAS["test"], *EXTRAS["lint"])]
+FOR_WORK = (*EXTRAS["test"], *EXTRAS["lint"], *EXTRAS["docs"])
+ASKED = [Requirement(text) for text in (*PROJECT["dependencies"], *FOR_WORK)]
 
 
 @pytest.fixture(scope="module")

@@ -129,11 +129,3 @@ def test_decisions_point_at_code_that_exists():
     assert len(names) > 20
     for name in names:
         pkgutil.resolve_name(name)
-
-
-@pytest.mark.parametrize("page", ["README.md", "pipelines/README.md", "docker/README.md"])
-def test_links_to_files_of_the_project_lead_somewhere(page):
-    path = DOCS.parent / page
-    links = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text(encoding="utf-8"))
-    local = [link for link in links if "://" not in link]
-    assert [link for link in local if not (path.parent / link).exists()] == []

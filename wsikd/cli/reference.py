@@ -1,40 +1,54 @@
-"""Write the command reference into a page, between two marks, from the commands themselves.
+"""Write the page that describes every command and option, from the commands themselves.
 
-Example: python -m wsikd.cli.reference README.md
+Example: python -m wsikd.cli.reference docs/reference/commands.md
 """
 
+import importlib
 import sys
 from pathlib import Path
 
-from wsikd.cli import build_app
-from wsikd.errors import ConfigError
+from wsikd.cli import COMMANDS, build_app
 from wsikd.files import write_text
 
-BEGIN = "<!-- command reference: made by `make docs` -->\n"
-END = "<!-- end of the command reference -->\n"
+_HEAD = """\
+<!-- made by `make docs`; change the commands instead -->
+
+# Commands
+
+Every command takes `--workspace`. `wsikd COMMAND --help` shows the same in a terminal. Any option
+can stand in `wsikd.yaml`, too; a flag on the command line goes before it.
+
+Exit status: 0 done, 1 a bug, 2 usage or settings, 3 some slides failed, 4 nothing usable, 5 refused
+by a guard, 75 try again, 130 or 143 stopped after a clean checkpoint.
+
+"""
 
 
 def command_reference() -> str:
-    """Describe every command and option in Markdown."""
-    pages = build_app().generate_docs(output_format="markdown", heading_level=2)
+    """Return the page, in Markdown."""
+    pages = build_app().generate_docs(output_format="markdown", heading_level=1)
     # from the first command on: what comes before repeats the page's own words
-    return pages[pages.index("### wsikd prepare") :].strip() + "\n"
+    page = _HEAD + pages[pages.index("## wsikd prepare") :].strip() + "\n"
+    for name, line in COMMANDS.items():
+        page = page.replace(
+            f"\n{line}\n", f"\n{line} Example:\n\n```sh\n{_example(name)}\n```\n", 1
+        )
+    return page
 
 
-def with_reference(page: str, name: str) -> str:
-    """Give the page with a fresh command reference.
-
-    Raises
-    ------
-    ConfigError
-        If the page lacks the marks.
-    """
-    if BEGIN not in page or END not in page:
-        raise ConfigError(f"{name}: needs the lines {BEGIN.strip()!r} and {END.strip()!r}")
-    before, after = page.split(BEGIN, 1)[0], page.split(END, 1)[1]
-    return f"{before}{BEGIN}\n{command_reference()}\n{END}{after}"
+def _example(name: str) -> str:
+    """Return the example in the docstring of the command's module."""
+    module = importlib.import_module(f"wsikd.cli.{name.partition(' ')[0]}")
+    lines = (module.__doc__ or "").splitlines()
+    examples = [line.removeprefix("Example: ") for line in lines if line.startswith("Example: ")]
+    (example,) = [
+        command
+        for line in examples
+        for command in line.split(" && ")
+        if f"{command} ".startswith(f"wsikd {name} ")
+    ]
+    return example
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1])
-    write_text(target, with_reference(target.read_text(encoding="utf-8"), str(target)))
+    write_text(Path(sys.argv[1]), command_reference())

@@ -34,6 +34,7 @@ Those in -bn normalise by the batch, as do the last three, which need timm.
 """
 
 ModelName = OneOf[str, MODELS]
+"""A key of `MODELS`."""
 
 
 def build_model(name: str, class_count: int) -> Network:

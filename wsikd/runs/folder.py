@@ -33,13 +33,17 @@ PREDICTION_COLUMNS = (
     "height",
     "gmacs",
 )
+"""Columns of `predictions.csv`, before the probabilities `p_0`, `p_1`, …."""
 _LEARNT_COLUMNS = ("slide_id", "patient_id")
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 
 Checkpoint = Literal["best", "last"]
+"""Which model of a run: that of the best validation loss, or of the last epoch."""
+
 Branch = Literal["primary", "privileged"]
+"""Which encoder of a paired run: that of the routine image, or of the image beside it."""
 
 
 class Provenance(Settings):

@@ -9,7 +9,10 @@ from typing import Literal, get_args
 Method = Literal[
     "teacher", "baseline", "student", "finetuned", "control", "pair", "probe", "segment"
 ]
+"""Name of a kind of run, as `run.json` has it."""
+
 METHODS: tuple[Method, ...] = get_args(Method)
+"""Names of all kinds of run."""
 
 
 @dataclass(frozen=True, kw_only=True)

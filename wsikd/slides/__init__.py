@@ -51,6 +51,7 @@ READERS: dict[str, ReaderPlace] = {
 """Name to place; of readers that suit a file equally well the first is taken."""
 
 ReaderName = OneOf[str, READERS]
+"""A key of `READERS`."""
 
 
 def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:

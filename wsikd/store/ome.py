@@ -13,6 +13,7 @@ from typing import Any, Literal
 from wsikd.geometry import Mpp, PyramidLevel, TissueRegion
 
 NgffVersion = Literal["0.5", "0.4"]
+"""Version of OME-Zarr that is written."""
 
 
 def region_attributes(

@@ -34,8 +34,10 @@ PAIRS: dict[str, Pairing] = {
     "mask": Pairing("wsikd.data.pairs.mask:open_mask"),
     "symmetric": Pairing("wsikd.data.pairs.symmetric:SymmetricPartner"),
 }
+"""Name of a pairing, as for `--pairing`, to what finds the second image of each patch."""
 
 PairingName = OneOf[str, PAIRS]
+"""A key of `PAIRS`."""
 
 Transform = tuple[float, float, float, float, float, float]
 

@@ -1,6 +1,7 @@
 """What is probed: labelled patches as one branch sees them, dealt into folds and shares."""
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from wsikd.cohort.splits import classes_of, splits_of_fold
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSettings, PatchSource
+from wsikd.data.statistics import image_statistics
 from wsikd.errors import ManifestError, NothingUsableError
-from wsikd.geometry import Pixels, format_magnification
+from wsikd.geometry import Pixels, format_magnification, magnification_to_mpp
 from wsikd.methods.region_inputs import folds_of
+from wsikd.models.weights import ModelDescription
 
 _ROW = ["slide_id", "patient_id", "region_id", "split", "label"]
 
 
-class ProbedPatches:
+class LabelledPatches:
     """The labelled patches of a source as one branch sees them.
 
     Parameters
@@ -71,11 +74,11 @@ class ProbedPatches:
         return [int(row) for row in self._rows]
 
     def folds(self, fold: int | None) -> tuple[int | None, ...]:
-        """Give the folds to probe: the one asked for, else all; (None,) without folds."""
+        """Return the folds to probe: the one asked for, else all; (None,) without folds."""
         return folds_of(self._table, fold)
 
     def deal(self, fold: int | None, percent: float, seed: int) -> pd.DataFrame:
-        """Give the patches of a fold, and which of them are learnt from.
+        """Return the patches of a fold, and which of them are learnt from.
 
         Parameters
         ----------
@@ -120,6 +123,23 @@ def label_of(settings: PatchSettings, source: PatchSource) -> str:
     else:
         what = re.sub(r"[^\w.+-]+", "-", settings.images.absolute().name).strip("-.")
     return f"{what}-{source.size.width}px"
+
+
+def describe_patches(
+    patches: LabelledPatches, architecture: str, rows: Sequence[int] | None = None
+) -> ModelDescription:
+    """Describe a model that reads the patches, with mean and std of these rows, or of all."""
+    mean, std = image_statistics(
+        patches.pixels[row] for row in (patches.rows if rows is None else rows)
+    )
+    return ModelDescription(
+        architecture=architecture,
+        classes=patches.classes,
+        magnification=patches.magnification,
+        mpp=magnification_to_mpp(patches.magnification),
+        mean=mean,
+        std=std,
+    )
 
 
 def _choose(table: pd.DataFrame, percent: float, seed: int) -> NDArray[np.bool_]:

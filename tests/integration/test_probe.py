@@ -273,6 +273,19 @@ def test_a_supervised_control_that_fits_one_run_only_is_said(place, cohort):
     assert note == f"{name} is trained as another run was, not as pair-b"
 
 
+def test_controls_of_other_patches_of_the_same_name_are_not_shared(place, cohort):
+    write_pair_run(place, cohort, name="pair-folds", epochs=1)
+    write_pair_run(place, cohort, name="pair-split", table="split.csv")
+    result = ask(place, "pair-folds", "pair-split")
+    views = "crop_pad-images-16px"
+    assert result.notes == tuple(
+        f"control-{name}-{views} is asked about the patches of another run, not those of pair-split"
+        for name in ("colour", "majority")
+    )
+    assert arm(result, f"probe-control-colour-{views}").units["region"].count == 2 * PER_CLASS
+    assert arm(result, "probe-pair-split").units["region"].count == 2 * PER_CLASS / 3
+
+
 def test_augmented_embeddings_are_computed_anew_in_every_epoch(place, cohort):
     write_pair_run(place, cohort, table="split.csv")
     options = {"epochs": 2, "fractions": (50,)}

@@ -18,6 +18,7 @@ from wsikd.geometry import Pixels, format_magnification, magnification_to_mpp
 from wsikd.methods.region_inputs import folds_of
 from wsikd.models.weights import ModelDescription
 
+_DEALT = ["slide_id", "patient_id", "label", "split", "fold"]
 _ROW = ["slide_id", "patient_id", "region_id", "split", "label"]
 
 
@@ -72,6 +73,11 @@ class LabelledPatches:
     def rows(self) -> list[int]:
         """Where among the pixels the labelled patches are."""
         return [int(row) for row in self._rows]
+
+    def is_like(self, other: "LabelledPatches") -> bool:
+        """Tell whether the others have the same pixels, labels, patients, splits and folds."""
+        mine, others = self._table[_DEALT], other._table[_DEALT]
+        return self.inputs == other.inputs and mine.equals(others)
 
     def folds(self, fold: int | None) -> tuple[int | None, ...]:
         """Return the folds to probe: the one asked for, else all; (None,) without folds."""

@@ -79,6 +79,11 @@ def line_up(
         for control in _controls(run, encoder.patches, settings):
             stem = control.identity.stem
             known = controls.setdefault(stem, LinedUp(control, encoder.patches, ()))
+            if not known.patches.is_like(encoder.patches):
+                notes.append(
+                    f"{stem} is asked about the patches of another run, not those of {run.name}"
+                )
+                continue
             if known.candidate.settings_of(one) != control.settings_of(one):
                 notes.append(f"{stem} is trained as another run was, not as {run.name}")
             folds = dict.fromkeys((*known.folds, *encoder.folds))

@@ -55,7 +55,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """Give a folder of images of two brightnesses, and tables of three folds and without any."""
+    """Return a folder of images of two brightnesses, and tables of three folds and without any."""
     folder = tmp_path_factory.mktemp("cohort")
     rows = []
     for label, level in COLOURS.items():
@@ -365,7 +365,7 @@ def test_the_command_prints_the_arms_and_what_they_are_held_against(place, cohor
 
 @pytest.fixture
 def taught(place):
-    """Teach on three folds of six slides, for fold 0; give what to probe it on."""
+    """Teach on three folds of six slides, for fold 0; return what to probe it on."""
     table = {"slide_id": [f"s{k}" for k in range(6)], "label": list("ababab")}
     table |= {"patient_id": [f"p{k}" for k in range(6)], "path": [f"{k}.svs" for k in range(6)]}
     frame = pd.DataFrame(table).assign(fold=["0", "0", "1", "1", "2", "2"])

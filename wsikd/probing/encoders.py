@@ -28,14 +28,14 @@ def find_encoders(runs: Path, names: Sequence[str]) -> tuple[list[RunFolder], li
     found : list of RunFolder
         In the order of the names, each once.
     left_out : list of str
-        Sentences on runs that a pattern matches and that are not finished.
+        One sentence for each run that matches a pattern and is not finished.
 
     Raises
     ------
     CheckpointError
-        If a name is of no run, or of one that is not finished.
+        If a run does not exist or is not finished.
     ConfigError
-        If a name is of a run without an encoder of its own.
+        If a run has no encoder of its own.
     """
     found: dict[str, RunFolder] = {}
     left_out = []

@@ -32,16 +32,16 @@ class LabelledPatches:
     shown : Shown
         What the branch sees of each: the source itself, or a partner.
     name : str
-        What the patches are called.
+        The name of the patches.
     view : str
-        What the patches as this branch sees them are called, in the names of controls.
+        The name of the patches as this branch sees them, in the names of controls.
     cache : Path
         Folder of decoded patches.
 
     Raises
     ------
     ManifestError
-        If the labels are of less than two classes.
+        If there are fewer than two classes.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ class ListedPatches(PatchSource):
 
 @pytest.fixture
 def patches(tmp_path):
-    """Give 120 patches in three folds: labels a, b, a few c, and some without."""
+    """Return 120 patches in three folds: labels a, b, a few c, and some without."""
     labels = ["a" if k % 2 else "b" if k % 3 else "c" if k > 90 else "" for k in range(120)]
     names = [f"s{k}" for k in range(120)]
     table = pd.DataFrame({"slide_id": names, "patient_id": names, "path": "", "label": labels})

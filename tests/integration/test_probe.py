@@ -55,7 +55,7 @@ def _one_thread():
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
-    """Give a folder of images of two brightnesses, and tables of three folds and without any."""
+    """Return a folder of images of two brightnesses, and tables of three folds and without any."""
     folder = tmp_path_factory.mktemp("cohort")
     rows = []
     for label, level in COLOURS.items():
@@ -273,6 +273,19 @@ def test_a_supervised_control_that_fits_one_run_only_is_said(place, cohort):
     assert note == f"{name} is trained as another run was, not as pair-b"
 
 
+def test_controls_of_other_patches_of_the_same_name_are_not_shared(place, cohort):
+    write_pair_run(place, cohort, name="pair-folds", epochs=1)
+    write_pair_run(place, cohort, name="pair-split", table="split.csv")
+    result = ask(place, "pair-folds", "pair-split")
+    views = "crop_pad-images-16px"
+    assert result.notes == tuple(
+        f"control-{name}-{views} is asked about the patches of another run, not those of pair-split"
+        for name in ("colour", "majority")
+    )
+    assert arm(result, f"probe-control-colour-{views}").units["region"].count == 2 * PER_CLASS
+    assert arm(result, "probe-pair-split").units["region"].count == 2 * PER_CLASS / 3
+
+
 def test_augmented_embeddings_are_computed_anew_in_every_epoch(place, cohort):
     write_pair_run(place, cohort, table="split.csv")
     options = {"epochs": 2, "fractions": (50,)}
@@ -352,7 +365,7 @@ def test_the_command_prints_the_arms_and_what_they_are_held_against(place, cohor
 
 @pytest.fixture
 def taught(place):
-    """Teach on three folds of six slides, for fold 0; give what to probe it on."""
+    """Teach on three folds of six slides, for fold 0; return what to probe it on."""
     table = {"slide_id": [f"s{k}" for k in range(6)], "label": list("ababab")}
     table |= {"patient_id": [f"p{k}" for k in range(6)], "path": [f"{k}.svs" for k in range(6)]}
     frame = pd.DataFrame(table).assign(fold=["0", "0", "1", "1", "2", "2"])

@@ -2,7 +2,7 @@
 
 Centred kernel alignment is 1 for features that differ by a rotation and a scale only. Its usual
 estimate is biased upwards when images are few beside channels; the one here is not, so that it
-can be averaged over small batches, and images that are shuffled on one side give 0 on average.
+can be averaged over small batches, and images that are shuffled on one side have 0 on average.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,7 +33,7 @@ class Similarity(NamedTuple):
     observed : ndarray of float, shape (N, N)
         Of the layers of all runs, one run after the other.
     shuffled : ndarray of float, shape (S, N, N)
-        The same after the images of the second axis were shuffled, S times: what chance gives.
+        The same after the images of the second axis were shuffled, S times: by chance alone.
     images : int
         How many were read.
     """
@@ -161,7 +161,7 @@ def compare_layers(
 
     Notes
     -----
-    Where a layer gives the same features for every image, its values are NaN.
+    Where a layer has the same features for every image, its values are NaN.
 
     References
     ----------

@@ -42,7 +42,7 @@ def grad_cam(model: Network, images: Tensor, *, target: int | None = None) -> Sa
     images : Tensor, shape (B, 3, H, W)
         Standardised, of any size, on the model's device.
     target : int, optional
-        Index of the class that all maps are about; by default the one each image is given.
+        Index of the class that all maps are about; by default the likeliest of each image.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def grad_cam(model: Network, images: Tensor, *, target: int | None = None) -> Sa
 
 
 class _Logits(nn.Module):
-    """A network that gives its logits alone, as captum cannot take a tuple."""
+    """A network that returns its logits alone, as captum cannot take a tuple."""
 
     def __init__(self, model: Network) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class _Logits(nn.Module):
 
 
 class _Energy(nn.Module):
-    """A network that gives half the squared norm of its embedding, whose gradient it is."""
+    """A network that returns half its embedding's squared norm; the embedding is the gradient."""
 
     def __init__(self, model: Network) -> None:
         super().__init__()

@@ -118,8 +118,8 @@ def choose_patches(
     Parameters
     ----------
     run : OpenedRun
-        Where settings are silent it says which patches: those it was trained on, as its branch saw
-        them, or for a run on whole regions those of the region store at its magnification.
+        Where settings are silent it decides which patches: those it was trained on, as its branch
+        read them, or for a run on whole regions those of the region store at its magnification.
     settings : LookSettings
         Which patches.
     count : int

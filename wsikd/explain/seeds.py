@@ -1,7 +1,7 @@
 """Are ways of training different? CKA within and between them, over several seeds.
 
 Two networks of one regime differ by their seed; two of different regimes by the regime as well. The
-regimes give different representations as far as CKA between them is below CKA within them.
+regimes have different representations as far as CKA between them is below CKA within them.
 """
 
 from collections.abc import Sequence
@@ -97,7 +97,7 @@ def compare_regimes(
     the regime; such pairs are left out where there are others. What is resampled for the intervals
     are the runs of each regime, with replacement, as many as there are; a draw's value is the mean
     over its pairs of different runs, and the images stay. With few seeds such intervals are rather
-    too narrow: three seeds can hardly say more than that something is large or not.
+    too narrow: three seeds can hardly show more than that something is large or not.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
         If there are fewer than two runs or four images, the runs read different magnifications, or
         those of one regime have different layers.
     CheckpointError
-        If a run does not exist, has no network, or one that gives the same for every image.
+        If a run does not exist, has no network, or one that returns the same for every image.
     """
     opened = open_runs(names, workspace.runs, settings)
     if len(opened) < 2:

@@ -41,7 +41,7 @@ def draw_similarity(
     comparisons : sequence of Comparison
         Within regimes and between them.
     separations : sequence of Separation
-        What the verdict at the end says.
+        What the verdict at the end is about.
     patches : Patches
         On which it was measured.
     path : Path

@@ -25,7 +25,7 @@ def soft_target_loss(
 ) -> Tensor:
     """Kullback-Leibler divergence from the teacher's softened classes to the student's.
 
-    Equation 2: T² · KL(softmax(teacher / T) ‖ softmax(student / T)). The paper gives no
+    Equation 2: T² · KL(softmax(teacher / T) ‖ softmax(student / T)). The paper names no
     temperature; 1 is the value of its published code.
 
     Parameters

@@ -1,6 +1,6 @@
 """Losses that make two views of the same thing agree, without labels.
 
-Every loss takes two projections of shape (N, D) whose equal rows belong together, and is a mean
+Every loss takes two projections of shape (N, D), of which equal rows belong together, and is a mean
 over pairs, so that it does not grow with the batch. Across processes, `wsikd.losses.gather.gather`
 brings all rows together first.
 
@@ -238,7 +238,7 @@ def _check(first: Tensor, second: Tensor, name: str) -> None:
 
 
 def _vary(projection: Tensor, constants: _Constants) -> tuple[Tensor, Tensor]:
-    """Give the terms of one branch: too little variance, and covariance."""
+    """Return the terms of one branch: too little variance, and covariance."""
     centred = projection - projection.mean(0)
     count = len(projection) - constants.correction
     variances = centred.square().sum(0) / count  # (D,)
@@ -291,4 +291,4 @@ OBJECTIVES: dict[str, Objective] = {
     "simclr-cross": _simclr_cross,
     "barlow": barlow_twins_loss,
 }
-"""Name to loss; each gives named terms whose sum is minimised."""
+"""Name to loss; each returns named terms, and their sum is minimised."""

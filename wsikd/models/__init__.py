@@ -1,4 +1,4 @@
-"""Networks that read a region of any size and give its feature map and its logits."""
+"""Networks that read a region of any size and return its feature map and its logits."""
 
 from wsikd.models.build import MODELS, ModelName, build_model
 from wsikd.models.network import Network, Seen

@@ -1,4 +1,4 @@
-"""Batch normalisation that says what to do when it has nothing to normalise by."""
+"""Batch normalisation that tells the user what to do when it has nothing to normalise by."""
 
 from torch import Tensor, nn
 

@@ -33,7 +33,7 @@ def count_macs(model: nn.Module, size: Size) -> int:
     Raises
     ------
     ConfigError
-        If the model runs an operation of which it is not known whether it counts.
+        If the model runs an operation and it is not known whether that counts.
 
     Examples
     --------

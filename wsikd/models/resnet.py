@@ -83,7 +83,7 @@ class ResNet(Network):
     Attributes
     ----------
     widths : tuple of int
-        Channels of what the stem and each stage give.
+        Channels of the maps of the stem and of each stage.
 
     Notes
     -----
@@ -132,7 +132,7 @@ class ResNet(Network):
         """Return the output of the last stage after its ReLU, shape (B, C, H / 32, W / 32)."""
         # not the last of map_stages, which keeps the large maps of the first
         image = self.maxpool(F.relu_(self.bn1(self.conv1(image))))
-        return self.layer4(self.layer3(self.layer2(self.layer1(image))))  # type: ignore[no-any-return]  # modules give Any
+        return self.layer4(self.layer3(self.layer2(self.layer1(image))))  # type: ignore[no-any-return]  # modules return Any
 
     def map_stages(self, image: Tensor) -> list[Tensor]:
         """Return the maps of stem and stages, at 1/2 (before its pooling), 1/4, ... and 1/32."""

@@ -10,7 +10,7 @@ from wsikd.models.network import Network
 
 
 def build_seeded(architecture: str, class_count: int, *, seed: int) -> Network:
-    """Build a network whose first weights depend on the seed alone."""
+    """Build a network with first weights that depend on the seed alone."""
     with seeded(seed):
         return build_model(architecture, class_count)
 

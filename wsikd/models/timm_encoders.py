@@ -75,7 +75,7 @@ class TimmEncoder(Network):
         height, width = image.shape[2:]
         lacking = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
         feature_map = self.body.forward_features(F.pad(image, lacking))  # type: ignore[operator]  # a method
-        return self.head(feature_map)  # type: ignore[no-any-return]  # modules give Any
+        return self.head(feature_map)  # type: ignore[no-any-return]  # modules return Any
 
     def _information(self) -> list[dict[str, Any]]:
         return self.body.feature_info  # type: ignore[return-value]  # a list in all of timm's

@@ -67,6 +67,20 @@ def load_model(path: Path) -> tuple[Network, ModelDescription]:
     return model.eval(), description
 
 
+def load_encoder(path: Path) -> tuple[Network, ModelDescription]:
+    """Read a model that `save_model` wrote, without its last layer if it has one.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_model`.
+    """
+    model, description = load_model(path)
+    encoder, tensors = build_model(description.architecture, 0), model.state_dict()
+    encoder.load_state_dict({name: tensors[name] for name in encoder.state_dict()})
+    return encoder.eval(), description
+
+
 def load_tensors(model: nn.Module, path: Path) -> None:
     """Read the tensors of a file into a model.
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor, nn
 
 from wsikd.evaluation.metrics import Floats
@@ -128,6 +127,8 @@ def nearest_neighbours(
     ndarray of float, shape (M, K)
         Shares of the votes.
     """
+    from sklearn.neighbors import KNeighborsClassifier  # noqa: PLC0415  a second to load
+
     neighbours = KNeighborsClassifier(min(k, len(known)), metric="cosine", algorithm="brute")
     neighbours.fit(known.numpy(), labels.numpy())
     shares = torch.zeros(len(asked), class_count, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""The runs whose encoders are probed: which there are, what they read, whom they have seen."""
+"""The runs whose encoders are probed: which there are, which patches and patients they know."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,14 +28,14 @@ def find_encoders(runs: Path, names: Sequence[str]) -> tuple[list[RunFolder], li
     found : list of RunFolder
         In the order of the names, each once.
     left_out : list of str
-        Sentences on runs that a pattern matches and that are not finished.
+        One sentence for each run that matches a pattern and is not finished.
 
     Raises
     ------
     CheckpointError
-        If a name is of no run, or of one that is not finished.
+        If a run does not exist or is not finished.
     ConfigError
-        If a name is of a run without an encoder of its own.
+        If a run has no encoder of its own.
     """
     found: dict[str, RunFolder] = {}
     left_out = []
@@ -57,7 +57,7 @@ def find_encoders(runs: Path, names: Sequence[str]) -> tuple[list[RunFolder], li
 
 
 def own_patches(run: RunFolder) -> PatchSettings:
-    """Give the patches that a run learnt from; of a run on regions, those at its magnification."""
+    """Return the patches that a run learnt from; for a run on regions, all at its magnification."""
     made = run.read_provenance()
     if not made.kind.has_branches:
         return PatchSettings(mag=made.magnification)
@@ -65,7 +65,7 @@ def own_patches(run: RunFolder) -> PatchSettings:
     return PatchSettings(**{name: values[name] for name in PatchSettings.model_fields})
 
 
-def seen_without_labels(run: RunFolder) -> set[str]:
+def patients_without_labels(run: RunFolder) -> set[str]:
     """Name the patients that a paired training learnt from; others learn from labels."""
     if not run.read_provenance().kind.records_learnt:
         return set()
@@ -73,7 +73,7 @@ def seen_without_labels(run: RunFolder) -> set[str]:
     return set(learnt["patient_id"].where(learnt["patient_id"] != "", learnt["slide_id"]))
 
 
-def seen_with_labels(run: RunFolder, workspace: Workspace) -> set[str]:
+def patients_of_labels(run: RunFolder, workspace: Workspace) -> set[str]:
     """Name the patients that a run was taught on or chosen by, from the workspace's manifest.
 
     Raises

@@ -1,6 +1,7 @@
 """What is probed: labelled patches as one branch sees them, dealt into folds and shares."""
 
 import re
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -11,14 +12,17 @@ from numpy.typing import NDArray
 from wsikd.cohort.splits import classes_of, splits_of_fold
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSettings, PatchSource
+from wsikd.data.statistics import image_statistics
 from wsikd.errors import ManifestError, NothingUsableError
-from wsikd.geometry import Pixels, format_magnification
+from wsikd.geometry import Pixels, format_magnification, magnification_to_mpp
 from wsikd.methods.region_inputs import folds_of
+from wsikd.models.weights import ModelDescription
 
+_DEALT = ["slide_id", "patient_id", "label", "split", "fold"]
 _ROW = ["slide_id", "patient_id", "region_id", "split", "label"]
 
 
-class ProbedPatches:
+class LabelledPatches:
     """The labelled patches of a source as one branch sees them.
 
     Parameters
@@ -28,16 +32,16 @@ class ProbedPatches:
     shown : Shown
         What the branch sees of each: the source itself, or a partner.
     name : str
-        What the patches are called.
+        The name of the patches.
     view : str
-        What the patches as this branch sees them are called, in the names of controls.
+        The name of the patches as this branch sees them, in the names of controls.
     cache : Path
         Folder of decoded patches.
 
     Raises
     ------
     ManifestError
-        If the labels are of less than two classes.
+        If there are fewer than two classes.
     """
 
     def __init__(
@@ -70,12 +74,17 @@ class ProbedPatches:
         """Where among the pixels the labelled patches are."""
         return [int(row) for row in self._rows]
 
+    def is_like(self, other: "LabelledPatches") -> bool:
+        """Tell whether the others have the same pixels, labels, patients, splits and folds."""
+        mine, others = self._table[_DEALT], other._table[_DEALT]
+        return self.inputs == other.inputs and mine.equals(others)
+
     def folds(self, fold: int | None) -> tuple[int | None, ...]:
-        """Give the folds to probe: the one asked for, else all; (None,) without folds."""
+        """Return the folds to probe: the one asked for, else all; (None,) without folds."""
         return folds_of(self._table, fold)
 
     def deal(self, fold: int | None, percent: float, seed: int) -> pd.DataFrame:
-        """Give the patches of a fold, and which of them are learnt from.
+        """Return the patches of a fold, and which of them are learnt from.
 
         Parameters
         ----------
@@ -120,6 +129,23 @@ def label_of(settings: PatchSettings, source: PatchSource) -> str:
     else:
         what = re.sub(r"[^\w.+-]+", "-", settings.images.absolute().name).strip("-.")
     return f"{what}-{source.size.width}px"
+
+
+def describe_patches(
+    patches: LabelledPatches, architecture: str, rows: Sequence[int] | None = None
+) -> ModelDescription:
+    """Describe a model that reads the patches, with mean and std of these rows, or of all."""
+    mean, std = image_statistics(
+        patches.pixels[row] for row in (patches.rows if rows is None else rows)
+    )
+    return ModelDescription(
+        architecture=architecture,
+        classes=patches.classes,
+        magnification=patches.magnification,
+        mpp=magnification_to_mpp(patches.magnification),
+        mean=mean,
+        std=std,
+    )
 
 
 def _choose(table: pd.DataFrame, percent: float, seed: int) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """Who takes part in a probe: the encoders asked for, and the controls of their patches."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from wsikd.data.pairs import PAIRS, Shown, open_views
@@ -9,21 +9,17 @@ from wsikd.data.patches import PatchSettings, PatchSource, open_patches
 from wsikd.errors import ConfigError, LeakageError
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.models.weights import load_model
-from wsikd.probing.candidates import (
-    ColourControl,
-    Contender,
-    FrozenEncoder,
-    MajorityControl,
-    RandomControl,
-)
+from wsikd.probing.candidates import Candidate
 from wsikd.probing.encoders import (
     encoder_name,
     find_encoders,
     own_patches,
-    seen_with_labels,
-    seen_without_labels,
+    patients_of_labels,
+    patients_without_labels,
 )
-from wsikd.probing.labelled_patches import ProbedPatches, label_of
+from wsikd.probing.frozen_encoder import random_control, trained_encoder
+from wsikd.probing.labelled_patches import LabelledPatches, label_of
+from wsikd.probing.plain_controls import colour_control, majority_control
 from wsikd.probing.settings import ProbeSettings
 from wsikd.probing.supervised import SupervisedControl, SuperviseSettings
 from wsikd.runs import RunFolder
@@ -33,31 +29,34 @@ _DEALS = ("images", "test_images", "table")  # settings of patches that decide o
 
 
 @dataclass(frozen=True)
-class Entrant:
-    """A contender, and where it takes part.
+class LinedUp:
+    """A candidate, and where it takes part.
 
     Attributes
     ----------
-    contender : Contender
+    candidate : Candidate
         Who answers.
+    patches : LabelledPatches
+        What it is asked about.
     folds : tuple of int or None
         The folds it is probed on.
-    seen : frozenset of str
-        Patients it has seen without labels.
+    learnt_from : frozenset of str
+        Patients that it has learnt from without labels.
     """
 
-    contender: Contender
+    candidate: Candidate
+    patches: LabelledPatches
     folds: tuple[int | None, ...]
-    seen: frozenset[str] = frozenset()
+    learnt_from: frozenset[str] = frozenset()
 
 
-def list_entrants(
+def line_up(
     workspace: Workspace,
     names: Sequence[str],
     settings: ProbeSettings,
     patches: PatchSettings | None,
-) -> tuple[list[Entrant], list[str]]:
-    """Give the encoders of the runs named, then the controls of all patches they are probed on.
+) -> tuple[list[LinedUp], list[str]]:
+    """Line up the encoders of the runs named, then the controls of all patches of theirs.
 
     Parameters
     ----------
@@ -66,23 +65,29 @@ def list_entrants(
 
     Returns
     -------
-    entrants : list of Entrant
+    lined_up : list of LinedUp
         Controls have the folds of the encoders they stand beside.
     notes : list of str
         Which runs are left out, and which controls fit one run only of those that share them.
     """
     runs, notes = find_encoders(workspace.runs, names)
     opened = _Opened(workspace, settings, patches)
-    encoders = [(run, opened.enter(run)) for run in runs]
-    controls: dict[str, Entrant] = {}
+    encoders = [(run, opened.line_up(run)) for run in runs]
+    controls: dict[str, LinedUp] = {}
     one = settings.of_run(None, 100.0)
     for run, encoder in encoders:
-        for control in _controls(run, encoder.contender.patches, settings):
-            known = controls.setdefault(control.stem, Entrant(control, ()))
-            if known.contender.settings_of(one) != control.settings_of(one):
-                notes.append(f"{control.stem} is trained as another run was, not as {run.name}")
+        for control in _controls(run, encoder.patches, settings):
+            stem = control.identity.stem
+            known = controls.setdefault(stem, LinedUp(control, encoder.patches, ()))
+            if not known.patches.is_like(encoder.patches):
+                notes.append(
+                    f"{stem} is asked about the patches of another run, not those of {run.name}"
+                )
+                continue
+            if known.candidate.settings_of(one) != control.settings_of(one):
+                notes.append(f"{stem} is trained as another run was, not as {run.name}")
             folds = dict.fromkeys((*known.folds, *encoder.folds))
-            controls[control.stem] = Entrant(known.contender, tuple(folds))
+            controls[stem] = replace(known, folds=tuple(folds))
     return [*(encoder for _, encoder in encoders), *controls.values()], notes
 
 
@@ -94,9 +99,9 @@ class _Opened:
     ) -> None:
         self._workspace, self._settings, self._patches = workspace, settings, patches
         self._sources: dict[str, PatchSource] = {}
-        self._probed: dict[tuple[str, str], ProbedPatches] = {}
+        self._labelled: dict[tuple[str, str], LabelledPatches] = {}
 
-    def enter(self, run: RunFolder) -> Entrant:
+    def line_up(self, run: RunFolder) -> LinedUp:
         own = own_patches(run)
         wanted = own if self._patches is None else self._patches
         if not _alike(wanted, own, PatchSettings.model_fields) and self._settings.name is None:
@@ -110,14 +115,15 @@ class _Opened:
         folds = patches.folds(asked)
         if self._settings.fold not in (None, *folds):
             folds = ()
-        _refuse_taught(run, seen_with_labels(run, self._workspace), patches, folds)
+        _refuse_taught(run, patients_of_labels(run, self._workspace), patches, folds)
         parts = [encoder_name(made, same_folds=same_folds), self._settings.name]
+        stem = "-".join(filter(None, parts))
         model = run.model_path(self._settings.checkpoint, self._settings.branch)
-        contender = FrozenEncoder(patches, "-".join(filter(None, parts)), model, made.seed)
-        return Entrant(contender, folds, frozenset(seen_without_labels(run)))
+        encoder = trained_encoder(patches, stem, model, made.seed, self._settings)
+        return LinedUp(encoder, patches, folds, frozenset(patients_without_labels(run)))
 
-    def _open(self, run: RunFolder, wanted: PatchSettings) -> ProbedPatches:
-        """Give the patches as the branch that is asked for sees them."""
+    def _open(self, run: RunFolder, wanted: PatchSettings) -> LabelledPatches:
+        """Return the patches as the branch that is asked for sees them."""
         key = wanted.model_dump_json()
         if key not in self._sources:
             self._sources[key] = open_patches(wanted, self._workspace)
@@ -132,14 +138,15 @@ class _Opened:
             view = name if shown is source else f"{paired.pairing}-{name}"
         elif branch != "primary":
             raise ConfigError(f"{run.path}: has no privileged branch; --branch primary probes it")
-        seen = (key, shown.fingerprint)
-        if seen not in self._probed:
-            self._probed[seen] = ProbedPatches(source, shown, name, view, self._workspace.cache)
-        return self._probed[seen]
+        known = (key, shown.fingerprint)
+        if known not in self._labelled:
+            cache = self._workspace.cache
+            self._labelled[known] = LabelledPatches(source, shown, name, view, cache)
+        return self._labelled[known]
 
 
 def _alike(first: PatchSettings, second: PatchSettings, fields: Iterable[str]) -> bool:
-    """Say whether settings agree, however paths are spelt."""
+    """Tell whether settings agree, however paths are spelt."""
     pairs = [(getattr(first, name), getattr(second, name)) for name in fields]
     return all(
         one == other
@@ -151,21 +158,21 @@ def _alike(first: PatchSettings, second: PatchSettings, fields: Iterable[str]) -
 
 
 def _controls(
-    run: RunFolder, patches: ProbedPatches, settings: ProbeSettings
-) -> Iterator[Contender]:
-    yield ColourControl(patches)
-    yield MajorityControl(patches)
+    run: RunFolder, patches: LabelledPatches, settings: ProbeSettings
+) -> Iterator[Candidate]:
+    yield colour_control(patches)
+    yield majority_control(patches)
     seed = run.read_provenance().seed
     if "random" in settings.controls:
         _, description = load_model(run.model_path(settings.checkpoint, settings.branch))
-        yield RandomControl(patches, description.architecture, seed)
+        yield random_control(patches, description.architecture, seed, settings)
     if "supervised" in settings.controls and run.read_provenance().kind.has_branches:
         paired = PairSettings(**run.read_settings())
         yield SupervisedControl(patches, SuperviseSettings.like(paired))
 
 
 def _refuse_taught(
-    run: RunFolder, taught: set[str], patches: ProbedPatches, folds: Sequence[int | None]
+    run: RunFolder, taught: set[str], patches: LabelledPatches, folds: Sequence[int | None]
 ) -> None:
     for fold in folds if taught else ():
         dealt = patches.deal(fold, 100, 0)

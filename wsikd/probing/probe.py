@@ -34,8 +34,8 @@ from wsikd.evaluation.seeds import (
 )
 from wsikd.files import replacing, write_json
 from wsikd.hashing import text_digest
-from wsikd.probing.candidates import Contender
-from wsikd.probing.line_up import Entrant, list_entrants
+from wsikd.probing.candidates import Answering
+from wsikd.probing.line_up import LinedUp, line_up
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import (
     PREDICTION_COLUMNS,
@@ -65,15 +65,15 @@ class ProbeMetrics(Settings):
 class _Answers:
     """What the runs of all seeds predicted of the tested patches: by run, a table for each fold."""
 
-    entrant: Entrant
+    lined_up: LinedUp
     percent: float
     tables: dict[str, list[pd.DataFrame]] = field(default_factory=dict)
 
     def group(self, name: str) -> SeedGroup:
-        patches = self.entrant.contender.patches
+        patches = self.lined_up.patches
         about = About(
             name=name,
-            control=self.entrant.contender.is_control,
+            control=self.lined_up.candidate.identity.is_control,
             patches=patches.name,
             view=patches.view,
             magnification=patches.magnification,
@@ -122,19 +122,18 @@ def probe(
     ResumeError
         If a probe exists with other settings or inputs.
     """
-    entrants, notes = list_entrants(workspace, names, settings, patches)
+    lined_up, notes = line_up(workspace, names, settings, patches)
     answers: dict[str, _Answers] = {}
-    for entrant in entrants:
-        for name, percent, table in _carry_out(entrant, workspace, settings):
-            known = answers.setdefault(seedless_name(name), _Answers(entrant, percent))
+    for one in lined_up:
+        for name, percent, table in _carry_out(one, workspace, settings):
+            known = answers.setdefault(seedless_name(name), _Answers(one, percent))
             known.tables.setdefault(pooled_name(name), []).append(table)
-        entrant.contender.forget()
     groups = [known.group(name) for name, known in answers.items()]
     result = ProbeMetrics(
         settings=settings.model_dump(mode="json") | seeds.model_dump(mode="json"),
         arms=tuple(score_seeds(group, seeds) for group in groups),
         differences=tuple(compare_all(groups, seeds)),
-        notes=(*notes, *_notes(entrants, settings)),
+        notes=(*notes, *_notes(lined_up, settings)),
     )
     parts = ["probe-metrics", *([settings.name] if settings.name else []), *settings.how]
     path = workspace.runs / ("-".join(parts) + ".json")
@@ -145,40 +144,40 @@ def probe(
 
 
 def _carry_out(
-    entrant: Entrant, workspace: Workspace, settings: ProbeSettings
+    one: LinedUp, workspace: Workspace, settings: ProbeSettings
 ) -> Iterator[tuple[str, float, pd.DataFrame]]:
-    """Give name, share and tested predictions of every run of an entrant, in turn."""
-    for fold in entrant.folds:
+    """Yield name, share and tested predictions of every run of a candidate, in turn."""
+    answering = one.candidate.begin()
+    for fold in one.folds:
         for percent in settings.fractions:
-            asked = settings.of_run(fold, percent)
-            run = _answer(entrant.contender, workspace, asked)
+            run = _answer(one, answering, workspace, settings.of_run(fold, percent))
             table = run.read_predictions()
             yield run.name, percent, table[table["split"] == "test"]
 
 
-def _answer(contender: Contender, workspace: Workspace, asked: ProbeSettings) -> RunFolder:
-    patches = contender.patches
+def _answer(
+    one: LinedUp, answering: Answering, workspace: Workspace, asked: ProbeSettings
+) -> RunFolder:
+    identity, patches = one.candidate.identity, one.patches
     dealt = patches.deal(asked.fold, asked.percent, asked.seed)
     share = [] if asked.percent == 100 else [f"{asked.percent:g}pct"]
-    stem = "-".join(["probe", contender.stem, *contender.how(asked), *share])
+    stem = "-".join(["probe", identity.stem, *identity.how, *share])
     made = Provenance(
         name=run_name(stem, fold=asked.fold),
         method="probe",
         magnification=patches.magnification,
         fold=asked.fold,
-        seed=contender.seed,
+        seed=identity.seed,
         classes=patches.classes,
-        inputs={**patches.inputs, "splits": _digest(dealt), **contender.inputs()},
+        inputs={**patches.inputs, "splits": _digest(dealt), **identity.inputs},
         device=str(choose_device(asked.device)),
     )
-    settings = contender.settings_of(asked)
-    run = RunFolder(workspace.runs / made.name).start(settings, made)
+    run = RunFolder(workspace.runs / made.name).start(one.candidate.settings_of(asked), made)
     if not run.is_complete():
         started = time.monotonic()
-        probabilities = contender.answer(dealt, run, asked)
-        table = dealt.assign(
-            width=patches.size.width, height=patches.size.height, gmacs=contender.gmacs()
-        )[list(PREDICTION_COLUMNS)]
+        probabilities, gmacs = answering(dealt, run, asked)
+        table = dealt.assign(width=patches.size.width, height=patches.size.height, gmacs=gmacs)
+        table = table[list(PREDICTION_COLUMNS)]
         table[probability_columns(patches.classes)] = probabilities
         run.write_predictions(table[table["split"].isin(["val", "test"])])
         seconds = time.monotonic() - started
@@ -187,17 +186,17 @@ def _answer(contender: Contender, workspace: Workspace, asked: ProbeSettings) ->
     return run
 
 
-def _notes(entrants: Sequence[Entrant], settings: ProbeSettings) -> Iterator[str]:
-    """Say which encoders have seen tested patients without their labels."""
-    for entrant in entrants:
+def _notes(lined_up: Sequence[LinedUp], settings: ProbeSettings) -> Iterator[str]:
+    """Yield which encoders have learnt from tested patients, without their labels."""
+    for one in lined_up:
         tested: set[str] = set()
-        for fold in entrant.folds if entrant.seen else ():
-            dealt = entrant.contender.patches.deal(fold, 100, settings.seed)
+        for fold in one.folds if one.learnt_from else ():
+            dealt = one.patches.deal(fold, 100, settings.seed)
             tested.update(dealt.loc[dealt["split"] == "test", "patient_id"])
-        seen = len(tested & entrant.seen)
-        if seen:
+        both = len(tested & one.learnt_from)
+        if both:
             yield (
-                f"{entrant.contender.stem} has learnt, without labels, from {seen} of the "
+                f"{one.candidate.identity.stem} has learnt, without labels, from {both} of the "
                 f"{len(tested)} patients it is tested on"
             )
 

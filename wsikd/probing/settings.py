@@ -42,7 +42,7 @@ class ProbeSettings(FoldSettings):
         return self.batch
 
     def of_run(self, fold: int | None, percent: float) -> Self:
-        """Give what one run is made with."""
+        """Return what one run is made with."""
         one = {"fold": fold, "fractions": (percent,), "controls": (), "name": None}
         return self.model_copy(update=one)
 

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from wsikd.config import Settings
 from wsikd.data.augment.pairs import DistortSettings, release_distortions
-from wsikd.evaluation.metrics import Floats
 from wsikd.methods.pair import warm_up_cosine
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.teach import make_step
@@ -21,8 +20,8 @@ from wsikd.models import ModelName
 from wsikd.models.cost import count_macs
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model, save_model
-from wsikd.probing.candidates import Contender, describe_patches
-from wsikd.probing.labelled_patches import ProbedPatches
+from wsikd.probing.candidates import Answer, Answering, Identity
+from wsikd.probing.labelled_patches import LabelledPatches, describe_patches
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import RunFolder, run_name
 from wsikd.training.device import choose_device, place
@@ -59,48 +58,49 @@ class SuperviseSettings(FoldSettings):
         return cls(**shared | {"fold": None, "name": None})
 
 
-class SupervisedControl(Contender):
+class SupervisedControl:
     """A network trained end to end from the labels.
 
     Parameters
     ----------
-    patches : ProbedPatches
+    patches : LabelledPatches
         What it learns from and is tested on.
     settings : SuperviseSettings
         How it is trained, but for the fold and the share.
     """
 
-    def __init__(self, patches: ProbedPatches, settings: SuperviseSettings) -> None:
+    def __init__(self, patches: LabelledPatches, settings: SuperviseSettings) -> None:
         stem = f"control-supervised-{settings.model}-{settings.epochs}epochs-{patches.view}"
-        super().__init__(patches, run_name(stem, seed=settings.seed))
-        self._settings, self.seed = settings, settings.seed
+        self.identity = Identity(run_name(stem, seed=settings.seed), seed=settings.seed)
+        self._patches, self._settings = patches, settings
 
     def settings_of(self, asked: ProbeSettings) -> Settings:
+        """Return how it is trained, on that fold and share."""
         told = {"fold": asked.fold, "fractions": asked.fractions, "device": asked.device}
         return self._settings.model_copy(update=told)
 
-    def gmacs(self) -> float:
-        model = build_seeded(self._settings.model, len(self.patches.classes), seed=self.seed)
-        return count_macs(model, self.patches.size) / 1e9
+    def begin(self) -> Answering:
+        """Return what answers; it keeps nothing, as each run is a network of its own."""
+        return self._answer
 
-    @torch.no_grad()
-    def answer(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Floats:
-        device = choose_device(asked.device)
-        with torch.enable_grad():
-            supervise(run, self.patches, dealt, self._settings, device)
+    def _answer(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer:
+        patches, device = self._patches, choose_device(asked.device)
+        supervise(run, patches, dealt, self._settings, device)
         model, description = load_model(run.model_path())
+        gmacs = count_macs(model, patches.size) / 1e9
         place(model, device)
-        view = PatchView(self.patches.pixels, description)
-        feed = PatchFeed({"image": view}, self.patches.rows, _BATCH, device)
+        feed = PatchFeed(
+            {"image": PatchView(patches.pixels, description)}, patches.rows, _BATCH, device
+        )
         batches = feed.batches(range(len(feed)))
-        logits = torch.cat([model(views["image"]).logits.cpu() for views in batches])
-        probabilities: Floats = logits.softmax(1).double().numpy()
-        return probabilities
+        with torch.no_grad():
+            logits = torch.cat([model(views["image"]).logits.cpu() for views in batches])
+        return Answer(logits.softmax(1).double().numpy(), gmacs)
 
 
 def supervise(
     run: RunFolder,
-    patches: ProbedPatches,
+    patches: LabelledPatches,
     dealt: pd.DataFrame,
     settings: SuperviseSettings,
     device: torch.device,
@@ -111,7 +111,7 @@ def supervise(
     ----------
     run : RunFolder
         Gets the model, the log and the state, and goes on where a stopped call left it.
-    patches : ProbedPatches
+    patches : LabelledPatches
         The pixels and the classes.
     dealt : DataFrame
         From `patches.deal`: which are learnt from.
@@ -143,8 +143,8 @@ def supervise(
     Loop(run, learner, feed, None, settings).run()
 
 
-def _labels(patches: ProbedPatches, dealt: pd.DataFrame) -> Tensor:
-    """Give the class index of each row of the pixels."""
+def _labels(patches: LabelledPatches, dealt: pd.DataFrame) -> Tensor:
+    """Return the class index of each row of the pixels."""
     labels = torch.full((len(patches.pixels),), _UNLABELLED)
     labels[list(dealt.index)] = torch.tensor(
         [patches.classes.index(label) for label in dealt["label"]]

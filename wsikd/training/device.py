@@ -11,7 +11,7 @@ ModuleType = TypeVar("ModuleType", bound=nn.Module)
 
 
 def choose_device(name: str) -> torch.device:
-    """Give the device of that name; "auto" is a GPU if there is one.
+    """Return the device of that name; "auto" is a GPU if there is one.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def place(model: ModuleType, device: torch.device) -> ModuleType:
 
 
 def memory_format(device: torch.device) -> torch.memory_format:
-    """Give the layout that is faster there for networks with group normalisation.
+    """Return the layout that is faster there for networks with group normalisation.
 
     Measured with resnet10w32 on 1 MPix and two cores: 0.26 s a step with channels last, 0.34 s
     without. On CUDA group normalisation has no kernel for channels last and copies instead.

@@ -66,17 +66,17 @@ def process_count() -> int:
 
 
 def rank() -> int:
-    """Give the number of this process, from 0."""
+    """Return the number of this process, from 0."""
     return torch.distributed.get_rank() if _is_joined() else 0
 
 
 def is_first() -> bool:
-    """Say whether this process is the one that writes and speaks."""
+    """Tell whether this process is the one that writes to disk and to the user."""
     return rank() == 0
 
 
 def part_of(batch: list[int]) -> list[int]:
-    """Give the rows of a batch that are this process's: equally many each, in the order of ranks.
+    """Return the rows of a batch for this process: equally many each, in the order of ranks.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def wait() -> None:
 
 
 def largest(number: int) -> int:
-    """Give the largest number that any process has, to all of them."""
+    """Return, in every process, the largest number that any of them has."""
     if process_count() == 1:
         return number
     shared = torch.tensor(number)
@@ -143,7 +143,7 @@ def largest(number: int) -> int:
 
 
 def average(values: Tensor) -> Tensor:
-    """Give the mean of what the processes have, equal shapes, to all of them; without gradients."""
+    """Return, in every process, the mean of their tensors of equal shape; without gradients."""
     if process_count() == 1:
         return values
     shared = values.detach().clone()

@@ -52,11 +52,12 @@ class Learner:
     limit_gradients : callable
         Told the parameters before each step, to limit their gradients.
     watch : callable
-        Asked after every epoch what else the log should hold, by name; given a function that says
-        a line to the user, for warnings. Of several processes the first alone is asked.
+        Returns after every epoch what else the log should hold, by name. Its argument is a
+        function that shows the user a line, for warnings. Of several processes the first alone
+        is asked.
     judge : callable, optional
-        Gives how bad an epoch is, from what was watched; else the loss of validation says, and
-        without validation the last epoch is best.
+        Returns how bad an epoch is, from what was watched. Without it the loss of validation
+        decides, and without validation the last epoch is best.
     has_converged : callable
         Asked after every epoch, with all lines of the log, whether training may end early.
     """
@@ -77,8 +78,8 @@ class Loop:
     It takes up the state that an earlier, stopped call left in the run's folder, and then ends with
     the very weights of a call that was never stopped.
 
-    Several processes train one model if `train` gives each its part of every batch and `step` knows
-    of the others where items are compared; there is no validation then.
+    Several processes train one model if `train` yields to each its part of every batch and `step`
+    knows of the others where items are compared; there is no validation then.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ class Loop:
         self._marked = self._saved = time.monotonic()
 
     def run(self) -> float:
-        """Train to the end and give the seconds it took, those of stopped calls included.
+        """Train to the end and return the seconds it took, those of stopped calls included.
 
         Raises
         ------

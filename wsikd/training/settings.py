@@ -37,7 +37,7 @@ class RunSettings(Settings):
 
 
 class FoldSettings(RunSettings):
-    """What a training can be told that tests on patients it has not seen."""
+    """What a training can be told that is tested on patients it has not learnt from."""
 
     fold: int | None = Field(
         None, ge=0, description="fold that is left out for testing; unset: each in turn"

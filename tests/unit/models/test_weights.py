@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from wsikd.errors import CheckpointError
 from wsikd.models import build_model
-from wsikd.models.weights import ModelDescription, load_model, save_model
+from wsikd.models.weights import ModelDescription, load_encoder, load_model, save_model
 
 
 @pytest.fixture
@@ -137,3 +137,16 @@ def test_refuses_a_surplus_tensor(saved):
 def test_a_standard_deviation_must_be_above_zero(description):
     with pytest.raises(ValidationError, match="greater than 0"):
         ModelDescription(**description.model_dump() | {"std": (0.1, 0.0, 0.1)})
+
+
+@pytest.mark.parametrize("class_count", [0, 2])
+def test_reads_the_encoder_of_a_model_with_classes_or_without(tmp_path, description, class_count):
+    path = tmp_path / "model.safetensors"
+    model = build_model("resnet10w32", class_count)
+    about = description.model_copy(update={"classes": ("colon", "liver")[:class_count]})
+    save_model(model, about, path)
+    encoder, found = load_encoder(path)
+    image = torch.rand(1, 3, 40, 40)
+    torch.testing.assert_close(encoder(image).embedding, model(image).embedding)
+    assert encoder(image).logits.shape == (1, 0)
+    assert (found, encoder.training) == (about, False)

@@ -10,7 +10,7 @@ from wsikd.probing.classifiers import fit_linear, nearest_neighbours
 from wsikd.training.settings import RunSettings
 
 
-class HeadSettings(RunSettings):
+class ClassifierSettings(RunSettings):
     batch: int = 32
 
     @property
@@ -30,7 +30,7 @@ def clouds(count=300, *, width=8, classes=3, distance=2.0, seed=0):
 
 def test_finds_the_logistic_regression_on_standardised_points():
     points, labels = clouds()
-    settings = HeadSettings(learning_rate=0.05, weight_decay=0.0, batch=len(points))
+    settings = ClassifierSettings(learning_rate=0.05, weight_decay=0.0, batch=len(points))
     layer = fit_linear(points, repeat(points, 400), labels, 3, settings)
     plain = points.double().numpy()
     standardised = (plain - plain.mean(0)) / plain.std(0)
@@ -41,7 +41,7 @@ def test_finds_the_logistic_regression_on_standardised_points():
 
 def test_decides_as_the_optimum_after_a_hundred_epochs_on_classes_far_apart():
     points, labels = clouds(distance=6.0)
-    settings = HeadSettings(learning_rate=1e-3, weight_decay=0.0)
+    settings = ClassifierSettings(learning_rate=1e-3, weight_decay=0.0)
     layer = fit_linear(points, repeat(points, 100), labels, 3, settings)
     assert torch.equal(layer(points).argmax(1), labels)
 
@@ -50,7 +50,9 @@ def test_the_layer_depends_on_the_seed_of_the_order_alone():
     points, labels = clouds(60)
 
     def fit(seed):
-        return fit_linear(points, repeat(points, 3), labels, 3, HeadSettings(seed=seed)).weight
+        return fit_linear(
+            points, repeat(points, 3), labels, 3, ClassifierSettings(seed=seed)
+        ).weight
 
     assert torch.equal(fit(1), fit(1))
     assert not torch.equal(fit(1), fit(2))
@@ -59,7 +61,7 @@ def test_the_layer_depends_on_the_seed_of_the_order_alone():
 def test_a_coordinate_that_never_changes_does_no_harm():
     points, labels = clouds(60)
     points[:, 2] = 7.0
-    layer = fit_linear(points, repeat(points, 3), labels, 3, HeadSettings())
+    layer = fit_linear(points, repeat(points, 3), labels, 3, ClassifierSettings())
     assert layer(points).isfinite().all()
 
 

@@ -6,7 +6,7 @@ import pytest
 from wsikd.data.patches import PatchSettings, PatchSource
 from wsikd.data.regions import RegionItem
 from wsikd.geometry import Size
-from wsikd.probing.labelled_patches import ProbedPatches, label_of
+from wsikd.probing.labelled_patches import LabelledPatches, label_of
 
 
 class ListedPatches(PatchSource):
@@ -28,13 +28,13 @@ class ListedPatches(PatchSource):
 
 @pytest.fixture
 def patches(tmp_path):
-    """Give 120 patches in three folds: labels a, b, a few c, and some without."""
+    """Return 120 patches in three folds: labels a, b, a few c, and some without."""
     labels = ["a" if k % 2 else "b" if k % 3 else "c" if k > 90 else "" for k in range(120)]
     names = [f"s{k}" for k in range(120)]
     table = pd.DataFrame({"slide_id": names, "patient_id": names, "path": "", "label": labels})
     table = table.assign(split="", fold=[str(k // 6 % 3) for k in range(120)])
     source = ListedPatches(table)
-    return ProbedPatches(source, source, "mine", "mine", tmp_path)
+    return LabelledPatches(source, source, "mine", "mine", tmp_path)
 
 
 def test_patches_without_a_label_take_no_part(patches):
@@ -50,7 +50,7 @@ def test_a_share_is_of_each_class_and_never_nothing(tmp_path):
     names = [f"s{k}" for k in range(86)]
     table = pd.DataFrame({"slide_id": names, "patient_id": names, "path": "", "label": labels})
     source = ListedPatches(table.assign(split=["train"] * 83 + ["test"] * 3, fold=""))
-    patches = ProbedPatches(source, source, "mine", "mine", tmp_path)
+    patches = LabelledPatches(source, source, "mine", "mine", tmp_path)
     dealt = patches.deal(None, 10, seed=0)
     assert dealt.loc[dealt["train"], "label"].value_counts().to_dict() == {"a": 6, "b": 2, "c": 1}
     assert (dealt.loc[dealt["train"], "split"] == "train").all()

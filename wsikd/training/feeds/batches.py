@@ -16,17 +16,17 @@ class Batches(Protocol):
         """Count the items."""
 
     def order(self, seed: int, epoch: int) -> list[int]:
-        """Give the items of one epoch of training in their order, a function of seed and epoch."""
+        """Return the items of one epoch of training in their order, by seed and epoch."""
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Give the items in this order; without an epoch they are not augmented."""
+        """Yield the items in this order; without an epoch they are not augmented."""
 
     def name(self, batch: Views) -> str:
-        """Say which items a batch holds."""
+        """Name the items of a batch."""
 
 
 def shuffle(count: int, *, seed: int, epoch: int) -> list[int]:
-    """Give the order of one epoch, a function of its arguments alone.
+    """Return the order of one epoch, a function of its arguments alone.
 
     Examples
     --------

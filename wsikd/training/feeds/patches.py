@@ -25,7 +25,7 @@ class PatchView(NamedTuple):
     Attributes
     ----------
     pixels : ndarray of uint8, shape (patches, height, width, 3)
-        Of all items; may be on disk, as `wsikd.data.patches.pack` gives it.
+        Of all items; may be on disk, as `wsikd.data.patches.pack` leaves it.
     description : ModelDescription
         The model that reads it, for its mean and std.
     branch : int
@@ -48,14 +48,14 @@ class Distortion(NamedTuple):
 
 
 class PatchFeed:
-    """Gives batches of patches; the next one is read while the network works on this one.
+    """Yields batches of patches; the next one is read while the network works on this one.
 
     Parameters
     ----------
     views : mapping of str to PatchView
         What a batch holds under which name.
     chosen : sequence of int
-        Rows of the views' pixels that are the items.
+        The items, as rows of the views' pixels.
     batch : int
         Items at a time.
     device : torch.device
@@ -63,9 +63,9 @@ class PatchFeed:
     distortion : Distortion, optional
         Varies each view by draws of its own; without it patches stay as they are.
     labels : Tensor of int, shape (patches,), optional
-        Given with the batch as "label".
+        Of each row of the pixels; a batch holds them as "label".
     name : callable, optional
-        Says what the patch of a row is called.
+        Names the patch of a row.
     """
 
     def __init__(  # noqa: PLR0913
@@ -87,14 +87,14 @@ class PatchFeed:
         return len(self._chosen)
 
     def order(self, seed: int, epoch: int) -> list[int]:
-        """Give the items in a new order each epoch, without the rest that fills no batch."""
+        """Return the items in a new order each epoch, without the rest that fills no batch."""
         whole = len(self._chosen) // self._batch * self._batch
         return shuffle(len(self._chosen), seed=seed, epoch=epoch)[:whole]
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Give the items in this order; without an epoch they are not varied.
+        """Yield the items in this order; without an epoch they are not varied.
 
-        With an epoch each of several processes gets its part of every batch, else all of it.
+        With an epoch, each of several processes yields its part of every batch, else all of it.
         """
         rows = [self._chosen[item] for item in order]
         groups = [rows[i : i + self._batch] for i in range(0, len(rows), self._batch)]
@@ -108,7 +108,7 @@ class PatchFeed:
                 yield self._ready(group, read, epoch)
 
     def name(self, batch: Views) -> str:
-        """Say which patches a batch holds: the first, and how many more."""
+        """Name the patches of a batch: the first, and how many more."""
         rows = batch["index"].tolist()
         more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
         return f"{self._name(rows[0])}{more}"

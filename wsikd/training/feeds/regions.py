@@ -67,17 +67,17 @@ class Feed:
         return len(self._dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
 
     def order(self, seed: int, epoch: int) -> list[int]:
-        """Give all items, shuffled."""
+        """Return all items, shuffled."""
         return shuffle(len(self), seed=seed, epoch=epoch)
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Give the items in this order; without an epoch they are not augmented."""
+        """Yield the items in this order; without an epoch they are not augmented."""
         self._order.indices = order
         for batch in self._loader:
             yield self._ready(batch, epoch)
 
     def name(self, batch: Views) -> str:
-        """Say which items a batch holds."""
+        """Name the items of a batch."""
         indices = batch["index"].tolist()
         return ", ".join(self._names[i] if self._names else f"item {i}" for i in indices)
 

@@ -5,11 +5,10 @@ Example: wsikd distil --student-mag 1.25
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, tell_runs
-from wsikd.cli.training_data import training_data
+from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
 from wsikd.methods.distil import DistilSettings
-from wsikd.methods.distil import distil as train
 from wsikd.recipes import Footprint
+from wsikd.study import Study
 
 FOOTPRINTS = {
     "distil": Footprint(
@@ -26,6 +25,5 @@ def distil(
     workspace: InWorkspace,
 ) -> int:
     """Train a student that reads at a low magnification, from a teacher, without labels."""
-    store, manifest = training_data(workspace)
-    tell_runs(train(store, manifest, workspace.runs, settings))
+    tell_runs(Study(workspace, say=say).distil(settings))
     return 0

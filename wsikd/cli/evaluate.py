@@ -6,10 +6,9 @@ Example: wsikd evaluate
 from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
-from wsikd.cli.hand_over import make_controls
-from wsikd.cohort.manifest import read_manifest
-from wsikd.evaluation import EvaluateSettings, difference_table, evaluate_runs, summary_table
+from wsikd.evaluation import EvaluateSettings, difference_table, summary_table
 from wsikd.recipes import Footprint
+from wsikd.study import Study
 
 FOOTPRINTS = {
     "evaluate": Footprint(
@@ -31,9 +30,7 @@ def evaluate(
     json
         print all numbers as JSON, as they are in runs/metrics.json
     """
-    manifest = read_manifest(workspace.manifest)
-    notes = make_controls(workspace, manifest, settings.control)
-    metrics = evaluate_runs(workspace.runs, manifest, settings, notes=notes)
+    metrics = Study(workspace, say=say).evaluate(settings)
     if json:
         show_json(metrics.model_dump(mode="json"))
     else:

@@ -5,11 +5,10 @@ Example: wsikd finetune --student-mag 1.25
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, tell_runs
-from wsikd.cli.training_data import training_data
+from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
 from wsikd.methods.finetune import FinetuneSettings
-from wsikd.methods.finetune import finetune as train
 from wsikd.recipes import Footprint
+from wsikd.study import Study
 
 FOOTPRINTS = {
     "finetune": Footprint(
@@ -24,6 +23,5 @@ def finetune(
     workspace: InWorkspace,
 ) -> int:
     """Train the last layer of a student from labels."""
-    store, manifest = training_data(workspace)
-    tell_runs(train(store, manifest, workspace.runs, settings))
+    tell_runs(Study(workspace, say=say).finetune(settings))
     return 0

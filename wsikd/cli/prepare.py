@@ -10,10 +10,10 @@ from typing import Annotated
 import pandas as pd
 
 from wsikd.cli.console import Flat, InWorkspace, say, show
-from wsikd.cohort.manifest import write_manifest
 from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
-from wsikd.prepare import PrepareSettings, SlideStatus, prepare_slides, take_in
+from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes import Footprint
+from wsikd.study import Study
 
 FOOTPRINTS = {"prepare": Footprint(writes=("slides.csv", "regions/*/slide.json"))}
 
@@ -34,18 +34,19 @@ def prepare(
     manifest
         table of slides, patients and labels, in place of a folder
     """
-    table = take_in(workspace.manifest, slides, manifest)
-    workspace.root.mkdir(parents=True, exist_ok=True)
-    write_manifest(table, workspace.manifest)
-    say(f"{len(table)} slides in {workspace.manifest}")
-    progress = _Progress(len(table))
-    done = prepare_slides(table, workspace.store, settings, progress, progress.warn)
-    return _conclude(done, table, workspace.store / "status.csv")
+    study, progress = Study(workspace, say=say), _Progress()
+    done = study.prepare(
+        slides, manifest=manifest, settings=settings, on_done=progress, on_start=progress.expect
+    )
+    return _conclude(done, study.manifest, workspace.store / "status.csv")
 
 
 class _Progress:
-    def __init__(self, total: int) -> None:
-        self.total, self.count = total, 0
+    def __init__(self) -> None:
+        self.total, self.count = 0, 0
+
+    def expect(self, total: int) -> None:
+        self.total = total
 
     def __call__(self, status: SlideStatus) -> None:
         self.count += 1
@@ -53,9 +54,6 @@ class _Progress:
         say(f"[{self.count}/{self.total}] {status.slide_id}: {status.status}, {told}")
         for warning in filter(None, status.warnings.split("; ")):
             say(f"    warning: {warning}")
-
-    def warn(self, text: str) -> None:
-        say(f"warning: {text}")
 
 
 def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -> int:

@@ -9,10 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from wsikd.cli.console import InWorkspace, say, show
-from wsikd.cli.hand_over import make_pictures
-from wsikd.cohort.manifest import read_manifest
 from wsikd.recipes import Footprint
-from wsikd.report import write_report
+from wsikd.study import Study
 
 FOOTPRINTS = {
     "report": Footprint(
@@ -35,10 +33,5 @@ def report(
     output
         the page; report.html in the workspace if unset
     """
-    path = output or workspace.report
-    manifest = read_manifest(workspace.manifest)
-    for note in make_pictures(workspace, manifest):
-        say(f"note: {note}")
-    write_report(workspace.runs, manifest, path)
-    show(str(path))
+    show(str(Study(workspace, say=say).report(output)))
     return 0

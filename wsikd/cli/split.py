@@ -6,9 +6,8 @@ Example: wsikd split --folds 5
 from collections import Counter
 
 from wsikd.cli.console import InWorkspace, show
-from wsikd.cohort.manifest import read_manifest, write_manifest
-from wsikd.cohort.splits import assign_folds, split_by_patient
 from wsikd.recipes import Footprint
+from wsikd.study import Study
 
 FOOTPRINTS = {"split": Footprint(reads=("slides.csv",), writes=("slides.csv",))}
 
@@ -31,12 +30,8 @@ def split(
     seed
         of the shuffling
     """
-    table = read_manifest(workspace.manifest)
-    if folds is None:
-        dealt, column = split_by_patient(table, fractions, seed), "split"
-    else:
-        dealt, column = assign_folds(table, folds, seed), "fold"
-    write_manifest(dealt, workspace.manifest)
+    dealt = Study(workspace).split(folds, fractions, seed)
+    column = "split" if folds is None else "fold"
     patients = dealt[dealt["split"] != "auxiliary"].drop_duplicates("patient_id")
     for name, count in sorted(Counter(patients[column]).items()):
         show(f"{column} {name}: {count} patients")

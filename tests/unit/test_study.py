@@ -1,0 +1,76 @@
+"""The commands from Python, on drawn slides: what is not in docs/how-to/python.md, which is run."""
+
+import subprocess
+import sys
+
+import pytest
+
+from wsikd import Study
+from wsikd.drawn import DrawSettings, draw_slides
+from wsikd.errors import ConfigError, NothingUsableError
+from wsikd.evaluation import EvaluateSettings
+from wsikd.methods.teach import TeachSettings
+from wsikd.workspace import Workspace
+
+SMALL = DrawSettings(slides=9, pieces=1, piece_mm=(0.4, 0.45))
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    draw_slides(folder / "slides", SMALL)
+    said = []
+    study = Study(folder / "cohort", say=said.append)
+    study.said = said
+    done = study.prepare(folder / "slides", workers=0, pyramid={"magnifications": [10, 1.25]})
+    assert [one.status for one in done] == ["done"] * 9
+    return study
+
+
+def test_says_what_the_commands_say(study):
+    assert study.said[0] == f"9 slides in {study.workspace.manifest}"
+
+
+def test_is_the_workspace_of_a_folder_however_it_is_named(tmp_path):
+    assert Study(tmp_path).workspace == Study(str(tmp_path)).workspace == Workspace(tmp_path)
+    assert Study(Workspace(tmp_path)).workspace == Workspace(tmp_path)
+
+
+def test_fields_that_are_stated_go_before_those_of_a_settings_object(study):
+    study.split(fractions=(0.34, 0.33, 0.33))
+    (run,) = study.teach(TeachSettings(mag=1.25, epochs=3, device="cpu"), epochs=1, seed=4)
+    settings = run.read_settings()
+    assert (settings["mag"], settings["epochs"], settings["seed"]) == (1.25, 1, 4)
+    assert "baseline-1.25x-seed4" in [each.name for each in study.runs]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"epoch": 3}, "TeachSettings.epoch is unknown; leave it out or correct its name"),
+        ({"epochs": 0}, "TeachSettings.epochs must be at least 1, got 0"),
+    ],
+)
+def test_a_field_that_breaks_a_rule_is_one_line(study, options, message):
+    with pytest.raises(ConfigError) as refusal:
+        study.teach(**options)
+    assert str(refusal.value) == message
+
+
+def test_what_is_missing_names_the_command_that_makes_it(tmp_path):
+    (tmp_path / "slides.csv").write_text("slide_id,path,patient_id,label,split\ns,s.svs,p,a,test\n")
+    with pytest.raises(NothingUsableError, match="no run to evaluate; run wsikd teach first"):
+        Study(tmp_path).evaluate(EvaluateSettings(draws=100))
+
+
+def test_importing_the_package_loads_no_library_but_settings():
+    code = "import sys, wsikd; wsikd.Study; print({'torch','pandas','zarr'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_there_is_nothing_else_in_the_package():
+    import wsikd  # noqa: PLC0415
+
+    with pytest.raises(AttributeError, match="module 'wsikd' has no attribute 'Cohort'"):
+        wsikd.Cohort  # noqa: B018

@@ -84,7 +84,7 @@ class PyramidLevel:
 
 
 def magnification_to_mpp(magnification: float) -> float:
-    """Give the nominal µm per pixel of a magnification.
+    """Compute the nominal µm per pixel of a magnification.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def magnification_to_mpp(magnification: float) -> float:
 
 
 def mpp_to_magnification(mpp: float) -> float:
-    """Give the nominal magnification of µm per pixel.
+    """Compute the nominal magnification of µm per pixel.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def mpp_to_magnification(mpp: float) -> float:
 
 
 def scaled_size(size: Size, source_mpp: Mpp, target_mpp: float) -> Size:
-    """Give the size of an image after it is brought to another resolution.
+    """Compute the size of an image after it is brought to another resolution.
 
     The one rounding rule of wsikd: each side is extent / target, rounded half up, at least 1. The
     true scale of the result is therefore extent / side, which is what gets recorded.

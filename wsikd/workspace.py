@@ -19,7 +19,7 @@ class Workspace:
 
     @classmethod
     def here(cls) -> Self:
-        """Give the current folder, the default."""
+        """Return the current folder, the default."""
         return cls(Path())
 
     @property

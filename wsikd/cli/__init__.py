@@ -70,7 +70,7 @@ _EPILOGUE = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and give its exit status.
+    """Run the command line and return its exit status.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def _launch(app: App, arguments: Sequence[str]) -> int:
 
 
 def _is_from_file(said: str, tokens: Sequence[str], sections: Mapping[str, Any]) -> bool:
-    """Say whether a complaint is of an option that wsikd.yaml sets and nobody typed."""
+    """Tell whether a complaint is of an option that wsikd.yaml sets and nobody typed."""
     option = said.split(maxsplit=1)[0].rstrip(":")
     typed = [token.partition("=")[0].replace("_", "-") for token in tokens]
     name = next((token for token in tokens if token in sections), "")

@@ -24,4 +24,4 @@ def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> 
 
 
 def _be_silent(_text: str) -> None:
-    """Say nothing: of several processes the first alone does."""
+    """Tell nothing: of several processes the first alone does."""

@@ -11,7 +11,7 @@ _FOLDERS = (_PACKAGE / "pipelines", _PACKAGE.parent / "pipelines")
 
 
 def find_recipe(path: Path) -> Path:
-    """Give the recipe's file: the path itself, else the bundled recipe of that name.
+    """Return the recipe's file: the path itself, else the bundled recipe of that name.
 
     Raises
     ------

@@ -86,7 +86,7 @@ def canonical_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def rule_broken(column: str, text: str) -> str | None:
-    """Say what a filled cell must be and is not; None if it keeps its rule.
+    """Tell what a filled cell must be and is not; None if it keeps its rule.
 
     Examples
     --------

@@ -51,7 +51,7 @@ def name_slides(paths: Sequence[Path], known: Mapping[str, str] | None = None) -
 
 
 def path_key(path: Path) -> str:
-    """Give the text by which a path is known: absolute, without ".."; links are not followed."""
+    """Return the text by which a path is known: absolute, without ".."; links are not followed."""
     return os.path.abspath(path)  # noqa: PTH100  pathlib keeps ".." or follows links
 
 

@@ -148,5 +148,5 @@ def refuse_empty(table: pd.DataFrame, column: str, remedy: str = "fill it in") -
 
 
 def source_of(table: pd.DataFrame) -> str:
-    """Give the file or folder a manifest was read from, for messages."""
+    """Return the file or folder a manifest was read from, for messages."""
     return str(table.attrs.get("source", "manifest"))

@@ -69,7 +69,7 @@ def assign_folds(table: pd.DataFrame, folds: int, seed: int = 0) -> pd.DataFrame
 
 
 def is_split(table: pd.DataFrame) -> bool:
-    """Say whether any slide was given a split to learn from, or a fold."""
+    """Tell whether any slide was given a split to learn from, or a fold."""
     return bool((table["split"].isin(SPLITS[:3]) | (table["fold"] != "")).any())
 
 
@@ -91,7 +91,7 @@ def fold_count(table: pd.DataFrame) -> int | None:
 
 
 def splits_of_fold(table: pd.DataFrame, fold: int | None) -> pd.DataFrame:
-    """Give the manifest with the splits of one fold, checked for learning from it.
+    """Return the manifest with the splits of one fold, checked for learning from it.
 
     Parameters
     ----------
@@ -167,7 +167,7 @@ def _check_filled(table: pd.DataFrame) -> None:
 
 
 def _patient_labels(table: pd.DataFrame, needed: int) -> dict[str, set[str]]:
-    """Give the labels of each patient to be split, of whom every class has at least `needed`."""
+    """Return the label of each patient to be split; of every class there are at least `needed`."""
     _check_filled(table)
     used = table[table["split"] != "auxiliary"]
     labels = {str(patient): set(found) for patient, found in used.groupby("patient_id")["label"]}

@@ -10,7 +10,7 @@ PatientLabels = Mapping[str, Collection[str]]
 
 
 def deal_splits(labels: PatientLabels, fractions: Mapping[str, float], seed: int) -> dict[str, str]:
-    """Give every patient a split.
+    """Assign every patient a split.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def deal_splits(labels: PatientLabels, fractions: Mapping[str, float], seed: int
 
 
 def deal_folds(labels: PatientLabels, folds: int, seed: int) -> dict[str, int]:
-    """Give every patient a fold from 0 to `folds` - 1; sizes of folds differ by 1 at most.
+    """Assign every patient a fold from 0 to `folds` - 1; sizes of folds differ by 1 at most.
 
     Examples
     --------

@@ -38,7 +38,7 @@ def list_items(
     store : RegionStore
         Holds the regions.
     manifest : DataFrame
-        With the splits filled in, as `wsikd.cohort.splits.splits_of_fold` gives it.
+        With the splits filled in, as `wsikd.cohort.splits.splits_of_fold` returns it.
     splits : sequence of str
         Any of "train", "val", "test", "auxiliary".
 
@@ -70,7 +70,7 @@ def unprepared_slides(store: RegionStore, manifest: pd.DataFrame) -> list[str]:
 
 
 class RegionDataset(Dataset[dict[str, Tensor]]):
-    """Gives each region as a dict of named views, its label and its index.
+    """Reads each region as a dict of named views, its label and its index.
 
     A view is uint8 of shape (3, height, width), of any size. "label" is the place of the label in
     `classes`, or -1 without one; "index" is the item's place in `items`.

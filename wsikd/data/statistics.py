@@ -17,7 +17,7 @@ Channels = tuple[float, float, float]
 def channel_statistics(
     store: RegionStore, items: Sequence[RegionItem], magnification: float
 ) -> tuple[Channels, Channels]:
-    """Give mean and standard deviation of red, green and blue over all pixels of all regions.
+    """Compute mean and standard deviation of red, green and blue over all pixels of all regions.
 
     One region is in memory at a time. Sums are of whole numbers, so the result does not depend on
     the order of the regions.
@@ -48,7 +48,7 @@ def channel_statistics(
 
 
 def image_statistics(images: Iterable[Pixels]) -> tuple[Channels, Channels]:
-    """Give mean and standard deviation of red, green and blue over all pixels of all images.
+    """Compute mean and standard deviation of red, green and blue over all pixels of all images.
 
     Parameters
     ----------

@@ -155,7 +155,7 @@ def draw_plan(
 def _place_glands(
     outlines: list[Polygon], diseased: Mask, structure: Structure, random: np.random.Generator
 ) -> tuple[Glands, Mask]:
-    """Put glands on a jittered lattice inside the outlines; also say which are diseased."""
+    """Put glands on a jittered lattice inside the outlines; also tell which are diseased."""
     places = np.concatenate([_lattice(outline, random) for outline in outlines])
     in_focus = _sample(diseased, *places.T)
     normal = STRUCTURES["normal"]
@@ -172,7 +172,7 @@ def _place_glands(
 
 
 def _lattice(outline: Polygon, random: np.random.Generator) -> Columns:
-    """Give the points of a randomly turned hexagonal lattice around an outline, shape (n, 2)."""
+    """Compute the points of a randomly turned hexagonal lattice around an outline, shape (n, 2)."""
     left, top, right, bottom = outline.bounds
     reach = np.hypot(right - left, bottom - top) / 2
     steps = np.arange(-reach, reach, _SPACING_UM)
@@ -209,7 +209,7 @@ def _ring_nuclei(
 
 
 def _mean_area(structure: Structure) -> float:
-    """Give the mean of the product of a nucleus's half axes, whose spread adds to it."""
+    """Compute the mean of the product of a nucleus's half axes, whose spread adds to it."""
     along, across = structure.nucleus_um
     return along * across * (1 + structure.pleomorphism**2)
 
@@ -259,7 +259,7 @@ def _sample(mask: Mask, x: Columns, y: Columns) -> Mask:
 def _slow_noise(
     shape: tuple[int, int], extent_um: float, random: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Give smooth noise of about unit deviation on the plan's grid."""
+    """Compute smooth noise of about unit deviation on the plan's grid."""
     cells = [int(side * PLAN_MPP / extent_um) + 3 for side in shape]
     noise = Image.fromarray(random.normal(size=cells).astype(np.float32))
     smooth: NDArray[np.float32] = np.asarray(noise.resize(shape[::-1], Image.Resampling.BICUBIC))

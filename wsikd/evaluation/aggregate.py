@@ -26,7 +26,7 @@ def aggregate(predictions: pd.DataFrame, classes: Sequence[str], unit: Unit) -> 
     Parameters
     ----------
     predictions : DataFrame
-        As `RunFolder.read_predictions` gives them, labelled rows only.
+        As `RunFolder.read_predictions` returns them, labelled rows only.
     classes : sequence of str
         In the order of p_0, p_1, ...
     unit : {"region", "slide", "patient"}

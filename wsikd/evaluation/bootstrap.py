@@ -85,7 +85,7 @@ def resample_classes_evenly(confusion: NDArray[np.int64], *, draws: int, seed: i
 
 
 def interval(values: Floats) -> tuple[float, float]:
-    """Give the 95 % percentile interval of a statistic over the draws.
+    """Compute the 95 % percentile interval of a statistic over the draws.
 
     Examples
     --------

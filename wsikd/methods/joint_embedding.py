@@ -48,7 +48,7 @@ class Approach(NamedTuple):
 
 
 def make_step(branches: Branches, settings: PairSettings) -> Step:
-    """Give the loss that makes both branches agree on a pair."""
+    """Return the loss that makes both branches agree on a pair."""
     objective = OBJECTIVES[settings.loss_name]
 
     def step(batch: Views) -> dict[str, Tensor]:
@@ -60,7 +60,7 @@ def make_step(branches: Branches, settings: PairSettings) -> Step:
 
 
 def make_triple_step(branches: Branches, settings: PairSettings) -> Step:
-    """Give the loss that makes two primary views and one privileged agree, all three pairs."""
+    """Return the loss that makes two primary views and one privileged agree, all three pairs."""
     objective = OBJECTIVES[settings.loss_name]
 
     def step(batch: Views) -> dict[str, Tensor]:
@@ -73,7 +73,7 @@ def make_triple_step(branches: Branches, settings: PairSettings) -> Step:
 
 
 def make_prediction_step(unet: UNet, settings: PairSettings) -> Step:
-    """Give the loss of predicting the second image from the first, the control of table S5."""
+    """Return the loss of predicting the second image from the first, the control of table S5."""
     kind = settings.loss_name
 
     def step(batch: Views) -> dict[str, Tensor]:
@@ -100,7 +100,7 @@ def build_approach(settings: PairSettings) -> Approach:
 
 
 def encoders_of(model: Branches | UNet) -> dict[BranchName, Network]:
-    """Give the encoders by branch; a U-Net has the primary one alone."""
+    """Return the encoders by branch; a U-Net has the primary one alone."""
     if isinstance(model, UNet):
         return {"primary": model.encoder}
     return {"primary": model.primary.encoder, "privileged": model.privileged.encoder}

@@ -96,7 +96,7 @@ def pair(
 
 
 def warm_up_cosine(done: int, in_all: int, *, warm_up: int) -> float:
-    """Give the factor of the learning rate: linear from 0, then half a cosine down to 0.
+    """Return the factor of the learning rate: linear from 0, then half a cosine down to 0.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def warm_up_cosine(done: int, in_all: int, *, warm_up: int) -> float:
 
 
 def spread(projections: Tensor) -> float:
-    """Say how far projections are from being all alike.
+    """Measure how far projections are from being all alike.
 
     Parameters
     ----------
@@ -242,7 +242,7 @@ def _describe(
 def _seen_as(
     branch: BranchName, reads: Mapping[BranchName, ModelDescription], settings: PairSettings
 ) -> ModelDescription:
-    """Give how a view is standardised; what a U-Net predicts stays in 0 to 1."""
+    """Return how a view is standardised; what a U-Net predicts stays in 0 to 1."""
     if settings.is_prediction and branch == "privileged":
         plain = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
         return reads[branch].model_copy(update=plain)

@@ -97,15 +97,15 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
             )
 
     def warm_up_steps(self, items: int) -> int:
-        """Give the steps in which the learning rate rises, rounded down."""
+        """Return the steps in which the learning rate rises, rounded down."""
         return int(self.warmup_epochs * (items // self.batch))
 
     def folds_of(self, source: PatchSource) -> tuple[int | None, ...]:
-        """Give the folds to train: none if all patches are learnt from, whatever fold they are."""
+        """Return the folds to train: none if all patches are learnt from, of whatever fold."""
         return (None,) if self.learn_from == "all" else folds_of(source.table, self.fold)
 
     def rows_of(self, source: PatchSource) -> list[int]:
-        """Give the patches to learn from, by their place in the source.
+        """Return the patches to learn from, by their place in the source.
 
         Raises
         ------
@@ -127,6 +127,6 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
 
     @staticmethod
     def digest(source: PatchSource, rows: Sequence[int]) -> str:
-        """Give a hash of which patches are learnt from."""
+        """Return a hash of which patches are learnt from."""
         names = "\n".join(source.name(row) for row in rows)
         return text_digest(names)

@@ -28,7 +28,7 @@ def predict(
     model : Network
         On the device of `feed`; put into eval mode.
     feed : Feed
-        Gives `items` as the view "image".
+        Yields `items` as the view "image".
     items : sequence of RegionItem
         The rows, in order.
     classes : sequence of str

@@ -35,7 +35,7 @@ class Inputs:
     items: dict[str, list[RegionItem]]
 
     def fingerprints(self, *, with_auxiliary: bool = False) -> dict[str, str]:
-        """Give hashes of the table and of the slides' records; equal inputs have equal ones."""
+        """Return hashes of the table and of the slides' records; equal inputs have equal ones."""
         labelled = [item for split in LABELLED_SPLITS for item in self.items[split]]
         slides = self._slides(with_auxiliary=with_auxiliary)
         found = {
@@ -67,7 +67,7 @@ class Inputs:
     def describe_run(
         self, method: MethodName, magnification: float, fingerprints: dict[str, str]
     ) -> Provenance:
-        """Say what a run on these regions is, for `begin`."""
+        """Describe what a run on these regions is, for `begin`."""
         return Provenance(
             name=method,
             method=method,
@@ -103,7 +103,7 @@ def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) 
 
 
 def folds_of(manifest: pd.DataFrame, fold: int | None) -> tuple[int | None, ...]:
-    """Give the folds to run: the one asked for, else all, else (None,) for the column `split`."""
+    """Return the folds to run: the one asked for, else all, else (None,) for the column `split`."""
     count = fold_count(manifest)
     if fold is not None or count is None:
         return (fold,)
@@ -111,7 +111,7 @@ def folds_of(manifest: pd.DataFrame, fold: int | None) -> tuple[int | None, ...]
 
 
 def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
-    """Make the folder of a run or take up the one that is there, and say so if it is finished.
+    """Make the folder of a run or take up the one that is there, and tell so if it is finished.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
     made : Provenance
         What it is and from what; its name is how the run's begins, if the settings have none.
     settings : RunSettings
-        Give the rest of the name, the fold if they have one, the seed and the device.
+        State the rest of the name, the fold if they have one, the seed and the device.
 
     Raises
     ------

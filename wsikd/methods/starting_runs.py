@@ -103,7 +103,7 @@ def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
 def start_from(
     model: Network, runs: Path, name: str, inputs: Inputs, settings: TrainingSettings
 ) -> str:
-    """Give a network the encoder of a finished run; its last layer stays as it is.
+    """Load into a network the encoder of a finished run; its last layer stays as it is.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def start_from(
 
 
 def kind_of(source: RunFolder) -> str:
-    """Say what kind of run it is, such as "a student at 2.5x"."""
+    """Name the kind of a run, such as "a student at 2.5x"."""
     made = source.read_provenance()
     reads = "" if made.magnification is None else f" at {format_magnification(made.magnification)}"
     return f"a {made.method}{reads}"

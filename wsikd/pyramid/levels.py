@@ -48,7 +48,7 @@ class PyramidSettings(Settings):
 
 
 def plan_levels(size: Size, mpp: Mpp, settings: PyramidSettings) -> list[PyramidLevel]:
-    """Say which magnifications a region gets, at what size and true resolution.
+    """List which magnifications a region gets, at what size and true resolution.
 
     A slide up to 10 % coarser than a magnification serves it at its own resolution, never
     upsampled; magnifications finer than that are left out.
@@ -90,7 +90,7 @@ def plan_levels(size: Size, mpp: Mpp, settings: PyramidSettings) -> list[Pyramid
 
 
 def left_out(levels: Sequence[PyramidLevel], settings: PyramidSettings) -> list[float]:
-    """Give the magnifications asked for that the slide is too coarse for."""
+    """Return the magnifications asked for that the slide is too coarse for."""
     made = {level.magnification for level in levels}
     return [value for value in settings.magnifications if value not in made]
 

@@ -115,7 +115,7 @@ class StripResampler:
         self._done = 0  # target rows given out
 
     def push(self, rows: Pixels) -> Pixels:
-        """Take the next source rows; give the target rows that they complete.
+        """Take the next source rows; return the target rows that they complete.
 
         Parameters
         ----------

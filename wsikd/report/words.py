@@ -30,13 +30,13 @@ def run_title(run: EvaluatedRun) -> str:
 
 
 def find_subject(metrics: Metrics) -> EvaluatedRun:
-    """Give the run the report is about: the coarsest student, or the first run if there is none."""
+    """Return what the report is about: the coarsest student, else the first run."""
     students = [run for run in metrics.runs if run.kind.is_distilled]
     return min(students, key=_by_magnification) if students else metrics.runs[0]
 
 
 def headline(metrics: Metrics, unit: Unit = "slide") -> list[str]:
-    """Say in a few sentences what reading at low magnification costs and saves.
+    """Tell in a few sentences what reading at low magnification costs and saves.
 
     Parameters
     ----------

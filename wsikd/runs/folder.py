@@ -98,7 +98,7 @@ class RunFolder:
         return self.path / "state"
 
     def model_path(self, checkpoint: Checkpoint = "best", branch: Branch = "primary") -> Path:
-        """Give the weights of the best validation loss, or of the last epoch.
+        """Return the weights of the best validation loss, or of the last epoch.
 
         Of a paired training the model is the encoder of its primary branch, and there is that of
         the privileged branch beside it.
@@ -130,11 +130,11 @@ class RunFolder:
         return self
 
     def exists(self) -> bool:
-        """Say whether the run was started."""
+        """Tell whether the run was started."""
         return (self.path / "run.json").exists()
 
     def is_complete(self) -> bool:
-        """Say whether the run was finished."""
+        """Tell whether the run was finished."""
         return self.exists() and self.read_provenance().status == "complete"
 
     def finish(self, *, seconds: float) -> None:
@@ -249,7 +249,7 @@ class RunFolder:
 
 
 def branch_path(model: Path, branch: Branch) -> Path:
-    """Give where the encoder of a branch is, from where the run's model is.
+    """Return where the encoder of a branch is, from where the run's model is.
 
     Examples
     --------

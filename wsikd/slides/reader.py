@@ -167,7 +167,7 @@ class FileReader(SlideReader):
         path : Path
             A slide's file, or the folder of a DICOM series.
         kind : {"tiff", "dicom", "picture", "other"}
-            What the first bytes say that it is.
+            What the first bytes tell that it is.
 
         Returns
         -------

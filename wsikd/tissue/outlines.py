@@ -42,7 +42,7 @@ def trace_outlines(labels: NDArray[np.int32], scale: tuple[float, float]) -> lis
 
 
 def gather_crumbs(pieces: list[Polygon]) -> list[Outline]:
-    """Give small pieces to the large one whose bounding box they reach into.
+    """Add small pieces to the large one whose bounding box they reach into.
 
     A region is a rectangle, so such a crumb is in the picture of the large piece anyway; as a
     region of its own it would be seen twice.

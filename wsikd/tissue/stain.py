@@ -161,7 +161,7 @@ def tell_apart(
 
 
 def _texture(grey: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Give the standard deviation around each pixel."""
+    """Compute the standard deviation around each pixel."""
     mean = ndimage.gaussian_filter(grey, sigma, mode="nearest")
     square = ndimage.gaussian_filter(grey * grey, sigma, mode="nearest")
     deviation: NDArray[np.float32] = np.sqrt(np.maximum(square - mean * mean, 0))

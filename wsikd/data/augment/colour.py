@@ -71,7 +71,7 @@ def turn_hue(pixels: Tensor, turns: float | Tensor) -> None:
 
 
 def _hue_in_sixths(pixels: Tensor, largest: Tensor, chroma: Tensor) -> Tensor:
-    """Give the hue, -1 to 5: red 0, green 2, blue 4; of grey pixels, which have none, 0."""
+    """Compute the hue, -1 to 5: red 0, green 2, blue 4; of grey pixels, which have none, 0."""
     red, green, blue = pixels.unbind(-2)
     scale = chroma.clamp_min(torch.finfo(chroma.dtype).tiny).reciprocal_()
     near_green = (blue - red).mul_(scale).add_(2)

@@ -73,7 +73,7 @@ class DistortSettings(Settings):
 
 
 def release_distortions() -> DistortSettings:
-    """Give the distortions as the paper's published code makes them.
+    """Return the distortions as the paper's published code makes them.
 
     Its thresholds lie below the first grey level, so solarizing inverts all that is not black, and
     brightness is shifted by less than half a level. Background noise is uniform.
@@ -124,7 +124,7 @@ class Draws(NamedTuple):
     hue: _Numbers
 
     def of(self, images: slice | _Flags) -> "Draws":
-        """Give the draws of some of the images."""
+        """Return the draws of some of the images."""
         return Draws._make(values[images] for values in self)
 
 

@@ -71,7 +71,7 @@ def on_device(values: _Numbers, images: Tensor) -> Tensor:
 
 
 def _places(side: int, kept: _Numbers, place: _Numbers) -> _Numbers:
-    """Say where along a side the pixels of the enlarged part lie, in pixels, shape (B, side)."""
+    """Compute where the pixels of the enlarged part lie along a side, shape (B, side)."""
     length = np.maximum(np.rint(kept * side), 1)[:, None]
     first = np.floor(place[:, None] * (side - length + 1))
     middles = (np.arange(side) + 0.5) / side  # of the pixels of the result

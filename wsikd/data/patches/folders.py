@@ -90,7 +90,7 @@ class FolderPatches(PatchSource):
         return read_image(self.paths[index])
 
     def place(self, index: int) -> Place | None:  # noqa: ARG002
-        """Give None: such images do not say where they are from."""
+        """Return None: nothing tells where such images are from."""
         return None
 
     def name(self, index: int) -> str:
@@ -129,7 +129,7 @@ def list_images(folder: Path) -> list[FoundImage]:
 
 
 def common_size(paths: Sequence[Path]) -> Size:
-    """Give the size that all images have; only their heads are read.
+    """Return the size that all images have; only their heads are read.
 
     Raises
     ------
@@ -210,7 +210,7 @@ def _key(path: Path, folder: Path) -> str:
 
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
-    """Give each image a patient, and a split unless some have one."""
+    """Assign each image a patient, and a split unless some have one."""
     own = table["patient_id"].mask(table["patient_id"] == "", table["slide_id"])
     table = table.assign(patient_id=own)
     if ((table["split"] == "") & (table["fold"] == "")).all():

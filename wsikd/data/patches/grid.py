@@ -100,7 +100,7 @@ class RegionPatches(PatchSource):
         return pixels[cut.top : cut.top + height, cut.left : cut.left + width]
 
     def place(self, index: int) -> Place:
-        """Say where on its slide a patch lies."""
+        """Tell where on its slide a patch lies."""
         cut = self.cuts[index]
         region, level = self.region(cut.slide_id, cut.region_id)
         mpp_x, mpp_y = self.store.read_slide(cut.slide_id).mpp
@@ -113,7 +113,7 @@ class RegionPatches(PatchSource):
         )
 
     def region(self, slide_id: str, region_id: str) -> tuple[RegionRecord, LevelRecord]:
-        """Give the record of a region, and of its level at the patches' magnification."""
+        """Return the record of a region, and of its level at the patches' magnification."""
         regions = self.store.read_slide(slide_id).regions
         (found,) = [region for region in regions if region.region_id == region_id]
         return found, found.level(self.magnification)
@@ -185,7 +185,7 @@ class RegionPatches(PatchSource):
 
 
 def _grid(size: Size, side: int, stride: int) -> NDArray[np.int64]:
-    """Give left and top of all squares that fit, row by row, shape (n, 2)."""
+    """Compute left and top of all squares that fit, row by row, shape (n, 2)."""
     left = np.arange(0, size.width - side + 1, stride)
     top = np.arange(0, size.height - side + 1, stride)
     return np.stack(np.meshgrid(left, top), axis=-1).reshape(-1, 2)
@@ -194,7 +194,7 @@ def _grid(size: Size, side: int, stride: int) -> NDArray[np.int64]:
 def _level_0_boxes(
     corners: NDArray[np.int64], side: int, region: RegionRecord, level: LevelRecord
 ) -> Floats:
-    """Give the squares in level-0 pixels of the slide, shape (n, 4)."""
+    """Compute the squares in level-0 pixels of the slide, shape (n, 4)."""
     scale = np.array([region.width / level.width, region.height / level.height])
     first = np.array([region.x, region.y]) + corners * scale
     return np.concatenate([first, first + side * scale], axis=1)

@@ -23,7 +23,7 @@ def pack_view(
     size: Size,
     cache: Path,
 ) -> Pixels:
-    """Give images as one array on disk; read them only if no one has before.
+    """Return images as one array on disk; read them only if no one has before.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def pack_view(
     fingerprint : str
         Hash of what is read; equal images are shared.
     read : callable
-        Gives the image at a place, uint8 of shape (size.height, size.width, 3).
+        Reads the image at a place, uint8 of shape (size.height, size.width, 3).
     count : int
         How many there are.
     size : Size

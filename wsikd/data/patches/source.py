@@ -62,7 +62,7 @@ class PatchSource(abc.ABC):
     magnification : float
         Of every patch, nominal.
     fingerprint : str
-        Hash of what `read` gives; neither labels nor splits enter it.
+        Hash of what `read` returns; neither labels nor splits enter it.
     origin : str
         Where the patches are from, for messages.
     """
@@ -86,7 +86,7 @@ class PatchSource(abc.ABC):
 
     @abc.abstractmethod
     def place(self, index: int) -> Place | None:
-        """Say where on its slide a patch lies; None for images without a slide."""
+        """Tell where on its slide a patch lies; None for images without a slide."""
 
     def name(self, index: int) -> str:
         """Name a patch, for messages and digests.
@@ -97,7 +97,7 @@ class PatchSource(abc.ABC):
         return f"{item.slide_id}/{item.region_id}"
 
     def pack(self, cache: Path) -> Pixels:
-        """Give all patches, decoded once and kept on disk under `cache`.
+        """Return all patches, decoded once and kept on disk under `cache`.
 
         Returns
         -------

@@ -1,11 +1,12 @@
-"""The threshold of one slide, from crops of it: its stain decides, see `segmentation.channel`."""
+"""The threshold of one slide, from crops of it: its stain decides, see `wsikd.nuclei.channel`."""
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
-from wsikd.data.fields.field import Field, files_kept_open
+from wsikd.data.fields.field import Field
+from wsikd.data.fields.open_files import OpenFiles
 from wsikd.geometry import Pixels, Size
 from wsikd.nuclei.channel import haematoxylin
 from wsikd.nuclei.learn.crops import deal_crops, draw_crop
@@ -33,11 +34,12 @@ def adapt(segmenter: Segmenter, fields: Sequence[Field], device: Device = "cpu")
         Where the network is computed.
     """
     is_image = all(field.outline is None for field in fields)
-    with files_kept_open():
+    with OpenFiles() as files:
+        kept = [field.keeping(files) for field in fields]
         if is_image and sum(math.prod(field.size) for field in fields) <= _WHOLE:
-            crops = [field.crop(0, 0, field.size) for field in fields]
+            crops = [field.crop(0, 0, field.size) for field in kept]
         else:
-            crops = _rich_crops(fields)
+            crops = _rich_crops(kept)
     return segmenter.adapted(crops, fields[0].light, device)
 
 

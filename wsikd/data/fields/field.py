@@ -6,27 +6,26 @@ A field gives its pixels in strips from the top, so that it may be of any size, 
 import abc
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from dataclasses import field as attribute
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import shapely
 import zarr
 
+from wsikd.data.fields.open_files import OpenFiles
 from wsikd.errors import StoreError
 from wsikd.geometry import Mpp, Pixels, PyramidLevel, Region, Size
-from wsikd.pyramid.levels import build_pyramid
 from wsikd.pyramid.resample import resample
-from wsikd.slides import open_slide
-from wsikd.slides.reader import SlideReader
 from wsikd.store.labels import LabelLevel
+
+if TYPE_CHECKING:
+    import shapely
 
 Colour = tuple[float, float, float]
 """Red, green and blue, in 0 to 255."""
 
-_OPEN = 64  # files kept open between crops
 _WHITE = 240.0  # what unstained light is brought to
 
 
@@ -61,7 +60,7 @@ class Field(abc.ABC):
     size: Size
     magnification: float | None
     light: Colour
-    outline: shapely.Geometry | None = None
+    outline: "shapely.Geometry | None" = None
     coarser: tuple[LabelLevel, ...] = ()
 
     @property
@@ -112,6 +111,13 @@ class Field(abc.ABC):
         ndarray of uint8, shape (size.height, size.width, 3)
         """
 
+    def keeping(self, files: OpenFiles) -> Self:  # noqa: ARG002
+        """Return the field with crops that are read from files kept open in `files`.
+
+        Without that each crop opens its file and closes it.
+        """
+        return self
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileField(Field):
@@ -123,16 +129,22 @@ class FileField(Field):
         The file.
     reader : str or None
         Key of `wsikd.slides.READERS`; None for the one that suits.
+    files : OpenFiles or None
+        Keeps the file open between crops; None closes it after each.
     """
 
     path: Path
     reader: str | None = None
+    files: OpenFiles | None = attribute(default=None, repr=False, compare=False)
 
     @property
     def source(self) -> Path:
         return self.path
 
     def strips(self) -> Iterator[Pixels]:
+        from wsikd.pyramid.levels import build_pyramid  # noqa: PLC0415
+        from wsikd.slides import open_slide  # noqa: PLC0415
+
         level = PyramidLevel(self.magnification or 0.0, self.size, self.mpp or Mpp(1.0, 1.0))
         with open_slide(self.path, reader=self.reader) as opened:
             yield from (rows for _, rows in build_pyramid(opened, self.box, [level]))
@@ -145,7 +157,16 @@ class FileField(Field):
         x = min(round(left * across), box.size.width - width)
         y = min(round(top * down), box.size.height - height)
         place = Region(box.x + x, box.y + y, Size(width, height))
-        return resample(_kept.read(self.path, self.reader, place), size)
+        return resample(self._read(place), size)
+
+    def keeping(self, files: OpenFiles) -> Self:
+        return replace(self, files=files)
+
+    def _read(self, place: Region) -> Pixels:
+        if self.files is not None:
+            return self.files.read(self.path, self.reader, place)
+        with OpenFiles() as files:
+            return files.read(self.path, self.reader, place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,43 +229,3 @@ def brightest(pixels: Pixels) -> Colour:
     step = math.ceil(math.sqrt(pixels.size / 3e6))
     red, green, blue = np.percentile(pixels[::step, ::step].reshape(-1, 3), 95, axis=0)
     return float(red), float(green), float(blue)
-
-
-@contextmanager
-def files_kept_open() -> Iterator[None]:
-    """Keep the files that crops come from open in between: 64 of them, and none afterwards."""
-    if _kept.is_on:
-        yield
-        return
-    _kept.is_on = True
-    try:
-        yield
-    finally:
-        _kept.close()
-
-
-class _KeptFiles:
-    """Open files by path and reader, the one used last at the end."""
-
-    def __init__(self) -> None:
-        self.is_on = False
-        self._readers: dict[tuple[Path, str | None], SlideReader] = {}
-
-    def read(self, path: Path, reader: str | None, place: Region) -> Pixels:
-        if not self.is_on:
-            with open_slide(path, reader=reader) as opened:
-                return opened.read(place)
-        key = (path, reader)
-        kept = self._readers.pop(key, None)
-        self._readers[key] = kept if kept is not None else open_slide(path, reader=reader)
-        if len(self._readers) > _OPEN:
-            self._readers.pop(next(iter(self._readers))).close()
-        return self._readers[key].read(place)
-
-    def close(self) -> None:
-        self.is_on = False
-        while self._readers:
-            self._readers.popitem()[1].close()
-
-
-_kept = _KeptFiles()

@@ -23,8 +23,9 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor, nn
 
-from wsikd.data.fields.field import Field, files_kept_open
+from wsikd.data.fields.field import Field
 from wsikd.data.fields.inputs import FieldInput
+from wsikd.data.fields.open_files import OpenFiles
 from wsikd.errors import DivergedError
 from wsikd.hashing import content_fingerprint, digest, source_fingerprint
 from wsikd.methods.region_inputs import begin
@@ -96,8 +97,9 @@ def segment(
         return run
     device = choose_device(settings.device)
     contrast = Contrast(settings, device)
-    with files_kept_open():
-        watch = Watch(contrast, fields, truths, settings)
+    with OpenFiles() as files:
+        kept = [field.keeping(files) for field in fields]
+        watch = Watch(contrast, kept, truths, settings)
         learner = Learner(
             contrast.networks,
             contrast.step,
@@ -106,7 +108,7 @@ def segment(
             judge=partial(judge_epoch, settings=settings),
             has_converged=partial(has_converged, settings=settings),
         )
-        seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
+        seconds = Loop(run, learner, CropFeed(kept, settings, device), None, settings).run()
         converged = has_converged(run.read_log(), settings=settings)
         for warning in watch.conclude(run, has_converged=converged):
             Display(run.name).say(warning)

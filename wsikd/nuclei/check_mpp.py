@@ -15,10 +15,9 @@ it is right; `tests/benchmarks/measure_check_mpp.py` counts.
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -31,7 +30,9 @@ from wsikd.nuclei.instances import find_instances
 from wsikd.nuclei.objects import Mask, ObjectSettings, smooth
 from wsikd.nuclei.trained import Segmenter
 from wsikd.pyramid.resample import resample
-from wsikd.slides.reader import SlideReader
+
+if TYPE_CHECKING:
+    from wsikd.slides import SlideReader
 
 SMALLEST_UM, LARGEST_UM = 4.0, 9.0
 """Median diameters below and above which a stated resolution is doubted, in µm."""
@@ -64,7 +65,7 @@ class MppCheck(NamedTuple):
 
 
 def check_mpp(
-    reader: SlideReader, mpp: Mpp, tissue: Sequence[TissueRegion], segmenter: Segmenter
+    reader: "SlideReader", mpp: Mpp, tissue: Sequence[TissueRegion], segmenter: Segmenter
 ) -> MppCheck:
     """Measure the nuclei of a slide, and doubt its µm per pixel if they are half or twice as wide.
 
@@ -153,6 +154,8 @@ def _choose(mpp: Mpp, tissue: Sequence[TissueRegion], at: float) -> Iterator[Reg
 
 def _grid(piece: TissueRegion, wide: int, high: int) -> Iterator[tuple[float, Region]]:
     """Cut a piece's box into tiles; give the share of tissue in each."""
+    import shapely  # noqa: PLC0415
+
     box, size = piece.box, piece.box.size
     wide, high = min(wide, size.width), min(high, size.height)
     for y in range(box.y, box.y + size.height - high + 1, high):

@@ -8,17 +8,20 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from shapely import Polygon
 from skimage.segmentation import watershed
 
 from wsikd.geometry import Mpp
 from wsikd.nuclei.components import Component, find_components
 from wsikd.nuclei.objects import Mask, ObjectSettings, pixel_side
 from wsikd.nuclei.outlines import count_holes, trace
+
+if TYPE_CHECKING:
+    from shapely import Polygon
 
 _SMOOTHING = 0.25  # sigma, as a share of the least distance between centres
 
@@ -55,7 +58,7 @@ class Nucleus:
         return self.left + float(columns.mean()) + 0.5, self.top + float(rows.mean()) + 0.5
 
     @property
-    def outline(self) -> Polygon:
+    def outline(self) -> "Polygon":
         """Its border along the sides of its pixels; holes are inner rings."""
         return trace(self.mask, self.left, self.top)
 

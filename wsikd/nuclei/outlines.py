@@ -1,10 +1,14 @@
 """The border of a mask along the sides of its pixels, and how many holes it has."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from shapely import Polygon
 
 from wsikd.nuclei.objects import Mask
+
+if TYPE_CHECKING:
+    from shapely import Polygon
 
 # four pixels that meet at a corner are 1 and 2 above, 4 and 8 below, added where they are true
 _FALLING = 9
@@ -12,7 +16,7 @@ _TURNS = np.array([0, 1, 1, 0, 1, 0, 2, 1, 1, 2, 0, 1, 0, 1, 1, 0])
 _EULER = np.array([0, 1, 1, 0, 1, 0, -2, -1, 1, -2, 0, -1, 0, -1, -1, 0])
 
 
-def trace(mask: Mask, left: int = 0, top: int = 0) -> Polygon:
+def trace(mask: Mask, left: int = 0, top: int = 0) -> "Polygon":
     """Trace the border of pixels that hang together by their sides.
 
     Parameters
@@ -32,6 +36,8 @@ def trace(mask: Mask, left: int = 0, top: int = 0) -> Polygon:
     >>> trace(np.array([[True, True], [True, False]]), left=10).wkt
     'POLYGON ((10 0, 12 0, 12 1, 11 1, 11 2, 10 2, 10 0))'
     """
+    from shapely import Polygon  # noqa: PLC0415
+
     shell, *holes = trace_rings(mask, left, top)
     return Polygon(shell, holes)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 
 from wsikd.data.fields.field import Field
@@ -105,6 +104,8 @@ def _inside(nuclei: list[Nucleus], field: Field) -> list[Nucleus]:
     """Leave out nuclei whose centroid is outside the tissue."""
     if field.outline is None or not nuclei:
         return nuclei
+    import shapely  # noqa: PLC0415
+
     shapely.prepare(field.outline)
     placed = np.array([nucleus.centroid for nucleus in nuclei]) * field.scale
     inside = shapely.contains_xy(field.outline, placed + np.array((field.box.x, field.box.y)))
@@ -126,6 +127,8 @@ def _tissue_px(field: Field) -> float:
     """Give the area of the tissue in the field's pixels."""
     if field.outline is None:
         return field.size.width * field.size.height
+    import shapely  # noqa: PLC0415
+
     (x, y), size = (field.box.x, field.box.y), field.box.size
     box = shapely.box(x, y, x + size.width, y + size.height)
     return float(shapely.area(shapely.intersection(field.outline, box))) / math.prod(field.scale)

@@ -4,11 +4,7 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from shapely import make_valid
-from shapely.geometry import mapping
-
 from wsikd.geometry import Mpp, TissueRegion
-from wsikd.tissue.outlines import polygons_of
 
 _COLOUR = [0, 160, 80]
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_DNS, "tissue.wsikd")
@@ -37,6 +33,11 @@ def to_geojson(regions: Iterable[TissueRegion], mpp: Mpp) -> dict[str, Any]:
 
 
 def _to_feature(region: TissueRegion, mpp: Mpp) -> dict[str, Any]:
+    from shapely import make_valid  # noqa: PLC0415
+    from shapely.geometry import mapping  # noqa: PLC0415
+
+    from wsikd.tissue.outlines import polygons_of  # noqa: PLC0415
+
     outline = polygons_of(make_valid(region.outline))
     return {
         "type": "Feature",

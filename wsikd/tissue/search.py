@@ -3,18 +3,21 @@
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from wsikd.errors import NoTissueError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.pyramid.strips import read_overview
-from wsikd.slides.reader import SlideReader
-from wsikd.tissue.outlines import Outline, cut, gather_crumbs, trace_outlines
 from wsikd.tissue.settings import TissueSettings
 from wsikd.tissue.stain import glass_colour, label_pieces
 from wsikd.tissue.tissueloc import label_like_tissueloc, read_small_level
 
+if TYPE_CHECKING:
+    from wsikd.slides.reader import SlideReader
+    from wsikd.tissue.outlines import Outline
 
-def find_tissue(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> list[TissueRegion]:
+
+def find_tissue(reader: "SlideReader", mpp: Mpp, settings: TissueSettings) -> list[TissueRegion]:
     """Find the pieces of tissue on a slide.
 
     Parameters
@@ -45,7 +48,9 @@ def find_tissue(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> list
     return [TissueRegion(index, box, outline) for index, (box, outline) in enumerate(placed)]
 
 
-def _find_pieces(reader: SlideReader, mpp: Mpp, settings: TissueSettings) -> Sequence[Outline]:
+def _find_pieces(reader: "SlideReader", mpp: Mpp, settings: TissueSettings) -> "Sequence[Outline]":
+    from wsikd.tissue.outlines import gather_crumbs, trace_outlines  # noqa: PLC0415
+
     published = settings.method == "tissueloc"
     pixels, scale = (
         read_small_level(reader) if published else read_overview(reader, mpp, settings.mpp)
@@ -68,15 +73,17 @@ def _remedy(settings: TissueSettings) -> str:
 
 
 def _place(
-    piece: Outline, limit: Size, mpp: Mpp, settings: TissueSettings
-) -> list[tuple[Region, Outline]]:
+    piece: "Outline", limit: Size, mpp: Mpp, settings: TissueSettings
+) -> "list[tuple[Region, Outline]]":
+    from wsikd.tissue.outlines import cut  # noqa: PLC0415
+
     box = _box(piece, limit, mpp, 0.0 if settings.method == "tissueloc" else settings.padding_um)
     if settings.max_side_um is None:
         return [(box, piece)]
     return cut(piece, _cells(box, mpp, settings.max_side_um))
 
 
-def _box(outline: Outline, limit: Size, mpp: Mpp, padding_um: float) -> Region:
+def _box(outline: "Outline", limit: Size, mpp: Mpp, padding_um: float) -> Region:
     left, top, right, bottom = outline.bounds
     pad_x, pad_y = padding_um / mpp.x, padding_um / mpp.y
     x, y = max(0, math.floor(left - pad_x)), max(0, math.floor(top - pad_y))

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 from pydantic import Field as Option
-from shapely.geometry import shape
 
 from wsikd.config import Settings
 from wsikd.data.fields.field import Colour, Field, FileField, StoreField, brightest
@@ -18,12 +17,14 @@ from wsikd.errors import SlideError, StoreError
 from wsikd.geometry import Mpp, Pixels, Region, Size, format_magnification, mpp_to_magnification
 from wsikd.pyramid.levels import MAX_COARSER, PyramidSettings, plan_levels
 from wsikd.pyramid.strips import read_overview
-from wsikd.slides import SlideReader, open_slide, resolution_of
-from wsikd.slides.resolution import PLAUSIBLE_MPP
+from wsikd.slides.resolution import PLAUSIBLE_MPP, resolution_of
 from wsikd.store import RegionRecord, RegionStore
 from wsikd.store.labels import LabelLevel
 from wsikd.tissue import TissueSettings, find_tissue
 from wsikd.tissue.stain import glass_colour
+
+if TYPE_CHECKING:
+    from wsikd.slides import SlideReader
 
 DEFAULT_MPP = 0.25
 
@@ -78,6 +79,8 @@ def open_fields(found: FieldInput, settings: FieldSettings) -> list[Field]:
     StoreError
         If its regions cannot be read, or neither they nor a file have the resolution.
     """
+    from wsikd.slides import open_slide  # noqa: PLC0415
+
     if found.store is not None:
         return list(_open_store(found, found.store, settings))
     assert found.path is not None
@@ -92,7 +95,7 @@ def open_fields(found: FieldInput, settings: FieldSettings) -> list[Field]:
         return _open_slide(found, opened, known, settings)
 
 
-def _is_picture(opened: SlideReader) -> bool:
+def _is_picture(opened: "SlideReader") -> bool:
     """Say whether a file is a plain picture: one level, and no word of a microscope."""
     plain = len(opened.level_sizes) == 1 and opened.objective_power is None
     stated = opened.stated_mpp
@@ -101,7 +104,7 @@ def _is_picture(opened: SlideReader) -> bool:
 
 
 def _open_picture(
-    found: FieldInput, opened: SlideReader, known: Mpp | None, settings: FieldSettings
+    found: FieldInput, opened: "SlideReader", known: Mpp | None, settings: FieldSettings
 ) -> Field:
     pixels = opened.read(Region(0, 0, opened.size))
     _refuse_colourless(opened.path, pixels)
@@ -120,7 +123,7 @@ def _open_picture(
 
 
 def _open_slide(
-    found: FieldInput, opened: SlideReader, known: Mpp, settings: FieldSettings
+    found: FieldInput, opened: "SlideReader", known: Mpp, settings: FieldSettings
 ) -> list[Field]:
     _size_at(opened.path, opened.size, known, settings)  # too coarse? said before tissue is sought
     light = slide_light(opened, known)
@@ -145,6 +148,8 @@ def _open_slide(
 
 
 def _open_store(found: FieldInput, store: RegionStore, settings: FieldSettings) -> Iterator[Field]:
+    from shapely.geometry import shape  # noqa: PLC0415
+
     record = store.read_slide(found.slide_id)
     outlines = {
         feature["properties"]["name"]: shape(feature["geometry"])
@@ -221,7 +226,7 @@ def _size_at(
     return level.size, magnification
 
 
-def slide_light(opened: SlideReader, mpp: Mpp) -> Colour:
+def slide_light(opened: "SlideReader", mpp: Mpp) -> Colour:
     """Give the colour of the empty glass of a slide."""
     overview, _ = read_overview(opened, mpp, _OVERVIEW_MPP)
     red, green, blue = glass_colour(overview, opened.path)

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from wsikd.data.pairs.planes import PlanesReader, has_planes
 from wsikd.data.patches.folders import FolderPatches, common_size, list_images, read_image
 from wsikd.errors import ManifestError
 from wsikd.geometry import Pixels, Region
@@ -72,6 +71,8 @@ def refuse_other_size(source: FolderPatches, paths: Sequence[Path]) -> None:
 
 def read_channels(path: Path, channels: Sequence[int | str]) -> Pixels:
     """Decode an image to RGB; of a TIFF with a plane per channel, the chosen channels."""
+    from wsikd.data.pairs.planes import PlanesReader, has_planes  # noqa: PLC0415
+
     if not has_planes(path):
         return read_image(path)
     with PlanesReader(path, channels) as reader:

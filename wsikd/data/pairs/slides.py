@@ -5,18 +5,19 @@ import math
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from wsikd.data.pairs.affine import Box, Window
-from wsikd.data.pairs.planes import PlanesReader, has_planes
 from wsikd.errors import MissingResolutionError
 from wsikd.geometry import Mpp, Region, Size
 from wsikd.hashing import digest, file_fingerprint
 from wsikd.pyramid.kernels import KERNELS
-from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.store import RegionRecord, RegionStore
+
+if TYPE_CHECKING:
+    from wsikd.slides import SlideReader
 
 _MIB = 2**20
 # of the widest kernel, in pixels of the result or the source, the coarser
@@ -76,6 +77,9 @@ class FileSlide(PartnerSlide):
     """
 
     def __init__(self, path: Path, channels: Sequence[int | str], mpp: float | None = None) -> None:
+        from wsikd.data.pairs.planes import PlanesReader  # noqa: PLC0415
+        from wsikd.slides import resolution_of  # noqa: PLC0415
+
         self._path, self._channels = path, channels
         self._reader: SlideReader | None = None
         with self._open() as reader:
@@ -113,12 +117,15 @@ class FileSlide(PartnerSlide):
     def __del__(self) -> None:
         self.release()
 
-    def _open(self) -> SlideReader:
+    def _open(self) -> "SlideReader":
+        from wsikd.data.pairs.planes import PlanesReader, has_planes  # noqa: PLC0415
+        from wsikd.slides import open_slide  # noqa: PLC0415
+
         if has_planes(self._path):
             return PlanesReader(self._path, self._channels)
         return open_slide(self._path)
 
-    def _level_for(self, reader: SlideReader, mpp: float) -> int:
+    def _level_for(self, reader: "SlideReader", mpp: float) -> int:
         fine_enough = [
             level
             for level, (down_x, down_y) in enumerate(reader.level_downsamples)

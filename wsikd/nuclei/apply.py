@@ -29,7 +29,6 @@ from wsikd.nuclei.outputs import Outputs
 from wsikd.nuclei.segment_field import segment_field
 from wsikd.nuclei.segmented import FieldStatus
 from wsikd.nuclei.trained import Segmenter
-from wsikd.prepare.status import REDO
 
 Say = Callable[[str], None]
 
@@ -119,7 +118,7 @@ def refuse_failures(outcomes: Sequence[FieldStatus], path: Path) -> None:
         If some did.
     """
     failed = [status for status in outcomes if status.status == "failed"]
-    if failed and all(status.error.endswith(REDO) for status in failed):
+    if failed and all(status.refused for status in failed):
         raise ResumeError(f"{path}: {len(failed)} refused; {failed[0].error}")
     if failed and len(failed) == len(outcomes):
         raise NothingUsableError(f"{path}: all {len(failed)} failed; {failed[0].error}")

@@ -14,7 +14,7 @@ from wsikd.nuclei.objects import ObjectSettings
 from wsikd.nuclei.segment_field import FieldPaths
 from wsikd.nuclei.segmented import SegmentedTable
 from wsikd.nuclei.trained import Segmenter
-from wsikd.prepare.status import REDO
+from wsikd.status_table import REDO
 from wsikd.store.labels import labels_path, read_made
 
 

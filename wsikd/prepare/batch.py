@@ -14,9 +14,11 @@ from distributed import Client, KilledWorker, LocalCluster, as_completed
 from wsikd.errors import ConfigError
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, kept_facts, prepare_slide
-from wsikd.prepare.status import SlideStatus, StatusTable
+from wsikd.prepare.status import SlideStatus
+from wsikd.status_table import StatusTable
 
 _NOWHERE = "127.0.0.1:0"  # any free port of this machine alone
+_SECONDS_BETWEEN_WRITES = 5.0  # of the table of outcomes
 
 
 def prepare_slides(
@@ -48,7 +50,13 @@ def prepare_slides(
     """
     store.mkdir(parents=True, exist_ok=True)
     tasks = [_task(row, settings) for row in manifest.to_dict("records")]
-    table = StatusTable(store / "status.csv")
+    table = StatusTable(
+        store / "status.csv",
+        SlideStatus,
+        ("slide_id",),
+        holds="outcomes",
+        seconds=_SECONDS_BETWEEN_WRITES,
+    )
     if table.warning:
         on_warning(table.warning)
     by_id: dict[str, SlideStatus] = {}
@@ -60,7 +68,7 @@ def prepare_slides(
                 # dask asks again when a worker dies with the answer that it had done the slide
                 status = outcome.model_copy(update={"status": "done"})
             by_id[status.slide_id] = status
-            table.add(status)
+            table.put(status)
             on_done(status)
     finally:
         table.write()

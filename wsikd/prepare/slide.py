@@ -18,10 +18,11 @@ from wsikd.errors import BusyError, ResumeError, SlideError, StoreError, WsikdEr
 from wsikd.geometry import Mpp, format_magnification
 from wsikd.hashing import files_fingerprint
 from wsikd.prepare.settings import PrepareSettings
-from wsikd.prepare.status import REDO, SlideStatus
+from wsikd.prepare.status import SlideStatus
 from wsikd.pyramid.levels import build_pyramid, left_out, plan_levels
 from wsikd.pyramid.strips import read_overview
 from wsikd.slides import SlideReader, open_slide, resolution_of
+from wsikd.status_table import REDO
 from wsikd.store import SlideRecord, SlideWriter, Source, find_damage, read_record
 from wsikd.tissue import find_tissue, to_geojson
 

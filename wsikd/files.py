@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,6 +50,16 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """Write a JSON file atomically; NaN and infinity are refused, as JSON has none."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def publish(folder: Path, final: Path) -> None:
+    """Flush a folder to disk and give it its final name, in place of what was there."""
+    for path in folder.rglob("*"):
+        sync(path)
+    if final.exists():
+        shutil.rmtree(final)
+    folder.rename(final)
+    sync(final.parent)
 
 
 def sync(path: Path) -> None:

@@ -2,7 +2,7 @@ import errno
 
 import pytest
 
-from wsikd.files import replacing, write_json, write_text
+from wsikd.files import publish, replacing, write_json, write_text
 
 
 def write_half(path):
@@ -54,3 +54,13 @@ def test_numbers_that_json_lacks_are_refused_and_the_old_file_stays(tmp_path, va
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"loss": value})
     assert path.read_text() == '{\n "loss": 1.5\n}\n'
+
+
+def test_a_published_folder_takes_the_place_of_what_was_there(tmp_path):
+    partial, final = tmp_path / ".a.partial", tmp_path / "a"
+    for folder, text in ((partial / "inner", "new"), (final, "old")):
+        folder.mkdir(parents=True)
+        (folder / f"{text}.txt").write_text(text)
+    publish(partial, final)
+    files = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*.txt"))]
+    assert (files, partial.exists()) == (["a/inner/new.txt"], False)

@@ -13,16 +13,18 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import zarr
 from numpy.typing import DTypeLike, NDArray
-from zarr.codecs import ZstdCodec
 
 from wsikd.errors import StoreError
-from wsikd.files import sync
+from wsikd.files import publish
 from wsikd.geometry import Mpp, Region, Size, format_magnification
-from wsikd.store import RegionRecord
+from wsikd.store.arrays import Layout, RowWriter
+from wsikd.store.ome import describe_levels, place
+from wsikd.store.records import RegionRecord
 
 Labels = NDArray[np.unsignedinteger[Any]]
 
-_CHUNK = 1024
+_CHUNK = 1024  # px, and the rows that are held of each level
+_BACKGROUND = 0
 
 
 class LabelLevel(NamedTuple):
@@ -109,59 +111,32 @@ class LabelWriter:
     def _commit(self) -> None:
         for level in self._levels:
             level.finish()
-        for path in self._partial.rglob("*"):
-            sync(path)
-        shutil.rmtree(self.path, ignore_errors=True)
-        self._partial.rename(self.path)
-        sync(self.path.parent)
+        publish(self._partial, self.path)
 
 
 class _LevelWriter:
-    """Gathers the rows of a level until they fill a row of chunks."""
+    """Picks the pixels of a level from the rows of the finest one."""
 
     def __init__(
         self, group: zarr.Group, path: str, sizes: tuple[Size, Size], dtype: np.dtype[Any]
     ) -> None:
         finest, size = sizes
-        self.rows, self.columns = _nearest(finest.height, size.height), None
+        self._rows, self._columns = _nearest(finest.height, size.height), None
         if size.width != finest.width:
-            self.columns = _nearest(finest.width, size.width)
-        chunk = min(_CHUNK, size.height), min(_CHUNK, size.width)
-        self.array = group.create_array(
-            path,
-            shape=(size.height, size.width),
-            dtype=dtype,
-            chunks=chunk,
-            shards=(chunk[0], -(-size.width // chunk[1]) * chunk[1]),  # few files
-            compressors=ZstdCodec(level=1, checksum=True),
-            dimension_names=("y", "x"),
-            fill_value=0,
-            config={"write_empty_chunks": True},  # so that what is missing is not background
-        )
-        self.held = np.empty((chunk[0], size.width), dtype)
-        self.seen = self.taken = 0  # rows of the finest level, and of this one
+            self._columns = _nearest(finest.width, size.width)
+        shape = (size.height, size.width)
+        self._writer = RowWriter(group, path, Layout(shape, dtype, _CHUNK, _CHUNK, _BACKGROUND))
+        self._seen = 0  # rows of the finest level
 
     def push(self, rows: Labels) -> None:
-        wanted = self.rows[slice(*np.searchsorted(self.rows, (self.seen, self.seen + len(rows))))]
-        picked = rows if len(wanted) == len(rows) else rows[wanted - self.seen]
-        picked = picked if self.columns is None else picked[:, self.columns]
-        self.seen += len(rows)
-        while len(picked):
-            at = self.taken % len(self.held)
-            fitting = picked[: len(self.held) - at]
-            self.held[at : at + len(fitting)] = fitting
-            self.taken += len(fitting)
-            picked = picked[len(fitting) :]
-            if self.taken % len(self.held) == 0:
-                self._write(len(self.held))
+        first, last = np.searchsorted(self._rows, (self._seen, self._seen + len(rows)))
+        wanted = self._rows[first:last]
+        picked = rows if len(wanted) == len(rows) else rows[wanted - self._seen]
+        self._seen += len(rows)
+        self._writer.push(picked if self._columns is None else picked[:, self._columns])
 
     def finish(self) -> None:
-        self._write(self.taken % len(self.held))
-        assert self.taken == self.array.shape[0], (self.taken, self.array.shape)
-
-    def _write(self, count: int) -> None:
-        if count:
-            self.array[self.taken - count : self.taken] = self.held[:count]
+        self._writer.finish()
 
 
 def read_labels(folder: Path, slide_id: str, region_id: str, mag: float | None = None) -> Labels:
@@ -275,30 +250,16 @@ def _whole(array: zarr.Array[Any]) -> Labels:
 def _attributes(
     name: str, frame: LabelFrame, levels: Sequence[LabelLevel], made: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Place the labels on the slide, as their region is, by OME-NGFF 0.5."""
-    unit = {} if frame.mpp is None else {"unit": "micrometer"}
-    multiscale = {
-        "name": name,
-        "axes": [{"name": axis, "type": "space", **unit} for axis in "yx"],
-        "datasets": [
-            {"path": str(index), "coordinateTransformations": _transformations(frame, level)}
-            for index, level in enumerate(levels)
-        ],
-        "type": "nearest",
-    }
+    """Describe the labels by OME-NGFF 0.5, placed on the slide as their region is."""
+    placed = [place(frame.box, *_pitches(frame, level), channels=False) for level in levels]
+    multiscale = describe_levels(name, placed, "nearest", unit=frame.mpp is not None)
     ome = {"version": "0.5", "multiscales": [multiscale], "image-label": {}}
     own = {"magnifications": [level.magnification for level in levels], "made": dict(made)}
     return {"ome": ome, "wsikd": own}
 
 
-def _transformations(frame: LabelFrame, level: LabelLevel) -> list[dict[str, Any]]:
-    """Give pitch and first centre as y and x, from the centre of the slide's first pixel."""
-    box, own = frame.box, frame.mpp or Mpp(1.0, 1.0)
-    pitch = level.mpp or Mpp(
-        own.x * box.size.width / level.size.width, own.y * box.size.height / level.size.height
-    )
-    shift = [box.y * own.y + (pitch.y - own.y) / 2, box.x * own.x + (pitch.x - own.x) / 2]
-    return [
-        {"type": "scale", "scale": [pitch.y, pitch.x]},
-        {"type": "translation", "translation": shift},
-    ]
+def _pitches(frame: LabelFrame, level: LabelLevel) -> tuple[Mpp, Mpp]:
+    """Return the lengths of a level-0 pixel and of one of the level; the former 1 if unknown."""
+    (width, height), own = frame.box.size, frame.mpp or Mpp(1.0, 1.0)
+    spread = Mpp(own.x * width / level.size.width, own.y * height / level.size.height)
+    return own, level.mpp or spread

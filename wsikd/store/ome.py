@@ -1,4 +1,4 @@
-"""OME-Zarr metadata of a tissue region: axes, true scales, place on the slide, colours.
+"""OME-Zarr metadata: axes, true scales, place on the slide, and of a tissue region its colours.
 
 The rules are those of the OME-NGFF specification, versions 0.4 and 0.5 [1]_.
 
@@ -10,7 +10,7 @@ References
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from wsikd.geometry import Mpp, PyramidLevel, TissueRegion
+from wsikd.geometry import Mpp, PyramidLevel, Region, TissueRegion
 
 NgffVersion = Literal["0.5", "0.4"]
 """Version of OME-Zarr that is written."""
@@ -39,18 +39,10 @@ def region_attributes(
     ngff : str
         "0.5" or "0.4".
     """
-    multiscale: dict[str, Any] = {
-        "name": region.region_id,
-        "axes": [
-            {"name": "c", "type": "channel"},
-            {"name": "y", "type": "space", "unit": "micrometer"},
-            {"name": "x", "type": "space", "unit": "micrometer"},
-        ],
-        "datasets": [
-            {"path": str(index), "coordinateTransformations": _transformations(region, mpp, level)}
-            for index, level in enumerate(levels)
-        ],
-        "type": {"lanczos": "lanczos3"}.get(kernel, kernel),
+    placed = [place(region.box, mpp, level.mpp, channels=True) for level in levels]
+    made_by = {"lanczos": "lanczos3"}.get(kernel, kernel)
+    multiscale = {
+        **describe_levels(region.region_id, placed, made_by),
         "metadata": {"direct_from_original": True, "source_mpp": [mpp.x, mpp.y]},
     }
     colours = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"))
@@ -69,11 +61,55 @@ def region_attributes(
     return {"ome": ome, "wsikd": own}
 
 
-def _transformations(region: TissueRegion, mpp: Mpp, level: PyramidLevel) -> list[dict[str, Any]]:
-    """Place the level on the slide, in µm from the centre of the slide's first level-0 pixel."""
-    shift_y = region.box.y * mpp.y + (level.mpp.y - mpp.y) / 2
-    shift_x = region.box.x * mpp.x + (level.mpp.x - mpp.x) / 2
+def describe_levels(
+    name: str, placed: Sequence[list[dict[str, Any]]], made_by: str, *, unit: bool = True
+) -> dict[str, Any]:
+    """Describe the levels of an image: an entry of "multiscales".
+
+    Parameters
+    ----------
+    name : str
+        Of the image.
+    placed : sequence of list of dict
+        What `place` returns for the arrays "0", "1", ..., largest first.
+    made_by : str
+        How the coarser levels were made.
+    unit : bool
+        Whether lengths are in µm; else they have no unit.
+    """
+    has_channels = len(placed[0][0]["scale"]) == 3
+    space = {"type": "space", **({"unit": "micrometer"} if unit else {})}
+    return {
+        "name": name,
+        "axes": [
+            *([{"name": "c", "type": "channel"}] if has_channels else []),
+            *({"name": axis, **space} for axis in "yx"),
+        ],
+        "datasets": [
+            {"path": str(index), "coordinateTransformations": transformations}
+            for index, transformations in enumerate(placed)
+        ],
+        "type": made_by,
+    }
+
+
+def place(box: Region, mpp: Mpp, pitch: Mpp, *, channels: bool) -> list[dict[str, Any]]:
+    """Place a level on its slide, from the centre of the slide's first level-0 pixel.
+
+    Parameters
+    ----------
+    box : Region
+        Of the image in the level-0 frame, at level 0.
+    mpp : Mpp
+        Length of a level-0 pixel.
+    pitch : Mpp
+        Length of a pixel of the level.
+    channels : bool
+        Whether there is an axis of channels before y and x.
+    """
+    shift = [box.y * mpp.y + (pitch.y - mpp.y) / 2, box.x * mpp.x + (pitch.x - mpp.x) / 2]
+    scale = [pitch.y, pitch.x]
     return [
-        {"type": "scale", "scale": [1.0, level.mpp.y, level.mpp.x]},
-        {"type": "translation", "translation": [0.0, shift_y, shift_x]},
+        {"type": "scale", "scale": [1.0, *scale] if channels else scale},
+        {"type": "translation", "translation": [0.0, *shift] if channels else shift},
     ]

@@ -9,15 +9,16 @@ import numpy as np
 import zarr
 from numpy.typing import NDArray
 from PIL import Image
-from zarr.codecs import ZstdCodec
 
-from wsikd.files import sync, write_json
-from wsikd.geometry import Mpp, PyramidLevel, TissueRegion
+from wsikd.files import publish, write_json
+from wsikd.geometry import Mpp, PyramidLevel, Size, TissueRegion
+from wsikd.store.arrays import Layout, RowWriter
 from wsikd.store.ome import NgffVersion, region_attributes
 from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord
 
 _CHUNK = 512
-_SHARD_BYTES = 64 * 2**20  # what a writer holds of one level, at most
+_HELD_BYTES = 64 * 2**20  # what a writer holds of one level, at most
+_WHITE = 255
 
 
 class SlideWriter:
@@ -55,9 +56,11 @@ class SlideWriter:
         zarr_format: Literal[2, 3] = 3 if self.ngff == "0.5" else 2
         group = zarr.open_group(path, mode="w", zarr_format=zarr_format)
         group.attrs.update(region_attributes(region, mpp, levels, kernel=kernel, ngff=self.ngff))
-        writers = [_LevelWriter(group, str(index), level) for index, level in enumerate(levels)]
+        writers = [
+            RowWriter(group, str(index), _layout(level.size)) for index, level in enumerate(levels)
+        ]
         for index, strip in rows:
-            writers[index].push(strip)
+            writers[index].push(np.moveaxis(strip, 2, 0))
         for writer in writers:
             writer.finish()
         return _region_record(region, mpp, levels)
@@ -69,64 +72,17 @@ class SlideWriter:
         write_json(self.folder / "tissue.geojson", outlines)
         Image.fromarray(thumbnail).save(self.folder / "thumbnail.png", optimize=True)
         write_json(self.folder / "slide.json", record.model_dump(mode="json"))
-        for path in self.folder.rglob("*"):
-            sync(path)
-        if self.final.exists():
-            shutil.rmtree(self.final)
-        self.folder.rename(self.final)
-        sync(self.final.parent)
+        publish(self.folder, self.final)
 
     def discard(self) -> None:
         """Remove what was written; harmless after `commit`."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class _LevelWriter:
-    """Gathers rows until they fill a row of shards: a shard can only be written whole."""
-
-    def __init__(self, group: zarr.Group, path: str, level: PyramidLevel) -> None:
-        width, height = level.size
-        chunk = (3, min(_CHUNK, height), min(_CHUNK, width))
-        self.shard_rows = _shard_side(height, _SHARD_BYTES // (3 * width))
-        sharded = group.metadata.zarr_format == 3
-        self.array = group.create_array(
-            path,
-            shape=(3, height, width),
-            dtype="uint8",
-            chunks=chunk,
-            shards=(3, self.shard_rows, _shard_side(width, width)) if sharded else None,
-            compressors=ZstdCodec(level=1, checksum=True) if sharded else "auto",
-            chunk_key_encoding=None if sharded else {"name": "v2", "separator": "/"},
-            dimension_names=("c", "y", "x") if sharded else None,
-            fill_value=255,
-            config={"write_empty_chunks": True},  # so that what is missing is not taken for glass
-        )
-        self.held: list[NDArray[np.uint8]] = []
-        self.top = 0
-
-    def push(self, rows: NDArray[np.uint8]) -> None:
-        self.held.append(rows)
-        while sum(map(len, self.held)) >= self.shard_rows:
-            gathered = np.concatenate(self.held)
-            self._write(gathered[: self.shard_rows])
-            self.held = [gathered[self.shard_rows :]]
-
-    def finish(self) -> None:
-        self._write(np.concatenate(self.held))
-        assert self.top == self.array.shape[1], (self.top, self.array.shape)
-
-    def _write(self, rows: NDArray[np.uint8]) -> None:
-        if len(rows):
-            self.array[:, self.top : self.top + len(rows)] = np.moveaxis(rows, 2, 0)
-            self.top += len(rows)
-
-
-def _shard_side(side: int, limit: int) -> int:
-    """Give a shard's side: the whole side, or as many whole chunks as the limit allows."""
-    if side <= _CHUNK:
-        return side
-    chunks = max(1, min(-(-side // _CHUNK), -(-limit // _CHUNK)))
-    return chunks * _CHUNK
+def _layout(size: Size) -> Layout:
+    width, height = size
+    rows = _HELD_BYTES // (3 * width)
+    return Layout((3, height, width), np.uint8, _CHUNK, rows, fill_value=_WHITE)
 
 
 def _region_record(region: TissueRegion, mpp: Mpp, levels: Sequence[PyramidLevel]) -> RegionRecord:

@@ -45,7 +45,7 @@ def test_a_slide_is_its_regions_outlines_thumbnail_and_record(tmp_path, write):
 
 def test_a_large_level_is_written_shard_by_shard(tmp_path, write, monkeypatch):
     monkeypatch.setattr(writing, "_CHUNK", 64)
-    monkeypatch.setattr(writing, "_SHARD_BYTES", 100_000)
+    monkeypatch.setattr(writing, "_HELD_BYTES", 100_000)
     pixels = np.random.default_rng(1).integers(0, 256, (2700, 330, 3), np.uint8)
     box = Region(3, 5, Size(320, 2690))
     write(tmp_path, pixels=pixels, box=box, magnifications=(20,))

@@ -26,10 +26,10 @@ from torch import Generator, Tensor, nn
 from wsikd.data.fields.field import Field
 from wsikd.data.fields.inputs import FieldInput
 from wsikd.data.fields.open_files import OpenFiles
-from wsikd.errors import DivergedError
 from wsikd.hashing import content_fingerprint, digest, source_fingerprint
 from wsikd.methods.region_inputs import begin
 from wsikd.models.seeding import seeded
+from wsikd.nuclei.learn.drawing import Drawing
 from wsikd.nuclei.learn.feed import CropFeed
 from wsikd.nuclei.learn.inputs import refuse_small
 from wsikd.nuclei.learn.patch_contrast import (
@@ -38,18 +38,13 @@ from wsikd.nuclei.learn.patch_contrast import (
     patch_contrast_loss,
 )
 from wsikd.nuclei.learn.settings import SegmentSettings
-from wsikd.nuclei.learn.stain_light import haematoxylin_light
 from wsikd.nuclei.learn.watch import Truths, Watch
-from wsikd.nuclei.learn.windows import cut_patches, draw_windows
-from wsikd.nuclei.network import ConfidenceNetwork, FeatureNetwork, lift_share, lower
+from wsikd.nuclei.network import ConfidenceNetwork, FeatureNetwork
 from wsikd.runs import Provenance, RunFolder
 from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Entry, Learner, Loop
-
-_REDRAWS = 5
-_VAIN_BATCHES = 20  # one after the other without a positive or a negative, then training ends
 
 
 def segment(
@@ -158,85 +153,40 @@ class Contrast:
     """
 
     def __init__(self, settings: SegmentSettings, device: torch.device) -> None:
-        self.settings = settings
+        self.settings, self.drawing = settings, Drawing(settings)
         with seeded(settings.seed):
             self.network = ConfidenceNetwork(settings.channels)
             self.networks = nn.ModuleDict({"confidence": self.network})
             if settings.similarity == "cosine":
                 self.networks["features"] = FeatureNetwork()
         place(self.networks, device)
-        self._vain = 0
 
     def step(self, views: Views) -> dict[str, Tensor]:
-        """Give the terms of the loss; none if no channel has both positives and negatives."""
+        """Compute the terms of the loss; none if the windows do not suffice."""
         images, settings = views["image"], self.settings
         random = Generator().manual_seed(int(views["draw"]))
-        drawn = self.draw(images, self.network(images), random)
-        as_released = settings.compat == "release"
-        if len(drawn) < (settings.channels if as_released else 1):
-            self._count_vain()
+        drawn = self.drawing.draw(images, self.network(images), random)
+        if not self.drawing.suffices(drawn):
             return {}
-        self._vain = 0
-        positives, negatives = zip(*map(self._seen, drawn), strict=True)
-        anchors = draw_anchors([len(own) for own in positives], random, count=settings.anchors)
+        positives, negatives = zip(*map(self._compared, drawn), strict=True)
         terms = patch_contrast_loss(
             positives,
             negatives,
             SIMILARITIES[settings.similarity],
-            anchors,
+            draw_anchors([len(own) for own in positives], random, count=settings.anchors),
             temperature=settings.temperature,
-            released_images=len(images) if as_released else None,
+            released_images=len(images) if settings.as_released else None,
         )
         weights = {"intra": 1.0, "inter": settings.inter}
         return {name: term * weights[name] for name, term in terms.items()}
 
-    def draw(
-        self, images: Tensor, confidence: Tensor, random: Generator
-    ) -> list[tuple[Tensor, Tensor]]:
-        """Draw windows, anew if a channel lacks positives or negatives; give both of each channel.
-
-        Channels that still lack them are left out. The published code draws once, and skips a batch
-        if any channel lacks them.
-        """
-        settings, found = self.settings, []
-        as_released = settings.compat == "release"
-        for _ in range(1 if as_released else _REDRAWS):
-            windows = draw_windows(
-                confidence,
-                random,
-                side=settings.window,
-                stride=settings.stride,
-                count=settings.windows,
-                as_released=as_released,
-            )
-            counts = windows.positive.sum(1)
-            least = 1 if as_released else 2  # there an anchor is its own positive
-            usable = (counts >= least) & (counts < windows.positive.shape[1])
-            if usable.all():
-                break
-        seen = images
-        if settings.compare == "haematoxylin":
-            seen = lift_share(haematoxylin_light(lower(images)))
-        patches = cut_patches(seen, confidence, windows, settings.window)
-        for channel in usable.nonzero().flatten().tolist():
-            positive = windows.positive[channel].to(patches.device)
-            found.append((patches[channel, positive], patches[channel, ~positive]))
-        return found
-
-    def _seen(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def _compared(self, pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Compute what the similarity compares: the features of patches, or patches themselves."""
         if "features" not in self.networks:
             return pair
         positives, negatives = pair
         features = self.networks["features"](torch.cat(pair))
         return features[: len(positives)], features[-len(negatives) :]
-
-    def _count_vain(self) -> None:
-        self._vain += 1
-        if self._vain == _VAIN_BATCHES:
-            raise DivergedError(
-                f"windows must be positive and negative in some channel, are not in "
-                f"{_VAIN_BATCHES} batches in a row; lower --learning-rate, or raise --windows"
-            )
 
 
 def judge_epoch(watched: Mapping[str, float], *, settings: SegmentSettings) -> float:

@@ -63,6 +63,11 @@ class SegmentSettings(FieldSettings, RunSettings):
     def items_per_step(self) -> int:
         return self.batch
 
+    @property
+    def as_released(self) -> bool:
+        """Whether the published code's behaviour is asked for."""
+        return self.compat == "release"
+
     @model_validator(mode="after")
     def _go_together(self) -> Self:
         if self.similarity == "cosine" and self.window != PATCH:

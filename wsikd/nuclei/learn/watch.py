@@ -82,7 +82,7 @@ class Watch:
         confidences, drawn = [], []
         for image in self._sample.images:
             confidence = network(image)
-            drawn += self._contrast.draw(image, confidence, random)
+            drawn += self._contrast.drawing.draw(image, confidence, random)
             confidences.append(confidence[0].cpu())
         self._chosen = self._choose(self._sample, [each.numpy() for each in confidences])
         pixels = torch.cat([each.flatten() for each in confidences])

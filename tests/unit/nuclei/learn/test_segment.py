@@ -6,7 +6,6 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
-from scipy.stats import binom
 from torch import Generator
 
 from wsikd.config import explain
@@ -41,46 +40,6 @@ def sure_of(contrast, chance):
     with torch.no_grad():
         contrast.network.head.weight.zero_()
         contrast.network.head.bias.fill_(torch.logit(torch.tensor(chance), eps=1e-9))
-
-
-class TestDrawing:
-    @pytest.mark.parametrize(("compat", "draws"), [(None, 5), ("release", 1)])
-    def test_windows_are_redrawn_four_times_and_in_the_published_code_never(self, compat, draws):
-        contrast = contrast_of(channels=1, windows=40, compat=compat)
-        images, confidence = images_of(1), torch.full((1, 1, 40, 40), 0.01)
-        found = [
-            len(contrast.draw(images, confidence, Generator().manual_seed(seed)))
-            for seed in range(150)
-        ]
-        # two positives of 40 windows or more; in the published code one, its own partner
-        once = binom.sf(1 if compat is None else 0, 40, 0.01)
-        expected = 1 - (1 - once) ** draws
-        assert np.mean(found) == pytest.approx(expected, abs=4 * np.sqrt(expected / 150))
-
-    @pytest.mark.parametrize("chance", [0.0, 1.0])
-    def test_a_channel_without_positives_or_negatives_is_left_out(self, chance):
-        contrast = contrast_of(windows=30)
-        confidence = torch.full((1, 2, 40, 40), 0.5)
-        confidence[:, 1] = chance
-        ((positives, negatives),) = contrast.draw(images_of(1), confidence, Generator())
-        assert len(positives) + len(negatives) == 30
-
-    def test_windows_of_both_kinds_are_all_that_were_drawn(self):
-        contrast = contrast_of(compare="colours")
-        drawn = contrast.draw(images_of(), torch.full((2, 2, 40, 40), 0.5), Generator())
-        for positives, negatives in drawn:
-            assert positives.shape[1:] == negatives.shape[1:] == (3, 8, 8)
-            assert len(positives) + len(negatives) == 2 * 12
-
-    def test_windows_are_compared_by_their_haematoxylin_unless_by_colours(self):
-        # eosin alone leaves the haematoxylin's light whole, which lifted and halved is 0.5
-        eosin = torch.exp(-torch.tensor([0.07, 0.99, 0.11]))[:, None, None].expand(1, 3, 40, 40)
-        confidence = torch.full((1, 2, 40, 40), 0.5)
-        for compare, expected in (("haematoxylin", 0.5), ("colours", 0.5 * eosin[0, :, 0, 0])):
-            drawn = contrast_of(compare=compare).draw(eosin * 0.95 + 0.05, confidence, Generator())
-            seen = drawn[0][0].movedim(1, -1)
-            lifted = expected if compare == "haematoxylin" else expected * 0.95 + 0.025
-            assert torch.allclose(seen, torch.as_tensor(lifted).expand(seen.shape), atol=1e-4)
 
 
 class TestStep:

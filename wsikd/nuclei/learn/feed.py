@@ -1,7 +1,7 @@
 """From fields to the network: batches of random crops, an epoch spread over all fields by area."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.network import lift
 from wsikd.training.device import memory_format
 from wsikd.training.feeds.batches import Views
+from wsikd.training.feeds.prefetch import read_ahead
 
 
 class CropFeed:
@@ -49,20 +50,14 @@ class CropFeed:
         """Give the crops in this order as "image", and "draw", which is what is drawn by."""
         size = self._settings.batch
         groups = [list(order[i : i + size]) for i in range(0, len(order), size)]
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            coming = [reader.submit(self._read, group, epoch or 0) for group in groups[:1]]
-            for number, group in enumerate(groups):
-                images = torch.from_numpy(coming.pop().result())
-                coming = [
-                    reader.submit(self._read, next_, epoch or 0)
-                    for next_ in groups[number + 1 :][:1]
-                ]
-                lifted = lift(images.permute(0, 3, 1, 2).to(self._device))
-                yield {
-                    "index": torch.tensor(group),
-                    "image": lifted.contiguous(memory_format=memory_format(self._device)),
-                    "draw": torch.tensor(self._draw(group[0], epoch or 0)),
-                }
+        for group, crops in read_ahead(partial(self._read, epoch=epoch or 0), groups):
+            images = torch.from_numpy(crops).permute(0, 3, 1, 2)  # (B, 3, h, w)
+            lifted = lift(images.to(self._device))
+            yield {
+                "index": torch.tensor(group),
+                "image": lifted.contiguous(memory_format=memory_format(self._device)),
+                "draw": torch.tensor(self._draw(group[0], epoch or 0)),
+            }
 
     def name(self, batch: Views) -> str:
         """Say which fields a batch is of."""

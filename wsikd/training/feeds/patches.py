@@ -1,7 +1,6 @@
 """From packed patches to the network: batches of views on the device, varied and standardised."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +14,7 @@ from wsikd.models.weights import ModelDescription
 from wsikd.training.device import memory_format
 from wsikd.training.distributed import part_of
 from wsikd.training.feeds.batches import Views, shuffle
+from wsikd.training.feeds.prefetch import read_ahead
 
 _ONLY_MOVED = {"noise": 0.0, "solarize": 0.0, "colour": 0.0}  # flips, crop, rotation as drawn
 
@@ -100,12 +100,8 @@ class PatchFeed:
         groups = [rows[i : i + self._batch] for i in range(0, len(rows), self._batch)]
         if epoch is not None:
             groups = [part_of(group) for group in groups]
-        with ThreadPoolExecutor(max_workers=1) as reader:
-            coming = [reader.submit(self._read, group) for group in groups[:1]]
-            for number, group in enumerate(groups):
-                read = coming.pop().result()
-                coming = [reader.submit(self._read, next_) for next_ in groups[number + 1 :][:1]]
-                yield self._ready(group, read, epoch)
+        for group, read in read_ahead(self._read, groups):
+            yield self._ready(group, read, epoch)
 
     def name(self, batch: Views) -> str:
         """Name the patches of a batch: the first, and how many more."""

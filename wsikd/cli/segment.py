@@ -128,9 +128,9 @@ def evaluate(
     images = open_nuclei_set(labelled)
     segmenters = _open_segmenters(workspace, runs)
     on = choose_device(settings.device)
-    result = evaluate_segmenters(segmenters, images, workspace.runs, objects, settings, on)
-    show_tables(segmenter_summary(result), segmenter_differences(result))
-    for note in result["notes"]:
+    metrics = evaluate_segmenters(segmenters, images, workspace.runs, objects, settings, on)
+    show_tables(segmenter_summary(metrics.segmenters), segmenter_differences(metrics.differences))
+    for note in metrics.notes:
         say(note)
     if figure is not None:
         tested = [one for one in split_images(images, settings.split_seed) if one.split == "test"]

@@ -5,10 +5,10 @@ and `segmented.csv`. Nothing is written where pixels are read from.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydantic import Field as Option
 
@@ -26,7 +26,7 @@ from wsikd.nuclei.adapt import adapt
 from wsikd.nuclei.channel import PLAUSIBLE_UM
 from wsikd.nuclei.objects import ObjectSettings, pixel_side
 from wsikd.nuclei.outputs import Outputs
-from wsikd.nuclei.segment_field import segment_field
+from wsikd.nuclei.segment_field import FieldNuclei, segment_field
 from wsikd.nuclei.segmented import FieldStatus
 from wsikd.nuclei.trained import Segmenter
 
@@ -164,15 +164,16 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
 
 def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     start, asked = time.perf_counter(), work.settings.threshold
-    known: dict[str, Any] = {
-        "slide_id": field.slide_id,
-        "region_id": field.region_id,
-        "width": field.size.width,
-        "height": field.size.height,
-        "mpp": field.mpp and round(pixel_side(field.mpp), 5),
-        "unit": "px" if field.mpp is None else "µm",
-        "threshold": round(segmenter.threshold if asked is None else asked, 4),
-    }
+    outcome = partial(
+        FieldStatus,
+        slide_id=field.slide_id,
+        region_id=field.region_id,
+        width=field.size.width,
+        height=field.size.height,
+        mpp=field.mpp and round(pixel_side(field.mpp), 5),
+        unit="px" if field.mpp is None else "µm",
+        threshold=round(segmenter.threshold if asked is None else asked, 4),
+    )
     _warn_of_scale(work, field)
     try:
         paths, made = work.outputs.paths(field), work.outputs.made(field)
@@ -180,20 +181,20 @@ def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     except StoppedError:
         raise
     except (WsikdError, OSError) as error:
-        return FieldStatus(**known, status="failed", error=_one_line(error))
+        return outcome(status="failed", error=_one_line(error))
     seconds = round(time.perf_counter() - start, 2)
     warning = _doubt(field, found)
     if warning:
         work.say(f"warning: {field.name}: {warning}")
-    return FieldStatus(**known, **found, seconds=seconds, status="done", warning=warning)
+    return outcome(**found.model_dump(), seconds=seconds, status="done", warning=warning)
 
 
-def _doubt(field: Field, found: Mapping[str, Any]) -> str:
+def _doubt(field: Field, found: FieldNuclei) -> str:
     """Say why what was found is probably not nuclei; empty if it may be."""
     remedy = "look at the outlines, and try another --run or --threshold"
-    if found["nuclear_fraction"] > _MOST:
-        return f"{found['nuclear_fraction']:.0%} of the tissue is called nucleus; {remedy}"
-    width = found["median_diameter"]
+    if found.nuclear_fraction > _MOST:
+        return f"{found.nuclear_fraction:.0%} of the tissue is called nucleus; {remedy}"
+    width = found.median_diameter
     smallest, largest = PLAUSIBLE_UM
     if field.mpp is not None and width is not None and not smallest <= width <= largest:
         return f"the median diameter is {width:.3g} µm, that of nuclei 6 to 10; {remedy}"

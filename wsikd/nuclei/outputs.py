@@ -1,15 +1,15 @@
 """What a segmenter wrote into its run's folder, and what of it is finished."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wsikd.config import first_difference
 from wsikd.data.fields.field import Field
 from wsikd.errors import ResumeError, StoreError
-from wsikd.hashing import bytes_digest, source_fingerprint
 from wsikd.nuclei.geojson import gather_features
+from wsikd.nuclei.made import Made, MadeBy, made_by
 from wsikd.nuclei.objects import ObjectSettings
 from wsikd.nuclei.segment_field import FieldPaths
 from wsikd.nuclei.segmented import SegmentedTable
@@ -40,7 +40,7 @@ class Outputs:
     ) -> None:
         self.table = SegmentedTable(folder / "segmented.csv")
         self._labels, self._instances = folder / "labels", folder / "instances"
-        self._made = _made_by(segmenter, settings)
+        self._made = made_by(segmenter, settings)
         self._overwrite = overwrite
 
     def paths(self, field: Field) -> FieldPaths:
@@ -48,9 +48,9 @@ class Outputs:
         labels = labels_path(self._labels, field.slide_id, field.region_id)
         return FieldPaths(labels, self._waiting(field.slide_id) / f"{field.region_id}.jsonl")
 
-    def made(self, field: Field) -> dict[str, Any]:
-        """Say what decides the labels of a field: model, settings and pixels."""
-        return self._made | _made_of(field)
+    def made(self, field: Field) -> Made:
+        """Describe what decides the labels of a field: model, settings and pixels."""
+        return self._made.of(field)
 
     def refuse_others(self, slide_id: str) -> None:
         """Refuse to mix what other settings or another model made with what these would.
@@ -65,7 +65,7 @@ class Outputs:
         for path in sorted((self._labels / slide_id).glob("[!.]*.ome.zarr")):
             made = self._read_made(slide_id, path.name.removesuffix(".ome.zarr"))
             if made is not None:
-                before = {key: made.get(key) for key in self._made}
+                before = {key: made.get(key) for key in type(self._made).model_fields}
                 _refuse_difference(path, before, self._made)
 
     def unfinished(self, fields: Sequence[Field]) -> list[Field]:
@@ -132,27 +132,9 @@ class Outputs:
         return self._instances / f".{slide_id}"
 
 
-def _made_by(segmenter: Segmenter, settings: ObjectSettings) -> dict[str, Any]:
-    """Say what decides the labels of any field."""
-    tensors = segmenter.network.state_dict()
-    weights = (name.encode() + tensors[name].cpu().numpy().tobytes() for name in sorted(tensors))
-    return {
-        "model": bytes_digest(weights),
-        "channel": segmenter.channel,
-        "inverted": segmenter.inverted,
-        "balanced": segmenter.balanced,
-        **settings.model_dump(mode="json", include=set(ObjectSettings.model_fields)),
-    }
-
-
-def _made_of(field: Field) -> dict[str, Any]:
-    """Say what else decides the labels of a field: its pixels."""
-    size, mpp = list(field.size), field.mpp and list(field.mpp)
-    return {"source": source_fingerprint(field.source), "size": size, "mpp": mpp}
-
-
-def _refuse_difference(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    difference = first_difference(before, now)
+def _refuse_difference(path: Path, before: Mapping[str, Any], now: MadeBy) -> None:
+    """Refuse labels made otherwise; those of another version may lack what is known now."""
+    difference = first_difference(before, now.model_dump(mode="json"))
     if difference is None:
         return
     key, old, new = difference

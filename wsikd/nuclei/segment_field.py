@@ -2,18 +2,18 @@
 
 import math
 import statistics
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from wsikd.config import Settings
 from wsikd.data.fields.field import Field
 from wsikd.files import replacing
 from wsikd.nuclei.geojson import feature_lines
 from wsikd.nuclei.instances import Nucleus, find_instances, paint
+from wsikd.nuclei.made import Made
 from wsikd.nuclei.objects import ObjectSettings, mask_rows, pixel_side
 from wsikd.nuclei.trained import Segmenter
 from wsikd.store.labels import LabelFrame, LabelWriter
@@ -27,15 +27,23 @@ class FieldPaths:
     nuclei: Path
 
 
+class FieldNuclei(Settings):
+    """What was found in a field; lengths in µm, or in px where the resolution is unknown."""
+
+    nuclei: int
+    median_diameter: float | None
+    nuclear_fraction: float
+
+
 def segment_field(
     segmenter: Segmenter,
     field: Field,
     objects: ObjectSettings,
     paths: FieldPaths,
-    made: Mapping[str, Any],
+    made: Made,
     *,
     device: str = "cpu",
-) -> dict[str, Any]:
+) -> FieldNuclei:
     """Write the labels and the nuclei of a field; an error or a signal leaves neither.
 
     The labels are 1 exactly where nuclei are. Nuclei whose centroid is outside the tissue are left
@@ -51,16 +59,15 @@ def segment_field(
         How confidences become nuclei.
     paths : FieldPaths
         Where to.
-    made : mapping
-        What `wsikd.store.labels.read_made` will tell.
+    made : Made
+        What `wsikd.store.labels.read_made` will return.
     device : str
         Where the network is computed.
 
     Returns
     -------
-    dict
-        `nuclei`, their number, `median_diameter` in µm, or px where the resolution is unknown, and
-        `nuclear_fraction`, their share of the tissue.
+    FieldNuclei
+        Their number, their median diameter and their share of the tissue.
     """
     areas: list[int] = []
     frame, levels = LabelFrame(field.box, field.slide_mpp), (field.level, *field.coarser)
@@ -69,7 +76,7 @@ def segment_field(
     with (
         replacing(paths.nuclei) as temporary,
         temporary.open("w", encoding="utf-8") as lines,
-        LabelWriter(paths.labels, frame, levels, made) as labels,
+        LabelWriter(paths.labels, frame, levels, made.model_dump(mode="json")) as labels,
     ):
         canvas = _Canvas(field.size.width)
         for found, settled in find_instances(masks, objects, field.mpp):
@@ -112,15 +119,15 @@ def _inside(nuclei: list[Nucleus], field: Field) -> list[Nucleus]:
     return [nucleus for nucleus, kept in zip(nuclei, inside, strict=True) if kept]
 
 
-def _summarize(areas: list[int], field: Field) -> dict[str, Any]:
+def _summarize(areas: list[int], field: Field) -> FieldNuclei:
     side = 1.0 if field.mpp is None else pixel_side(field.mpp)
     diameter = 2 * math.sqrt(statistics.median(areas) / math.pi) * side if areas else None
-    return {
-        "nuclei": len(areas),
-        "median_diameter": None if diameter is None else round(diameter, 3),
+    return FieldNuclei(
+        nuclei=len(areas),
+        median_diameter=None if diameter is None else round(diameter, 3),
         # nuclei on the outline are counted whole
-        "nuclear_fraction": round(min(1.0, sum(areas) / _tissue_px(field)), 5),
-    }
+        nuclear_fraction=round(min(1.0, sum(areas) / _tissue_px(field)), 5),
+    )
 
 
 def _tissue_px(field: Field) -> float:

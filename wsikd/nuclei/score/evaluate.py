@@ -1,16 +1,8 @@
 """Trained segmenters and controls on labelled images, to `runs/segment-metrics.json` and `.csv`.
 
-`segment-metrics.json`, format "wsikd-segment-metrics", version 1, is a mapping with
-
-* settings: the resolved `EvaluateSegmentersSettings` and, in objects, `ObjectSettings`
-* segmenters: list of {name, control, labels, runs} and what
-  `wsikd.nuclei.score.seeds.score_segmenter` gives; labels says what was chosen by labels:
-  "none", "epoch and channel" or "threshold"
-* differences: list of {segmenter, reference} and what `compare_segmenters` there gives
-* notes: list of sentences a reader of the numbers should know
-
-`segment-metrics.csv` has a row for each run and test image. Whatever is compared gets its nuclei
-from its mask in the same way, by `wsikd.nuclei.objects` and `instances`.
+`wsikd.nuclei.score.documents` describes the former; the latter has a row for each run and test
+image. Whatever is compared gets its nuclei from its mask in the same way, by
+`wsikd.nuclei.objects` and `instances`.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -33,8 +25,14 @@ from wsikd.hashing import content_fingerprint
 from wsikd.nuclei.instances import label_instances
 from wsikd.nuclei.objects import ObjectSettings, smooth
 from wsikd.nuclei.score.controls import best_global_threshold, darker_than, otsu_haematoxylin
+from wsikd.nuclei.score.documents import (
+    About,
+    ScoredSegmenter,
+    SegmenterDifference,
+    SegmentMetrics,
+)
 from wsikd.nuclei.score.metrics import Mask, score_nuclei
-from wsikd.nuclei.score.seeds import compare_segmenters, score_segmenter
+from wsikd.nuclei.score.seeds import SegmenterRows, compare_segmenters, score_segmenter
 from wsikd.nuclei.score.sets import LabelledImage, split_images
 from wsikd.nuclei.score.truth import Instances
 from wsikd.nuclei.trained import Device, Labels, Segmenter
@@ -54,7 +52,7 @@ class EvaluateSegmentersSettings(SeedSettings):
 
 
 @dataclass(frozen=True)
-class _Contender:
+class _Candidate:
     """Anything that finds nuclei: gives the smoothed mask of an image of some µm per pixel."""
 
     run: str
@@ -93,7 +91,7 @@ def evaluate_segmenters(
     objects: ObjectSettings,
     settings: EvaluateSegmentersSettings,
     device: Device = "cpu",
-) -> dict[str, Any]:
+) -> SegmentMetrics:
     """Score networks and controls on the test images of a labelled set, and compare them.
 
     Parameters
@@ -113,8 +111,8 @@ def evaluate_segmenters(
 
     Returns
     -------
-    dict
-        What was written to `segment-metrics.json`; the module's text describes it.
+    SegmentMetrics
+        What was written to `segment-metrics.json`.
 
     Raises
     ------
@@ -131,19 +129,19 @@ def evaluate_segmenters(
         )
     for segmenter in segmenters:
         _refuse_learnt(segmenter, test)
-    contenders = list(_contenders(segmenters, _fit_threshold(train), objects, device))
-    rows = pd.DataFrame(row for image in test for row in _score_image(image, contenders, objects))
-    result = {
-        "format": "wsikd-segment-metrics",
-        "version": 1,
-        "settings": settings.model_dump(mode="json") | {"objects": objects.model_dump(mode="json")},
-        **_compare(rows, settings),
-        "notes": list(_notes(segmenters, train, test)),
-    }
-    write_json(runs / "segment-metrics.json", result)
+    candidates = list(_candidates(segmenters, _fit_threshold(train), objects, device))
+    rows = pd.DataFrame(row for image in test for row in _score_image(image, candidates, objects))
+    scored, differences = _compare(rows, settings)
+    metrics = SegmentMetrics(
+        settings=settings.model_dump(mode="json") | {"objects": objects.model_dump(mode="json")},
+        segmenters=tuple(scored),
+        differences=tuple(differences),
+        notes=tuple(_notes(segmenters, train, test)),
+    )
+    write_json(runs / "segment-metrics.json", metrics.model_dump(mode="json"))
     with replacing(runs / "segment-metrics.csv") as temporary:
         rows.to_csv(temporary, index=False)
-    return result
+    return metrics
 
 
 def _refuse_learnt(segmenter: Segmenter, test: Sequence[LabelledImage]) -> None:
@@ -168,17 +166,17 @@ def _fit_threshold(train: Sequence[LabelledImage]) -> float | None:
 
 
 def _score_image(
-    image: LabelledImage, contenders: Sequence[_Contender], objects: ObjectSettings
+    image: LabelledImage, candidates: Sequence[_Candidate], objects: ObjectSettings
 ) -> Iterator[dict[str, Any]]:
     pixels, truth, mpp = image.read_pixels(), image.read_truth(), _mpp(image)
     true_nuclei = len(np.unique(truth.instances[truth.instances > 0]))
-    for contender in contenders:
-        mask = contender.find(pixels, mpp)
+    for candidate in candidates:
+        mask = candidate.find(pixels, mpp)
         instances = label_instances(mask, objects, mpp)
         yield {
-            "segmenter": seedless_name(contender.run),
-            "run": contender.run,
-            "labels": contender.labels,
+            "segmenter": seedless_name(candidate.run),
+            "run": candidate.run,
+            "labels": candidate.labels,
             "image": image.name,
             "patient_id": image.patient_id,
             **score_nuclei(mask, instances, truth.instances),
@@ -188,9 +186,9 @@ def _score_image(
         }
 
 
-def _contenders(
+def _candidates(
     segmenters: Sequence[Segmenter], grey: float | None, objects: ObjectSettings, device: Device
-) -> Iterator[_Contender]:
+) -> Iterator[_Candidate]:
     def smoothed(find: Callable[[Pixels], Mask]) -> Callable[[Pixels, Mpp | None], Mask]:
         return lambda pixels, mpp: smooth(find(pixels), mpp) if objects.smooth else find(pixels)
 
@@ -201,39 +199,32 @@ def _contenders(
         return by.mask(by.confidence(pixels, light, device), objects, mpp)
 
     for segmenter in segmenters:
-        yield _Contender(segmenter.run, segmenter.labels, partial(segment, segmenter))
+        yield _Candidate(segmenter.run, segmenter.labels, partial(segment, segmenter))
     if grey is not None:
         darker = smoothed(lambda pixels: darker_than(pixels, grey))
-        yield _Contender(THRESHOLD, "threshold", darker)
-    yield _Contender(OTSU, "none", smoothed(otsu_haematoxylin))
+        yield _Candidate(THRESHOLD, "threshold", darker)
+    yield _Candidate(OTSU, "none", smoothed(otsu_haematoxylin))
 
 
-def _compare(rows: pd.DataFrame, settings: SeedSettings) -> dict[str, list[dict[str, Any]]]:
+def _compare(
+    rows: pd.DataFrame, settings: SeedSettings
+) -> tuple[list[ScoredSegmenter], list[SegmenterDifference]]:
     """Score each segmenter, and hold those that are no control against the controls."""
-    tables = dict(iter(rows.groupby("segmenter", sort=False)))
-    controls = [name for name in tables if name in CONTROLS]
-    return {
-        "segmenters": [
-            {
-                "name": name,
-                "control": name in CONTROLS,
-                "labels": ", ".join(sorted(set(table["labels"]))),
-                "runs": sorted(set(table["run"])),
-                **score_segmenter(table, settings),
-            }
-            for name, table in tables.items()
-        ],
-        "differences": [
-            {
-                "segmenter": name,
-                "reference": control,
-                **compare_segmenters(table, tables[control], settings),
-            }
-            for name, table in tables.items()
-            for control in controls
-            if name not in CONTROLS
-        ],
-    }
+    tables = [_table_of(str(name), table) for name, table in rows.groupby("segmenter", sort=False)]
+    controls = [table for table in tables if table.about.control]
+    return [score_segmenter(table, settings) for table in tables], [
+        compare_segmenters(table, control, settings)
+        for table in tables
+        for control in controls
+        if not table.about.control
+    ]
+
+
+def _table_of(name: str, rows: pd.DataFrame) -> SegmenterRows:
+    labels, runs = (sorted(set(rows[column])) for column in ("labels", "run"))
+    is_control = name in CONTROLS
+    about = About(name=name, control=is_control, labels=", ".join(labels), runs=tuple(runs))
+    return SegmenterRows(about, rows)
 
 
 def _notes(

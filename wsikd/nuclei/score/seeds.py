@@ -6,109 +6,114 @@ scored on the same drawn patients. It says nothing of other seeds, for which the
 that were run stands beside it.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from wsikd.evaluation import Estimate
 from wsikd.evaluation.bootstrap import resample_patients
 from wsikd.evaluation.estimates import estimates
 from wsikd.evaluation.metrics import Floats
+from wsikd.evaluation.seed_tables import format_range
 from wsikd.evaluation.seeds import SeedSettings
 from wsikd.evaluation.tables import format_estimate
+from wsikd.nuclei.score.documents import (
+    About,
+    ScoredSegmenter,
+    SegmenterDifference,
+    SegmenterEstimate,
+)
 from wsikd.nuclei.score.metrics import NUCLEI_METRICS
 
 _SHOWN = {"dice": "Dice", "aji": "AJI", "precision": "precision", "recall": "recall", "f1": "F1"}
 
 
-def score_segmenter(rows: pd.DataFrame, settings: SeedSettings) -> dict[str, Any]:
-    """Average the scores of a segmenter.
+@dataclass(frozen=True)
+class SegmenterRows:
+    """A segmenter and its scores on images.
 
-    Parameters
+    Attributes
     ----------
+    about : About
+        What it is.
     rows : DataFrame
         A row for each run and image: run, image, patient_id and `NUCLEI_METRICS`.
-    settings : SeedSettings
-        Of the bootstrap.
-
-    Returns
-    -------
-    dict
-        images, patients, metrics, and reason: why no interval exists. A metric is {value, low,
-        high, lowest, highest, deviation}; the last three are of the runs, the very last is their
-        standard deviation, None of a single run.
     """
-    observed, drawn, reason = _means([rows], settings)
+
+    about: About
+    rows: pd.DataFrame
+
+
+def score_segmenter(segmenter: SegmenterRows, settings: SeedSettings) -> ScoredSegmenter:
+    """Average the scores of a segmenter; `settings` are those of the bootstrap."""
+    observed, drawn, reason = _means([segmenter.rows], settings)
+    of_runs = _by_metric(observed)
     found = estimates(_by_metric(observed.mean(0)), _by_metric(drawn.mean(1)) if drawn.size else {})
-    metrics: dict[str, dict[str, float | None]] = {
-        name: estimate.model_dump() for name, estimate in found.items()
+    metrics = {
+        name: SegmenterEstimate(
+            **estimate.model_dump(),
+            lowest=float(of_runs[name].min()),
+            highest=float(of_runs[name].max()),
+            deviation=float(of_runs[name].std(ddof=1)) if len(observed) > 1 else None,
+        )
+        for name, estimate in found.items()
     }
-    for name, values in _by_metric(observed).items():
-        metrics[name] |= {
-            "lowest": float(values.min()),
-            "highest": float(values.max()),
-            "deviation": float(values.std(ddof=1)) if len(values) > 1 else None,
-        }
-    return {**_counts(rows), "metrics": metrics, "reason": reason}
+    return ScoredSegmenter(
+        **segmenter.about.model_dump(), **_counts(segmenter.rows), metrics=metrics, reason=reason
+    )
 
 
 def compare_segmenters(
-    rows: pd.DataFrame, reference: pd.DataFrame, settings: SeedSettings
-) -> dict[str, Any]:
-    """Subtract the scores of a reference, both of the same images and under the same draws.
-
-    Returns
-    -------
-    dict
-        images, patients, metrics ({value, low, high} each) and reason.
-    """
-    runs = rows["run"].nunique()
-    observed, drawn, reason = _means([rows, reference], settings)
+    segmenter: SegmenterRows, reference: SegmenterRows, settings: SeedSettings
+) -> SegmenterDifference:
+    """Subtract the scores of a reference, both of the same images and under the same draws."""
+    runs = segmenter.rows["run"].nunique()
+    observed, drawn, reason = _means([segmenter.rows, reference.rows], settings)
     difference, redrawn = (
         means[..., :runs, :].mean(-2) - means[..., runs:, :].mean(-2) for means in (observed, drawn)
     )
-    found = estimates(_by_metric(difference), _by_metric(redrawn) if drawn.size else {})
-    metrics = {name: estimate.model_dump() for name, estimate in found.items()}
-    return {**_counts(rows), "metrics": metrics, "reason": reason}
+    return SegmenterDifference(
+        segmenter=segmenter.about.name,
+        reference=reference.about.name,
+        **_counts(segmenter.rows),
+        metrics=estimates(_by_metric(difference), _by_metric(redrawn) if drawn.size else {}),
+        reason=reason,
+    )
 
 
-def segmenter_summary(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Give the table that is printed: one row per segmenter, in per cent with intervals.
-
-    Parameters
-    ----------
-    result : mapping
-        With what `score_segmenter` gives in segmenters, each with name, runs and labels.
-    """
+def segmenter_summary(segmenters: Sequence[ScoredSegmenter]) -> pd.DataFrame:
+    """Return the table that is printed: one row per segmenter, in per cent with intervals."""
     return pd.DataFrame(
         {
-            "segmenter": one["name"],
-            "labels": one["labels"],
-            "images": one["images"],
-            "runs": len(one["runs"]),
-            "Dice %": _format(one["metrics"]["dice"]),
-            "range over runs": _range(one["metrics"]["dice"]),
+            "segmenter": one.name,
+            "labels": one.labels,
+            "images": one.images,
+            "runs": len(one.runs),
+            "Dice %": format_estimate(one.metrics["dice"]),
+            "range over runs": format_range(one.metrics["dice"]),
             **{
-                f"{title} %": _format(one["metrics"][name])
+                f"{title} %": format_estimate(one.metrics[name])
                 for name, title in _SHOWN.items()
                 if name != "dice"
             },
         }
-        for one in result["segmenters"]
+        for one in segmenters
     )
 
 
-def segmenter_differences(result: Mapping[str, Any]) -> pd.DataFrame:
-    """Give the comparisons as a printed table, in percentage points; empty if there are none."""
+def segmenter_differences(differences: Sequence[SegmenterDifference]) -> pd.DataFrame:
+    """Return the comparisons as a printed table, in percentage points; empty if there are none."""
     return pd.DataFrame(
         {
-            "segmenter": one["segmenter"],
-            "minus": one["reference"],
-            **{title: _format(one["metrics"][name], signed=True) for name, title in _SHOWN.items()},
+            "segmenter": one.segmenter,
+            "minus": one.reference,
+            **{
+                title: format_estimate(one.metrics[name], signed=True)
+                for name, title in _SHOWN.items()
+            },
         }
-        for one in result["differences"]
+        for one in differences
     )
 
 
@@ -144,13 +149,3 @@ def _by_metric(values: Floats) -> dict[str, Floats]:
 
 def _counts(rows: pd.DataFrame) -> dict[str, int]:
     return {"images": rows["image"].nunique(), "patients": rows["patient_id"].nunique()}
-
-
-def _format(estimate: Mapping[str, float | None], *, signed: bool = False) -> str:
-    ends = {key: estimate[key] for key in ("value", "low", "high")}
-    return format_estimate(Estimate(**ends), signed=signed)
-
-
-def _range(estimate: Mapping[str, float]) -> str:
-    low, high = 100 * estimate["lowest"], 100 * estimate["highest"]
-    return "" if low == high else f"{low:.1f} to {high:.1f}"

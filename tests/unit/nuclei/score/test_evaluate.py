@@ -9,12 +9,14 @@ from PIL import Image
 from skimage.draw import disk
 from sklearn.metrics import f1_score
 
+from wsikd.config import load_document
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.geometry import Mpp
 from wsikd.hashing import content_fingerprint
 from wsikd.nuclei.network import ConfidenceNetwork
 from wsikd.nuclei.objects import ObjectSettings
 from wsikd.nuclei.score.controls import best_global_threshold
+from wsikd.nuclei.score.documents import SegmentMetrics
 from wsikd.nuclei.score.evaluate import (
     OTSU,
     THRESHOLD,
@@ -80,8 +82,8 @@ def evaluate(folder, *segmenters, objects=PLAIN, settings=SETTINGS):
 
 def values(result):
     return {
-        one["name"]: {name: one["metrics"][name]["value"] for name in NUCLEI_METRICS}
-        for one in result["segmenters"]
+        one.name: {name: one.metrics[name].known for name in NUCLEI_METRICS}
+        for one in result.segmenters
     }
 
 
@@ -114,20 +116,21 @@ def test_masks_of_all_become_nuclei_in_the_same_way(folder):
 def test_seeds_are_scored_together_and_held_against_both_controls(folder):
     seeds = [darkness(grey, run=f"segment-seed{grey:.0f}") for grey in (130.25, 150.25)]
     result = evaluate(folder, *seeds)
-    one = result["segmenters"][0]
-    assert (one["name"], one["runs"]) == ("segment", ["segment-seed130", "segment-seed150"])
+    one = result.segmenters[0]
+    assert (one.name, one.runs) == ("segment", ("segment-seed130", "segment-seed150"))
     apart = [values(evaluate(folder, seed))["segment"]["dice"] for seed in seeds]
-    assert one["metrics"]["dice"]["value"] == pytest.approx(np.mean(apart))
-    assert one["metrics"]["dice"]["highest"] == pytest.approx(max(apart))
-    pairs = [(each["segmenter"], each["reference"]) for each in result["differences"]]
+    assert one.metrics["dice"].value == pytest.approx(np.mean(apart))
+    assert one.metrics["dice"].highest == pytest.approx(max(apart))
+    pairs = [(each.segmenter, each.reference) for each in result.differences]
     assert pairs == [("segment", THRESHOLD), ("segment", OTSU)]
-    assert len(segmenter_summary(result)) == 3
-    assert len(segmenter_differences(result)) == 2
+    assert len(segmenter_summary(result.segmenters)) == 3
+    assert len(segmenter_differences(result.differences)) == 2
 
 
 def test_numbers_are_written_with_a_row_for_each_run_and_image(folder):
     result = evaluate(folder, darkness(MIDDLE))
-    assert json.loads((folder / "runs" / "segment-metrics.json").read_text()) == result
+    path = folder / "runs" / "segment-metrics.json"
+    assert load_document(path, SegmentMetrics, NothingUsableError) == result
     rows = pd.read_csv(folder / "runs" / "segment-metrics.csv")
     assert rows.groupby("run").size().to_dict() == {"segment": 4, THRESHOLD: 4, OTSU: 4}
     assert set(rows["true_nuclei"]) == {4}
@@ -135,15 +138,34 @@ def test_numbers_are_written_with_a_row_for_each_run_and_image(folder):
     assert labels == {"segment": "none", THRESHOLD: "threshold", OTSU: "none"}
 
 
+def test_the_file_of_numbers_has_these_keys_in_this_order(folder):
+    seeds = [darkness(grey, run=f"segment-seed{grey:.0f}") for grey in (130.25, 150.25)]
+    evaluate(folder, *seeds)
+    written = json.loads((folder / "runs" / "segment-metrics.json").read_text())
+    top = ["format", "version", "settings", "segmenters", "differences", "notes"]
+    assert list(written) == top
+    assert (written["format"], written["version"]) == ("wsikd-segment-metrics", 1)
+    settings = ["draws", "bootstrap_seed", "split_seed", "device", "objects"]
+    assert list(written["settings"]) == settings
+    counts = ["images", "patients", "metrics", "reason"]
+    segmenter, difference = written["segmenters"][0], written["differences"][0]
+    assert list(segmenter) == ["name", "control", "labels", "runs", *counts]
+    assert list(difference) == ["segmenter", "reference", *counts]
+    assert list(segmenter["metrics"]) == list(difference["metrics"]) == list(NUCLEI_METRICS)
+    ends = ["value", "low", "high"]
+    assert list(segmenter["metrics"]["aji"]) == [*ends, "lowest", "highest", "deviation"]
+    assert list(difference["metrics"]["aji"]) == ends
+
+
 def test_says_what_labels_chose(folder):
     result = evaluate(folder, darkness(MIDDLE, labels="epoch and channel"))
-    assert result["segmenters"][0]["labels"] == "epoch and channel"
-    assert "threshold from the labels of 2 training images" in result["notes"][0]
+    assert result.segmenters[0].labels == "epoch and channel"
+    assert "threshold from the labels of 2 training images" in result.notes[0]
 
 
 def test_warns_of_another_resolution(folder):
-    assert len(evaluate(folder, darkness(MIDDLE, mpp=0.3))["notes"]) == 1
-    notes = evaluate(folder, darkness(MIDDLE, mpp=0.5))["notes"]
+    assert len(evaluate(folder, darkness(MIDDLE, mpp=0.3)).notes) == 1
+    notes = evaluate(folder, darkness(MIDDLE, mpp=0.5)).notes
     assert notes[1] == "segment was trained at 0.5 µm per pixel, and there are test images at 0.25"
 
 
@@ -171,8 +193,8 @@ def test_a_set_without_a_training_part_has_no_threshold_and_one_without_a_test_p
     result = evaluate(
         folder, darkness(MIDDLE, learnt=pd.DataFrame(columns=["slide_id", "patient_id"]))
     )
-    assert [one["name"] for one in result["segmenters"]] == ["segment", OTSU]
-    assert result["notes"][0].startswith("control-threshold was not made: the set has no training")
+    assert [one.name for one in result.segmenters] == ["segment", OTSU]
+    assert result.notes[0].startswith("control-threshold was not made: the set has no training")
     table.write_text(table.read_text().replace("test", "train"))
     with pytest.raises(NothingUsableError, match="holds no test image; name a folder that does"):
         evaluate(folder, darkness(MIDDLE))

@@ -18,7 +18,7 @@ _WHOLE = _DRAWN * _SIDE**2  # px of an image that is taken as it is
 
 
 def adapt(segmenter: Segmenter, fields: Sequence[Field], device: Device = "cpu") -> Segmenter:
-    """Give the segmenter with the threshold that suits a slide or an image.
+    """Return the segmenter with the threshold that suits a slide or an image.
 
     An image is taken whole unless it is large. Of a slide, 64 crops are drawn, and the quarter with
     the most haematoxylin decides: where there are few nuclei, what parts the stain best is tissue

@@ -62,7 +62,7 @@ def apply_segmenter(
     *,
     device: str = "cpu",
 ) -> list[FieldStatus]:
-    """Segment slides and images that are not segmented yet; what fails is told, others go on.
+    """Segment slides and images that are not segmented yet; what fails is reported, others go on.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def apply_segmenter(
         for status in _apply_to(work, found):
             outputs.table.put(status)
             outcomes.append(status)
-            say(_told(status))
+            say(_outcome_line(status))
     return outcomes
 
 
@@ -190,7 +190,7 @@ def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
 
 
 def _doubt(field: Field, found: FieldNuclei) -> str:
-    """Say why what was found is probably not nuclei; empty if it may be."""
+    """Write why what was found is probably not nuclei; empty if it may be."""
     remedy = "look at the outlines, and try another --run or --threshold"
     if found.nuclear_fraction > _MOST:
         return f"{found.nuclear_fraction:.0%} of the tissue is called nucleus; {remedy}"
@@ -222,7 +222,7 @@ def _warn_of_scale(work: _Work, field: Field) -> None:
             )
 
 
-def _told(status: FieldStatus) -> str:
+def _outcome_line(status: FieldStatus) -> str:
     name = f"{status.slide_id}/{status.region_id}".rstrip("/")
     if status.status == "failed":
         return f"{name}: failed, {status.error}"

@@ -47,7 +47,7 @@ class Choice(NamedTuple):
 
 
 def haematoxylin(pixels: Pixels) -> Floats:
-    """Give the haematoxylin of each pixel by colour deconvolution, shape (height, width)."""
+    """Compute the haematoxylin of each pixel by colour deconvolution, shape (height, width)."""
     stains: Floats = rgb2hed(pixels)[..., 0]
     return stains
 
@@ -119,7 +119,7 @@ def choose_channel(
 
 
 def stain_threshold(confidences: Sequence[Floats], stains: Sequence[Floats]) -> float | None:
-    """Give the confidence from which on pixels are nucleus by their haematoxylin.
+    """Find the confidence from which on pixels are nucleus by their haematoxylin.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def stain_threshold(confidences: Sequence[Floats], stains: Sequence[Floats]) -> 
 
 
 def nuclear_confidence(confidence: Floats, choice: Choice) -> Floats:
-    """Give the confidence that pixels are nucleus, from that of all channels, (K, h, w)."""
+    """Compute the confidence that pixels are nucleus from that of all channels, (K, h, w)."""
     chosen: Floats = confidence[choice.channel]
     return 1 - chosen if choice.inverted else chosen
 
@@ -159,7 +159,7 @@ def _best_sides(
 def _sums(
     confidence: Floats, target: NDArray[Any]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Give, from each bin of confidence on, pixels and their target; and its sum of squares."""
+    """Count pixels and their target from each bin of confidence on; also its sum of squares."""
     bins = np.minimum((confidence * _BINS).astype(np.int64), _BINS - 1).ravel()
     values = target.ravel().astype(np.float64)
     counts = np.bincount(bins, minlength=_BINS)
@@ -171,7 +171,7 @@ def _sums(
 def _explained(
     above: NDArray[np.float64], total_above: NDArray[np.float64], squares: float
 ) -> NDArray[np.float64]:
-    """Give the share of variance between the two sides of each bin; of the side that has more."""
+    """Compute the share of variance between the two sides of each bin, of the side with more."""
     count, total = above[0], total_above[0]
     below = count - above
     variance = squares / count - (total / count) ** 2
@@ -186,7 +186,7 @@ def _explained(
 def _dice(
     above: NDArray[np.float64], total_above: NDArray[np.float64], squares: float
 ) -> NDArray[np.float64]:
-    """Give the Dice coefficient of each side of each bin with a mask; of nothing with nothing 1."""
+    """Compute Dice of each side of each bin with a mask; of nothing with nothing it is 1."""
     sides = ((above, total_above), (above[0] - above, total_above[0] - total_above))
     return np.stack(
         [
@@ -211,7 +211,7 @@ def _is_nuclear_sized(
 
 
 def _diameters(mask: NDArray[np.bool_], mpp: Mpp) -> NDArray[np.float64]:
-    """Give the equivalent diameters of the objects of a mask, in µm."""
+    """Compute the equivalent diameters of the objects of a mask, in µm."""
     labels = label_instances(smooth(mask, mpp), ObjectSettings(), mpp)
     areas = np.bincount(labels.ravel())[1:]
     widths: NDArray[np.float64] = 2 * np.sqrt(areas[areas > 0] * mpp.x * mpp.y / np.pi)

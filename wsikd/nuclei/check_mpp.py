@@ -7,7 +7,7 @@ mask is so in proportion to how thick the mask is, not in µm. And a slide whose
 be too large is not judged magnified, where its nuclei fall to pieces: it is judged at twice the µm
 per pixel that the model learnt at, where nuclei have the size it knows if the suspicion is right.
 Where the two measurements differ by more than a factor of two, the model does not find nuclei there
-and nothing is said.
+and nothing is reported.
 
 A slide coarser than the model's own resolution is judged less well. docs/evidence.md says how often
 it is right; `tests/benchmarks/measure_check_mpp.py` counts.
@@ -48,10 +48,10 @@ _RAW = ObjectSettings(smooth=False)
 
 
 class MppCheck(NamedTuple):
-    """What nuclei say of a stated resolution."""
+    """What nuclei tell about a stated resolution."""
 
     diameter_um: float | None
-    """Their median at the resolution that the model learnt at; None if that says nothing."""
+    """Their median at the resolution that the model learnt at; None if that tells nothing."""
     diameter_coarse_um: float | None
     """Their median at twice its µm per pixel."""
     nuclei: int
@@ -61,7 +61,7 @@ class MppCheck(NamedTuple):
     warning: str | None
     """What is probably wrong and what to do; None if nothing is."""
     unjudged: str | None = None
-    """Why nothing can be said; None if something can."""
+    """Why nothing can be told; None if something can."""
 
 
 def check_mpp(
@@ -118,7 +118,7 @@ def check_mpp(
 
 
 def doubt(mpp: float, diameter_um: float, diameter_coarse_um: float) -> str | None:
-    """Say in which direction a resolution is probably wrong, if it is.
+    """Write in which direction a resolution is probably wrong, if it is.
 
     Examples
     --------
@@ -153,7 +153,7 @@ def _choose(mpp: Mpp, tissue: Sequence[TissueRegion], at: float) -> Iterator[Reg
 
 
 def _grid(piece: TissueRegion, wide: int, high: int) -> Iterator[tuple[float, Region]]:
-    """Cut a piece's box into tiles; give the share of tissue in each."""
+    """Cut a piece's box into tiles; yield the share of tissue in each, and its place."""
     import shapely  # noqa: PLC0415
 
     box, size = piece.box, piece.box.size
@@ -187,7 +187,7 @@ def _bring(tiles: Sequence[Pixels], mpp: Mpp, at: float) -> list[Pixels]:
 
 
 def _measure(tiles: list[Pixels], segmenter: Segmenter, light: Colour) -> NDArray[np.float64]:
-    """Give the diameters of nuclei, in µm if a pixel is what the model learnt at."""
+    """Measure the diameters of nuclei, in µm if a pixel is what the model learnt at."""
     assert segmenter.mpp is not None
     side = segmenter.mpp
     suited = [segmenter.adapted([tile], light) for tile in tiles]
@@ -208,7 +208,7 @@ def _measure(tiles: list[Pixels], segmenter: Segmenter, light: Colour) -> NDArra
 
 
 def _thickness(masks: Sequence[Mask], side: float) -> float:
-    """Give the mean diameter of what masks show: in a disk, six times the mean distance inside."""
+    """Compute the mean diameter of what masks show: of a disk, six times the mean depth."""
     smoothed = [smooth(mask, Mpp(side, side)) for mask in masks]
     depth = sum(ndimage.distance_transform_edt(np.pad(mask, 1)).sum() for mask in smoothed)
     return 6 * side * float(depth) / max(1, sum(np.count_nonzero(mask) for mask in smoothed))

@@ -1,4 +1,4 @@
-"""Connected components of a mask that comes in rows, each given out when it is complete.
+"""Connected components of a mask that comes in rows, each yielded when it is complete.
 
 The mask is held as runs, the stretches of true pixels of its rows, and only those of components
 that a later row may still touch.
@@ -70,7 +70,7 @@ def find_components(
     components : list of Component
         Those completed since, by their first pixel.
     settled : int
-        All components that reach above this row have been given out.
+        All components that reach above this row have been yielded.
     """
     held, bottom, pitch = _Runs(*np.zeros((3, 0), np.int64)), 0, 1
     for part in gather_rows(rows, _ROWS):
@@ -93,7 +93,7 @@ def _find_runs(mask: Mask, top: int) -> _Runs:
 
 
 def _join(held: _Runs, new: _Runs, place: tuple[int, int]) -> _Runs:
-    """Give new runs and held ones that touch one owner; owners are numbered by their first run."""
+    """Join new and held runs that touch under one owner; owners are in order of their first run."""
     first_row, pitch = place
     groups = int(held.owner.max(initial=-1)) + 1
     last = held[held.start >= (first_row - 1) * pitch]
@@ -121,7 +121,7 @@ def _touching(start: _Numbers, stop: _Numbers, pitch: int) -> tuple[_Numbers, _N
 
 
 def _is_open(runs: _Runs, bottom: int, pitch: int) -> NDArray[np.bool_]:
-    """Say of each owner whether a later row may touch it and it may wait for that."""
+    """Tell for each owner whether a later row may touch it and it may wait for that."""
     owners = int(runs.owner.max(initial=-1)) + 1
     touched = np.zeros(owners, np.bool_)
     touched[runs.owner[runs.start >= (bottom - 1) * pitch]] = True
@@ -132,7 +132,7 @@ def _is_open(runs: _Runs, bottom: int, pitch: int) -> NDArray[np.bool_]:
 
 
 def _rectangles(runs: _Runs, pitch: int) -> _Numbers:
-    """Give left, top, right and bottom of each owner, shape (4, owners)."""
+    """Find left, top, right and bottom of each owner, shape (4, owners)."""
     owners = int(runs.owner.max(initial=-1)) + 1
     found = np.zeros((4, owners), np.int64)
     found[:2] = np.iinfo(np.int64).max

@@ -86,7 +86,7 @@ def find_instances(
     nuclei : list of Nucleus
         Those completed since the last.
     settled : int
-        All nuclei that reach above this row have been given out.
+        All nuclei that reach above this row have been yielded.
     """
     least = settings.min_area_um2 / pixel_side(mpp) ** 2
     distance = settings.min_distance_um / pixel_side(mpp) if settings.split else math.inf
@@ -98,7 +98,7 @@ def find_instances(
 def label_instances(
     mask: Mask, settings: ObjectSettings, mpp: Mpp | None = None
 ) -> NDArray[np.int32]:
-    """Give each nucleus of a whole mask a number.
+    """Find the nuclei of a whole mask and number them.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def label_instances(
 
 
 def paint(canvas: NDArray[np.integer], nucleus: Nucleus, value: int, *, top: int = 0) -> None:
-    """Give a nucleus' pixels a value, on a canvas whose first row is `top` of the field."""
+    """Set a nucleus' pixels to a value, on a canvas whose first row is `top` of the field."""
     height, width = nucleus.mask.shape
     above = nucleus.top - top
     place = canvas[above : above + height, nucleus.left : nucleus.left + width]
@@ -154,7 +154,7 @@ def _fill(mask: Mask, least: float) -> Mask:
 
 
 def _split(mask: Mask, distance: float) -> NDArray[np.int32] | None:
-    """Give the nuclei of a component numbers from 1; None if it is one."""
+    """Divide a component into nuclei, numbered from 1; return None if it is one."""
     if math.hypot(*mask.shape) <= distance:
         return None
     height, width = mask.shape

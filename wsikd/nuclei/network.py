@@ -29,7 +29,7 @@ _FLOOR = 0.05
 
 
 class ConfidenceNetwork(nn.Module):
-    """Gives every pixel a confidence per channel, at full resolution.
+    """Computes a confidence per channel for every pixel, at full resolution.
 
     Convolutions of 3 x 3 without bias, each with batch norm and ELU, eight channels wide: one, then
     six residual blocks of two with dilations 1, 2, 3, 5, 10 and 20; then 1 x 1 with bias, and a
@@ -58,7 +58,7 @@ class ConfidenceNetwork(nn.Module):
         return self.head.out_channels
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give the confidences.
+        """Compute the confidences.
 
         Parameters
         ----------

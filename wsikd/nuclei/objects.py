@@ -75,7 +75,7 @@ def mask_rows(
     Yields
     ------
     ndarray of bool, shape (any, width)
-        Rows of what the whole field at once would give; outside it there is neither nucleus nor
+        Rows of what the whole field at once would be; outside it there is neither nucleus nor
         background. A few hundred rows are held.
     """
     limit = np.float32(threshold if settings.threshold is None else settings.threshold)
@@ -89,7 +89,7 @@ def smooth(mask: Mask, mpp: Mpp | None) -> Mask:
 
 
 def smoothing_radii(mpp: Mpp | None) -> tuple[int, ...]:
-    """Give the radii of the disks in whole pixels.
+    """Compute the radii of the disks in whole pixels.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def smoothing_radii(mpp: Mpp | None) -> tuple[int, ...]:
 
 
 def pixel_side(mpp: Mpp | None) -> float:
-    """Give the side of a square as large as a pixel, in µm; 0.25 where it is unknown."""
+    """Compute the side of a square as large as a pixel, in µm; 0.25 where it is unknown."""
     return ASSUMED_MPP if mpp is None else math.sqrt(mpp.x * mpp.y)
 
 

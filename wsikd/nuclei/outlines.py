@@ -43,7 +43,7 @@ def trace(mask: Mask, left: int = 0, top: int = 0) -> "Polygon":
 
 
 def trace_rings(mask: Mask, left: int = 0, top: int = 0) -> list[NDArray[np.int64]]:
-    """Give the corners of the outer border, then of each hole; shape (n, 2) each, closed.
+    """Find the corners of the outer border, then of each hole; shape (n, 2) each, closed.
 
     Sorted along columns the corners are the ends of the border's vertical lines in pairs, sorted
     along rows those of its horizontal lines, so that following either in turn goes round it. Where
@@ -73,7 +73,7 @@ def count_holes(mask: Mask) -> int:
 
 
 def _turns(mask: Mask) -> NDArray[np.int64]:
-    """Give x and y of the corners where the border turns and the pixels there; shape (3, n)."""
+    """Find x and y of the corners where the border turns and the pixels there; shape (3, n)."""
     around = _around(mask)
     turns = _TURNS[around]
     y, x = np.nonzero(turns)
@@ -81,7 +81,7 @@ def _turns(mask: Mask) -> NDArray[np.int64]:
 
 
 def _around(mask: Mask) -> NDArray[np.uint8]:
-    """Give the number of the pixels about each corner, shape (height + 1, width + 1)."""
+    """Compute the number of the pixels about each corner, shape (height + 1, width + 1)."""
     height, width = mask.shape
     padded = np.zeros((height + 2, width + 2), np.uint8)  # np.pad would take most of the time
     padded[1:-1, 1:-1] = mask
@@ -91,7 +91,7 @@ def _around(mask: Mask) -> NDArray[np.uint8]:
 
 
 def _pair(order: NDArray[np.int64]) -> list[int]:
-    """Give for each turn the other end of its line, from the turns in the order of their lines."""
+    """Find for each turn the other end of its line, from the turns in the order of their lines."""
     other = np.empty_like(order)
     other[order] = order.reshape(-1, 2)[:, ::-1].ravel()
     partners: list[int] = other.tolist()

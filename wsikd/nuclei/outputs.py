@@ -44,7 +44,7 @@ class Outputs:
         self._overwrite = overwrite
 
     def paths(self, field: Field) -> FieldPaths:
-        """Give where the labels and the nuclei of a field go."""
+        """Return where the labels and the nuclei of a field go."""
         labels = labels_path(self._labels, field.slide_id, field.region_id)
         return FieldPaths(labels, self._waiting(field.slide_id) / f"{field.region_id}.jsonl")
 

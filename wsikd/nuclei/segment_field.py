@@ -52,7 +52,7 @@ def segment_field(
     Parameters
     ----------
     segmenter : Segmenter
-        Gives the confidences.
+        Computes the confidences.
     field : Field
         What is segmented.
     objects : ObjectSettings
@@ -88,14 +88,14 @@ def segment_field(
 
 
 class _Canvas:
-    """Rows of labels from the first that a nucleus may still come to."""
+    """Rows of labels from the first that a nucleus may still reach."""
 
     def __init__(self, width: int) -> None:
         self._rows = np.zeros((0, width), np.uint8)
         self._top = 0
 
     def paint(self, nuclei: list[Nucleus], settled: int) -> NDArray[np.uint8]:
-        """Paint nuclei and give the rows above the settled one, which no other will come to."""
+        """Paint nuclei and return the rows above the settled one, which no other will reach."""
         bottom = max((nucleus.top + len(nucleus.mask) for nucleus in nuclei), default=settled)
         lacking = max(bottom, settled) - self._top - len(self._rows)
         if lacking > 0:
@@ -131,7 +131,7 @@ def _summarize(areas: list[int], field: Field) -> FieldNuclei:
 
 
 def _tissue_px(field: Field) -> float:
-    """Give the area of the tissue in the field's pixels."""
+    """Compute the area of the tissue in the field's pixels."""
     if field.outline is None:
         return field.size.width * field.size.height
     import shapely  # noqa: PLC0415

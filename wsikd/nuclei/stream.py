@@ -36,7 +36,7 @@ def stream_confidence(
     *,
     device: torch.device | str = "cpu",
 ) -> Iterator[NDArray[np.float32]]:
-    """Give the confidence of every pixel, in rows from the top.
+    """Compute the confidence of every pixel, in rows from the top.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def stream_confidence(
     size : Size
         Of the image, in pixels.
     channel : int
-        Whose confidence is given.
+        The one whose confidence is computed.
     device : torch.device or str
         Where it is computed.
 
@@ -94,7 +94,7 @@ def _cut_panels(width: int) -> list[_Panel]:
 
 
 def _regroup(strips: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
-    """Give the same pixels, `rows` at a time."""
+    """Yield the same pixels, `rows` at a time."""
     waiting: list[Pixels] = []
     for strip in strips:
         for piece in np.split(strip, range(rows - _count(waiting), len(strip), rows)):
@@ -111,7 +111,7 @@ def _count(strips: list[Pixels]) -> int:
 
 
 class _RowNetwork:
-    """The network for one channel; each `push` gives the rows that it completes.
+    """The network for one channel; each `push` returns the rows that it completes.
 
     Feature maps have shape (rows, width, channels), which `F.conv2d` takes as channels_last.
     """
@@ -168,7 +168,7 @@ class _Layer:
         return torch.cat([above, rows, border] if last else [above, rows])
 
     def convolve(self, seen: Tensor) -> Tensor:
-        """Give the rows that see all of their neighbours."""
+        """Compute the rows that see all of their neighbours."""
         reach = 2 * self.dilation
         # a copy, as a view would keep all that is seen in memory
         self._above = seen[-reach:].clone()
@@ -187,7 +187,7 @@ class _Layer:
 class _Residual:
     def __init__(self, first: _Layer, second: _Layer) -> None:
         self._first, self._second = first, second
-        self._owed = 0  # rows that came and have not been given
+        self._owed = 0  # rows that came and have not been returned
 
     def push(self, rows: Tensor, *, last: bool) -> Tensor:
         seen = self._first.extend(rows, last=last)

@@ -46,7 +46,7 @@ class Segmenter:
     labels : {"none", "epoch and channel"}
         What was chosen by labels.
     learnt : DataFrame
-        What it was trained on, as `RunFolder.read_learnt` gives it.
+        What it was trained on, as `RunFolder.read_learnt` returns it.
     balanced : bool
         Whether it reads colours divided by those of unstained light.
     """
@@ -64,14 +64,14 @@ class Segmenter:
     def confidence_rows(
         self, strips: Iterable[Pixels], size: Size, light: Colour, device: Device = "cpu"
     ) -> Iterator[NDArray[np.float32]]:
-        """Give the confidence that pixels are nucleus, in rows from the top.
+        """Compute the confidence that pixels are nucleus, in rows from the top.
 
         Parameters
         ----------
         strips : iterable of ndarray of uint8, shape (rows, width, 3)
             As they are read, from the top.
         size : Size
-            Of all of them.
+            Of all strips together.
         light : tuple of float
             Colour of unstained light on the slide.
         device : torch.device or str
@@ -88,12 +88,12 @@ class Segmenter:
     def confidence(
         self, pixels: Pixels, light: Colour, device: Device = "cpu"
     ) -> NDArray[np.float32]:
-        """Give the confidence that each pixel of an image is nucleus."""
+        """Compute the confidence that each pixel of an image is nucleus."""
         size = Size(pixels.shape[1], pixels.shape[0])
         return np.concatenate(list(self.confidence_rows([pixels], size, light, device)))
 
     def adapted(self, images: Sequence[Pixels], light: Colour, device: Device = "cpu") -> Self:
-        """Give the segmenter with the threshold that suits the stain of a slide.
+        """Return the segmenter with the threshold that suits the stain of a slide.
 
         Parameters
         ----------

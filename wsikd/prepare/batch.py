@@ -33,7 +33,7 @@ def prepare_slides(
     Parameters
     ----------
     manifest : DataFrame
-        As `wsikd.cohort.manifest.read_manifest` gives it.
+        As `wsikd.cohort.manifest.read_manifest` returns it.
     store : Path
         The folder `regions/`; made if absent.
     settings : PrepareSettings

@@ -30,7 +30,7 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     ManifestError
         If neither is given and the workspace has no manifest, or one of them breaks a rule.
     LeakageError
-        If a patient or a file is in two splits: better said before hours of preparing than after.
+        If a patient or a file is in two splits: better known before hours of preparing than after.
     NothingUsableError
         If the folder holds no slide.
     """

@@ -36,6 +36,6 @@ class PrepareSettings(Settings):
     )
 
     def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:
-        """Give what decides the content of a slide's folder."""
+        """Return what decides the content of a slide's folder."""
         chosen = self.model_dump(mode="json", include={"tissue", "pyramid", "ngff", "reader"})
         return {**chosen, "mpp": mpp, "objective_power": objective_power}

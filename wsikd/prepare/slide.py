@@ -67,7 +67,7 @@ def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> Sl
 
 
 def kept_facts(folder: Path) -> dict[str, Any]:
-    """Give the facts of a finished slide that failed when it was tried again, and so stays."""
+    """Return the facts of a finished slide that failed when it was tried again, and so stays."""
     try:
         return {} if find_damage(folder) else _facts(read_record(folder))
     except (StoreError, OSError):
@@ -75,7 +75,7 @@ def kept_facts(folder: Path) -> dict[str, Any]:
 
 
 def _damage(folder: Path, settings: PrepareSettings) -> tuple[str, ...]:
-    """Give a warning that a slide is redone, if it was complete and lacks something now."""
+    """Return a warning that a slide is redone, if it was complete and lacks something now."""
     if settings.overwrite or not (folder / "slide.json").exists():
         return ()
     damage = find_damage(folder)
@@ -85,7 +85,7 @@ def _damage(folder: Path, settings: PrepareSettings) -> tuple[str, ...]:
 def _finished(
     folder: Path, wanted: dict[str, Any], source: Source, settings: PrepareSettings
 ) -> SlideRecord | None:
-    """Give the slide's record if it is complete and was made from the same slide and settings."""
+    """Return the slide's record if it is complete and was made from the same slide and settings."""
     if settings.overwrite or not (folder / "slide.json").exists():
         return None
     record = read_record(folder)

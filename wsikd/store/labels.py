@@ -50,14 +50,14 @@ class LabelFrame(NamedTuple):
 class LabelWriter:
     """Writes the labels of one region from rows that come from the top; whole or not at all.
 
-    To be used in a `with`: leaving it gives the image its name and replaces what was there, unless
-    an error or a signal ended it, which leaves no trace. A row of chunks is held of each level,
-    however high the region is.
+    To be used in a `with`: leaving it puts the image in place of what was there, unless an error
+    or a signal ended it, which leaves no trace. A row of chunks is held of each level, however high
+    the region is.
 
     Parameters
     ----------
     path : Path
-        As `labels_path` gives it.
+        As `labels_path` returns it.
     frame : LabelFrame
         Where the labels lie.
     levels : sequence of LabelLevel
@@ -147,7 +147,7 @@ def read_labels(folder: Path, slide_id: str, region_id: str, mag: float | None =
     folder : Path
         Such as `runs/<name>/labels`.
     slide_id, region_id : str
-        Whose labels.
+        The region.
     mag : float or None
         Magnification; None for the finest there is.
 
@@ -193,12 +193,12 @@ def read_made(folder: Path, slide_id: str, region_id: str) -> dict[str, Any] | N
 
 
 def labels_path(folder: Path, slide_id: str, region_id: str) -> Path:
-    """Give where the labels of a region are."""
+    """Return where the labels of a region are."""
     return folder / slide_id / f"{region_id}.ome.zarr"
 
 
 def levels_of(region: RegionRecord, mag: float) -> tuple[LabelLevel, ...]:
-    """Give the levels of a region's labels: its own from a magnification on, the finest first.
+    """Return the levels of a region's labels: its own from a magnification on, the finest first.
 
     Raises
     ------

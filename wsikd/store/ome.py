@@ -24,12 +24,12 @@ def region_attributes(
     kernel: str,
     ngff: NgffVersion,
 ) -> dict[str, Any]:
-    """Give the attributes of the region's Zarr group.
+    """Describe a region in the attributes of its Zarr group.
 
     Parameters
     ----------
     region : TissueRegion
-        Gives name and place on the slide.
+        Has its name and its place on the slide.
     mpp : Mpp
         µm per level-0 pixel of the slide.
     levels : sequence of PyramidLevel

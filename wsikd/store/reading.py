@@ -91,11 +91,11 @@ class RegionStore:
         return outlines
 
     def thumbnail_path(self, slide_id: str) -> Path:
-        """Give the picture of the whole slide."""
+        """Return the path of the picture of the whole slide."""
         return self.path / slide_id / "thumbnail.png"
 
     def magnifications(self) -> tuple[float, ...]:
-        """Give the magnifications that every slide has, largest first."""
+        """Return the magnifications that every slide has, largest first."""
         each = [
             {
                 level.magnification
@@ -108,7 +108,7 @@ class RegionStore:
 
 
 def find_damage(folder: Path) -> str | None:
-    """Say which part of a complete slide's folder is missing or cut short; None if none is.
+    """Tell which part of a complete slide's folder is missing or cut short; None if none is.
 
     Only sizes and descriptions are looked at: pixels that changed are found when they are read.
 

@@ -1,4 +1,4 @@
-"""What `slide.json` says: a slide, its regions and their magnifications."""
+"""What `slide.json` holds: a slide, its regions and their magnifications."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -32,7 +32,7 @@ class RegionRecord(Settings):
     levels: tuple[LevelRecord, ...]
 
     def level(self, magnification: float) -> LevelRecord:
-        """Give one magnification of the region.
+        """Return one magnification of the region.
 
         Raises
         ------

@@ -68,7 +68,7 @@ class SlideWriter:
     def commit(
         self, record: SlideRecord, outlines: dict[str, Any], thumbnail: NDArray[np.uint8]
     ) -> None:
-        """Write the rest, flush all to disk and give the slide its name."""
+        """Write the rest, flush all to disk and rename the folder to the slide's."""
         write_json(self.folder / "tissue.geojson", outlines)
         Image.fromarray(thumbnail).save(self.folder / "thumbnail.png", optimize=True)
         write_json(self.folder / "slide.json", record.model_dump(mode="json"))

@@ -1,6 +1,6 @@
 """What is segmented: whole images, tissue regions of slides, or regions of a store, at one mpp.
 
-A field gives its pixels in strips from the top, so that it may be of any size, or in crops.
+The pixels of a field are read in strips from the top, so that it may be of any size, or in crops.
 """
 
 import abc
@@ -36,11 +36,11 @@ class Field(abc.ABC):
     Attributes
     ----------
     slide_id, region_id : str
-        Whose it is; the only region of an image is called "image".
+        The slide and the region it is; the only region of an image is called "image".
     box : Region
         In the level-0 frame, at level 0.
     slide_mpp : Mpp or None
-        µm per level-0 pixel; None if nothing says so.
+        µm per level-0 pixel; None if unknown.
     size : Size
         In the pixels it is segmented at.
     magnification : float or None
@@ -225,7 +225,7 @@ def balance(pixels: Pixels, light: Colour) -> Pixels:
 
 
 def brightest(pixels: Pixels) -> Colour:
-    """Give the brightness that 5 % of an image's pixels exceed, in each channel."""
+    """Compute the brightness that 5 % of an image's pixels exceed, in each channel."""
     step = math.ceil(math.sqrt(pixels.size / 3e6))
     red, green, blue = np.percentile(pixels[::step, ::step].reshape(-1, 3), 95, axis=0)
     return float(red), float(green), float(blue)

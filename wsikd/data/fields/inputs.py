@@ -22,9 +22,9 @@ class FieldInput:
     Attributes
     ----------
     slide_id, patient_id : str
-        What it is called, and whose it is; an image is a patient of its own.
+        Its name, and the patient it comes from; an image is a patient of its own.
     path : Path or None
-        Its file; None if the workspace does not say where the slide of a store is.
+        Its file; None if the workspace does not know where the slide of a store is.
     mpp : float or None
         µm per level-0 pixel as the user states it.
     store : RegionStore or None
@@ -51,7 +51,7 @@ def list_inputs(inputs: Sequence[Path], workspace: Workspace) -> list[FieldInput
     inputs : sequence of Path
         Files, folders of images or slides, or a region store; none: the workspace's own store.
     workspace : Workspace
-        Its manifest says where the slides of its store are.
+        Its manifest knows where the slides of its store are.
 
     Raises
     ------

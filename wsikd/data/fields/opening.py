@@ -96,7 +96,7 @@ def open_fields(found: FieldInput, settings: FieldSettings) -> list[Field]:
 
 
 def _is_picture(opened: "SlideReader") -> bool:
-    """Say whether a file is a plain picture: one level, and no word of a microscope."""
+    """Tell whether a file is a plain picture: one level, and no word of a microscope."""
     plain = len(opened.level_sizes) == 1 and opened.objective_power is None
     stated = opened.stated_mpp
     low, high = PLAUSIBLE_MPP
@@ -125,7 +125,9 @@ def _open_picture(
 def _open_slide(
     found: FieldInput, opened: "SlideReader", known: Mpp, settings: FieldSettings
 ) -> list[Field]:
-    _size_at(opened.path, opened.size, known, settings)  # too coarse? said before tissue is sought
+    _size_at(
+        opened.path, opened.size, known, settings
+    )  # too coarse? refused before tissue is sought
     light = slide_light(opened, known)
     fields: list[Field] = []
     for piece in find_tissue(opened, known, settings.tissue):
@@ -205,7 +207,7 @@ def _coarser(region: RegionRecord, magnification: float) -> Iterator[LabelLevel]
 def _size_at(
     path: Path, size: Size, mpp: Mpp | None, settings: FieldSettings
 ) -> tuple[Size, float | None]:
-    """Give size and magnification of a rectangle at the mpp asked for; as it is if its mpp is not.
+    """Compute size and magnification at the mpp asked for; of unknown mpp, the size as it is.
 
     Raises
     ------
@@ -227,7 +229,7 @@ def _size_at(
 
 
 def slide_light(opened: "SlideReader", mpp: Mpp) -> Colour:
-    """Give the colour of the empty glass of a slide."""
+    """Measure the colour of the empty glass of a slide."""
     overview, _ = read_overview(opened, mpp, _OVERVIEW_MPP)
     red, green, blue = glass_colour(overview, opened.path)
     return float(red), float(green), float(blue)
@@ -256,7 +258,7 @@ def _refuse_colourless(path: Path, pixels: Pixels) -> None:
 
 
 def _fourth_channel(path: Path) -> str | None:
-    """Say what the fourth channel of a picture is, unless it is an opacity that hides nothing."""
+    """Tell what the fourth channel of a picture is, unless it is an opacity that hides nothing."""
     try:
         with Image.open(path) as image:
             if image.mode == "CMYK":

@@ -31,7 +31,7 @@ class Window(NamedTuple):
 
 
 def corners(place: Place, transform: Transform) -> NDArray[np.float64]:
-    """Give where the corners of a patch are on the other slide, in µm.
+    """Compute where the corners of a patch are on the other slide, in µm.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def corners(place: Place, transform: Transform) -> NDArray[np.float64]:
 
 
 def bounds(points: NDArray[np.float64]) -> Box:
-    """Give the rectangle around points."""
+    """Return the rectangle around points."""
     return Box(*points.min(axis=0).tolist(), *points.max(axis=0).tolist())
 
 
@@ -62,7 +62,7 @@ def sample(window: Window, points: NDArray[np.float64], size: Size, kernel: str)
     window : Window
         Holds it, with a margin for the kernel where the slide has one.
     points : ndarray of float, shape (4, 2)
-        Its corners in µm, as `corners` gives them.
+        Its corners in µm, as `corners` returns them.
     size : Size
         Of the result.
     kernel : str
@@ -89,7 +89,7 @@ def sample(window: Window, points: NDArray[np.float64], size: Size, kernel: str)
 
 
 def _reduced(pixels: Pixels, step: float, kernel: str) -> tuple[Pixels, NDArray[np.float64]]:
-    """Bring pixels that are finer than the result to about its resolution; also say the scale."""
+    """Bring pixels finer than the result to about its resolution; also return the scale."""
     height, width = pixels.shape[:2]
     if step <= 1:
         return pixels, np.ones(2)

@@ -17,7 +17,7 @@ from wsikd.geometry import Pixels
 
 
 class CropPadPartner(DerivedPartner):
-    """Gives the centre of a patch, padded with zeros to the patch's size."""
+    """Keeps the centre of a patch, padded with zeros to the patch's size."""
 
     def __init__(self, settings: PairingSettings, source: PatchSource) -> None:
         super().__init__(source, f"{settings.centre}")

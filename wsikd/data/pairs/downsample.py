@@ -18,7 +18,7 @@ from wsikd.pyramid.resample import resample
 
 
 class DownsamplePartner(DerivedPartner):
-    """Gives the patch brought to a small size and back to its own.
+    """Brings the patch to a small size and back to its own.
 
     Raises
     ------

@@ -11,7 +11,7 @@ _NAMED = 3
 
 
 def match_images(source: FolderPatches, folder: Path) -> tuple[Path, ...]:
-    """Give the image of the same name for each of a source's, whatever their suffixes.
+    """Find the image of the same name for each of a source's, whatever their suffixes.
 
     Names are those below the folders, "ADI/ADI-1"; a flat folder needs the last part alone. Of
     a whole folder, all images of the other must be wanted, too; of images from a table, not.

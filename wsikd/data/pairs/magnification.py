@@ -14,7 +14,7 @@ from wsikd.pyramid.resample import resample
 
 
 class MagnificationPartner(Partner):
-    """Gives the patch's field of view, in µm, from another level of the region store.
+    """Cuts the patch's field of view, in µm, from another level of the region store.
 
     Corners are rounded to whole pixels of that level. Where a slide serves a magnification at a
     resolution of its own, the field of view has more or fewer pixels, and is resampled.
@@ -58,7 +58,7 @@ class MagnificationPartner(Partner):
 
 
 def _span(first: int, count: int, other: int, own: int) -> slice:
-    """Give the pixels of an axis of `other` pixels that `count` of `own` cover, from `first`."""
+    """Find the pixels of an axis of `other` pixels that `count` of `own` cover, from `first`."""
     length = min(other, max(1, round(count * other / own)))
     start = min(round(first * other / own), other - length)
     return slice(start, start + length)

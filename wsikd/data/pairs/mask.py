@@ -123,7 +123,7 @@ def _labels_of(settings: PairingSettings) -> Path:
 
 
 def _written(folder: Path, regions: Sequence[tuple[str, str]]) -> str:
-    """Give a hash of the labels of regions.
+    """Compute a hash of the labels of regions.
 
     Raises
     ------

@@ -89,14 +89,14 @@ class SlidePartner(Partner):
         return sample(window, points, self.size, self._kernel)
 
     def pack(self, cache: Path) -> Pixels:
-        """Give all second images and close the slides."""
+        """Return all second images and close the slides."""
         packed = super().pack(cache)
         for slide in self._slides.values():
             slide.release()
         return packed
 
     def _corners(self, index: int) -> tuple[str, NDArray[np.float64]]:
-        """Give the partner slide and where on it the patch's corners are, in µm."""
+        """Find the partner slide and where on it the patch's corners are, in µm."""
         place = self.source.place(index)
         assert place is not None, "a source that is no folder knows where its patches are"
         return place.slide_id, corners(place, self._transform)
@@ -132,7 +132,7 @@ def _find_slides(settings: PairingSettings, source: PatchSource) -> Mapping[str,
 
 
 def _store_of(path: Path) -> Path | None:
-    """Give the region store that a path is, or that is in the workspace it is."""
+    """Return the region store that a path is, or that is in the workspace it is."""
     for folder in (path, path / "regions"):
         if next(folder.glob("*/slide.json"), None) is not None:
             return folder

@@ -17,7 +17,7 @@ class Partner(abc.ABC):
     source : PatchSource
         The first images.
     identity : sequence of str
-        With the source's fingerprint, all that decides what `read` gives.
+        With the source's fingerprint, all that decides what `read` returns.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Partner(abc.ABC):
     magnification : float
         Nominal.
     fingerprint : str
-        Hash of what `read` gives.
+        Hash of what `read` returns.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Partner(abc.ABC):
 
     @abc.abstractmethod
     def read(self, index: int) -> Pixels:
-        """Give the second image of a patch, RGB, uint8 of shape (height, width, 3)."""
+        """Return the second image of a patch, RGB, uint8 of shape (height, width, 3)."""
 
     def pack(self, cache: Path) -> Pixels:
-        """Give all second images, decoded once and kept on disk.
+        """Return all second images, decoded once and kept on disk.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class DerivedPartner(Partner):
         return self.make(self.source.read(index))
 
     def pack(self, cache: Path) -> Pixels:
-        """Give all second images, made of the first ones as they are in the cache."""
+        """Return all second images, made of the first ones as they are in the cache."""
         packed = self.source.pack(cache)
         name, count = "partners", len(packed)
         return pack_view(

@@ -65,7 +65,7 @@ class PlanesReader(SlideReader):
         return np.ascontiguousarray(np.broadcast_to(np.moveaxis(cut, 0, 2), (*cut.shape[1:], 3)))
 
     def _planes(self, level: int) -> Pixels:
-        """Give the chosen channels of a level, shape (1 or 3, height, width)."""
+        """Read the chosen channels of a level, shape (1 or 3, height, width)."""
         if self._held is None or self._held[0] != level:
             self._held = None
             try:
@@ -90,7 +90,7 @@ class PlanesReader(SlideReader):
 
 
 def has_planes(path: Path) -> bool:
-    """Say whether a file is a TIFF whose channels are planes of their own."""
+    """Tell whether a file is a TIFF whose channels are planes of their own."""
     if path.is_dir() or sniff(path) != "tiff":
         return False
     try:
@@ -98,11 +98,11 @@ def has_planes(path: Path) -> bool:
             series = file.series[0]
             return len(series.shape) == 3 and series.axes[1:] == "YX" and series.shape[0] > 1
     except _DAMAGE:
-        return False  # the slide readers say what is wrong with it
+        return False  # the slide readers report what is wrong with it
 
 
 def find_channel(wanted: int | str, names: Sequence[str], path: Path) -> int:
-    """Give the number of a channel; case, blanks, "-" and "_" of names do not matter.
+    """Find the number of a channel; case, blanks, "-" and "_" of names do not matter.
 
     Examples
     --------
@@ -145,7 +145,7 @@ def _open(path: Path) -> tifffile.TiffFile:
 
 
 def _ome_pixels(file: tifffile.TiffFile) -> dict[str, Any]:
-    """Give what OME-XML says of the first image; nothing for a TIFF without."""
+    """Read what OME-XML holds of the first image; nothing for a TIFF without."""
     if file.ome_metadata is None:
         return {}
     images = tifffile.xml2dict(file.ome_metadata)["OME"].get("Image", {})
@@ -167,6 +167,6 @@ def _stated_mpp(pixels: dict[str, Any]) -> Mpp | None:
             float(pixels[f"PhysicalSize{axis}"]) * _UM[pixels.get(f"PhysicalSize{axis}Unit", "µm")]
             for axis in "XY"
         )
-    except (KeyError, ValueError):  # not said, or in a unit that is no length
+    except (KeyError, ValueError):  # not stated, or in a unit that is no length
         return None
     return Mpp(x, y)

@@ -1,4 +1,4 @@
-"""The pairings there are, and what can be said of them."""
+"""The pairings there are, and their settings."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -97,7 +97,7 @@ class PairingSettings(Settings):
         return transform
 
     def required_partner(self) -> Path:
-        """Give the partner's path.
+        """Return the partner's path.
 
         Raises
         ------

@@ -42,7 +42,7 @@ class PartnerSlide(abc.ABC):
     identity: str
 
     def holds(self, box: Box) -> bool:
-        """Say whether there are pixels for a whole rectangle."""
+        """Tell whether there are pixels for a whole rectangle."""
         spare, (width, height) = self.tolerance_um, self.size_um
         inside = min(box.left, box.top) >= -spare
         return inside and box.right <= width + spare and box.bottom <= height + spare
@@ -66,12 +66,12 @@ class FileSlide(PartnerSlide):
     channels : sequence of int or str
         One or three of such a TIFF.
     mpp : float, optional
-        µm per level-0 pixel if the file does not say; it wins over the file's.
+        µm per level-0 pixel if the file states none; it wins over the file's.
 
     Raises
     ------
     MissingResolutionError
-        If nothing says how many µm a pixel is.
+        If it is unknown how many µm a pixel is.
     SlideError, ConfigError
         If the file cannot be read, or lacks a channel.
     """
@@ -163,7 +163,7 @@ class StoreSlide(PartnerSlide):
         self._read_region = lru_cache(maxsize=1)(read)
 
     def holds(self, box: Box) -> bool:
-        """Say whether a rectangle lies in one of the regions."""
+        """Tell whether a rectangle lies in one of the regions."""
         return any(self._covers(region, box) for region, _ in self._regions)
 
     def read(self, box: Box, mpp: float) -> Window:
@@ -196,7 +196,7 @@ class _Part(NamedTuple):
 
 
 def _pixels_around(box: Box, mpp: float, at: Mpp, limit: Size) -> _Part:
-    """Give the pixels that a kernel needs for a rectangle sampled at `mpp`, if they are there."""
+    """Find the pixels that a kernel needs for a rectangle sampled at `mpp`, if they are there."""
     margin_x, margin_y = (_SUPPORT * max(mpp, own) for own in at)
     left = max(0, math.floor((box.left - margin_x) / at.x))
     top = max(0, math.floor((box.top - margin_y) / at.y))

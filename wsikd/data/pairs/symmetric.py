@@ -9,15 +9,15 @@ from wsikd.geometry import Pixels
 
 
 class SymmetricPartner(DerivedPartner):
-    """Gives the patch itself; only the augmentation tells the two apart."""
+    """Is the patch itself; only the augmentation tells the two apart."""
 
     def __init__(self, settings: PairingSettings, source: PatchSource) -> None:  # noqa: ARG002
         super().__init__(source)
 
     def make(self, image: Pixels) -> Pixels:
-        """Give the image as it is."""
+        """Return the image as it is."""
         return image
 
     def pack(self, cache: Path) -> Pixels:
-        """Give the first images, which need no second copy on disk."""
+        """Return the first images, which need no second copy on disk."""
         return self.source.pack(cache)

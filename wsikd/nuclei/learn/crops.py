@@ -18,10 +18,10 @@ _ATTEMPTS = 20
 def deal_crops(
     fields: Sequence[Field], count: int, random: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Say which field each crop is of, in random order.
+    """Choose the field of each crop, in random order.
 
-    Systematic sampling: a field is cropped as often as its share of the area says, rounded down or
-    up by chance; so fields of one size are cropped equally often, but for the rest.
+    Systematic sampling: a field is cropped as often as its share of the area asks for, rounded
+    down or up by chance; so fields of one size are cropped equally often, but for the rest.
 
     Examples
     --------

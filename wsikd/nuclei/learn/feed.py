@@ -17,7 +17,7 @@ from wsikd.training.feeds.prefetch import read_ahead
 
 
 class CropFeed:
-    """Gives batches of crops; the next is read while the network works on this one.
+    """Batches of crops; the next is read while the network works on this one.
 
     What is cropped, and how, depends on seed, epoch and place in the epoch alone. An item is a
     place in the epoch and a field, as one number.
@@ -41,13 +41,13 @@ class CropFeed:
         return self._settings.crops
 
     def order(self, seed: int, epoch: int) -> list[int]:
-        """Give the crops of an epoch, without the rest that fills no batch."""
+        """Return the crops of an epoch, without the rest that fills no batch."""
         dealt = deal_crops(self._fields, len(self), np.random.default_rng((seed, epoch)))
         whole = len(self) // self._settings.batch * self._settings.batch
         return [place * len(self._fields) + int(which) for place, which in enumerate(dealt[:whole])]
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Give the crops in this order as "image", and "draw", which is what is drawn by."""
+        """Yield the crops in this order as "image", and "draw", the seed of what is drawn."""
         size = self._settings.batch
         groups = [list(order[i : i + size]) for i in range(0, len(order), size)]
         for group, crops in read_ahead(partial(self._read, epoch=epoch or 0), groups):
@@ -60,7 +60,7 @@ class CropFeed:
             }
 
     def name(self, batch: Views) -> str:
-        """Say which fields a batch is of."""
+        """Name the fields that a batch comes from."""
         names = [self._fields[item % len(self._fields)].name for item in batch["index"].tolist()]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"{names[0]}{more}"

@@ -1,4 +1,4 @@
-"""What a segmenter is trained on: fields of images, slides or regions, and whose they are."""
+"""What a segmenter is trained on: fields of images, slides or regions, and their patients."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path

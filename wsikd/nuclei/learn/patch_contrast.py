@@ -26,7 +26,7 @@ _SMALLEST = 1e-30  # whose inverse single precision still holds
 
 
 def mse_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """Give less the mean squared difference, over colours and pixels.
+    """Compute the negative mean squared difference, over colours and pixels.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def mse_similarity(first: Tensor, second: Tensor) -> Tensor:
 
 
 def cross_entropy_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """Give less the mean binary cross-entropy of the first patch's values, were they the second's.
+    """Compute the negative mean binary cross-entropy of the first patch as a guess of the second.
 
     Shapes as for `mse_similarity`; values in 0 to 1. Not symmetric.
     """
@@ -52,7 +52,7 @@ def cross_entropy_similarity(first: Tensor, second: Tensor) -> Tensor:
 
 
 def mutual_information_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """Give the mutual information of the grey values of equal pixels, in nats, from 25 bins.
+    """Compute the mutual information of the grey values of equal pixels, in nats, from 25 bins.
 
     Shapes as for `mse_similarity`; values in 0 to 1. A value between the centres of two bins counts
     in both by its nearness, so that gradients flow.
@@ -65,7 +65,7 @@ def mutual_information_similarity(first: Tensor, second: Tensor) -> Tensor:
 
 
 def kl_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """Give less the Kullback-Leibler divergence of the first from the second, in nats.
+    """Compute the negative Kullback-Leibler divergence of the first from the second, in nats.
 
     Shapes as for `mse_similarity`. A patch's values are brought to a sum of 1, as the shares of its
     light that its pixels and colours have.
@@ -76,7 +76,7 @@ def kl_similarity(first: Tensor, second: Tensor) -> Tensor:
 
 
 def cosine_similarity(first: Tensor, second: Tensor) -> Tensor:
-    """Give the cosine of the angle between features.
+    """Compute the cosine of the angle between features.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def draw_anchors(counts: Sequence[int], random: Generator, *, count: int = 10) -
 
 
 def separation(drawn: Sequence[tuple[Tensor, Tensor]]) -> float:
-    """Give how much positive windows differ among themselves, relative to negative ones.
+    """Compute how much positive windows differ among themselves, relative to negative ones.
 
     Parameters
     ----------
@@ -195,12 +195,12 @@ def _pair_weights(near: Tensor, anchors: Tensor, released_images: int | None) ->
 
 
 def _log(values: Tensor) -> Tensor:
-    """Give logarithms; of 0 a finite one with a gradient of 0, which a clamped infinity lacks."""
+    """Compute logarithms; that of 0 is finite with a gradient of 0, unlike a clamped infinity."""
     return values.clamp(min=_SMALLEST).log().masked_fill(values < _SMALLEST, _LEAST_LOG)
 
 
 def _binned(values: Tensor) -> Tensor:
-    """Give the weight of each value in each bin, shape (..., bins); rows sum to 1."""
+    """Compute the weight of each value in each bin, shape (..., bins); rows sum to 1."""
     centres = torch.linspace(0, 1, _BINS, dtype=values.dtype, device=values.device)
     return (1 - (values[..., None] - centres).abs() * (_BINS - 1)).clamp(min=0)
 

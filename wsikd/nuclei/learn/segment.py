@@ -1,11 +1,11 @@
 """Label-free nuclei segmentation by patch contrast.
 
-"Efficient Self-Supervision using Patch-based Contrastive Learning" [1]_: a confidence network gives
-every pixel a confidence per channel; windows that a channel is sure of are called positive or
-negative by chance; positive ones shall look alike and unlike the negative ones. The paper calls
-training converged when positives are little separated from each other and far from negatives, which
-its code does not test; here it is tested after every epoch. The code chooses epoch and channel by
-labels; here the haematoxylin does, see `wsikd.nuclei.channel`.
+"Efficient Self-Supervision using Patch-based Contrastive Learning" [1]_: a confidence network
+computes a confidence per channel for every pixel; windows that a channel is sure of are called
+positive or negative by chance; positive ones shall look alike and unlike the negative ones. The
+paper calls training converged when positives are little separated from each other and far from
+negatives, which its code does not test; here it is tested after every epoch. The code chooses epoch
+and channel by labels; here the haematoxylin does, see `wsikd.nuclei.channel`.
 
 References
 ----------
@@ -59,7 +59,7 @@ def segment(
     Parameters
     ----------
     inputs : sequence of FieldInput
-        Whom the fields are of.
+        The slides and images that the fields come from, and their patients.
     fields : sequence of Field
         What is learnt from.
     truths : mapping of str to callable
@@ -114,7 +114,7 @@ def segment(
 def _begin(
     inputs: Sequence[FieldInput], fields: Sequence[Field], runs: Path, settings: SegmentSettings
 ) -> RunFolder:
-    """Make the folder of a run, with whom it learns from, or take up the one that is there."""
+    """Make the folder of a run, with the patients it learns from, or take up the one there is."""
     known = fields[0].magnification
     hashes = {source: source_fingerprint(source) for source in {field.source for field in fields}}
     lines = [f"{field.name} {field.box} {field.size} {hashes[field.source]}" for field in fields]
@@ -190,7 +190,7 @@ class Contrast:
 
 
 def judge_epoch(watched: Mapping[str, float], *, settings: SegmentSettings) -> float:
-    """Give how bad an epoch is: what its channel leaves of the stain unexplained.
+    """Compute how bad an epoch is: what its channel leaves of the stain unexplained.
 
     An epoch whose windows are not told apart is worse than any whose are: what parts the stain
     then is chance, as it is of an untrained network.
@@ -206,7 +206,7 @@ def judge_epoch(watched: Mapping[str, float], *, settings: SegmentSettings) -> f
 
 
 def has_converged(log: Sequence[Entry], *, settings: SegmentSettings) -> bool:
-    """Say whether windows are told apart, and no better than some epochs ago.
+    """Tell whether windows are told apart, and no better than some epochs ago.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What `wsikd segment train` can be told."""
+"""The settings of `wsikd segment train`."""
 
 from typing import Literal, Self
 

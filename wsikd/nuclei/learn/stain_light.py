@@ -16,7 +16,7 @@ _DARKEST = 1 / 255
 
 
 def haematoxylin_light(colours: Tensor) -> Tensor:
-    """Give the red light that haematoxylin would leave, were it the only stain.
+    """Compute the red light that haematoxylin would leave, were it the only stain.
 
     Parameters
     ----------

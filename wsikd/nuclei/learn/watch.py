@@ -71,7 +71,7 @@ class Watch:
 
     @torch.no_grad()
     def __call__(self, say: Callable[[str], None]) -> dict[str, float]:
-        """Give what the log holds: "separation", "unexplained", and means over pixels.
+        """Measure what the log holds: "separation", "unexplained", and means over pixels.
 
         There is no "separation" where no channel has both kinds of windows, and "unexplained" is 1
         less the score of the chosen channel, see `wsikd.nuclei.channel`.
@@ -100,7 +100,7 @@ class Watch:
 
     @torch.no_grad()
     def conclude(self, run: RunFolder, *, has_converged: bool) -> list[str]:
-        """Choose the channel of the finished models anew, on more crops; give what to warn of."""
+        """Choose the channel of the finished models anew, on more crops; return the warnings."""
         sample, warnings = self._draw(_CONCLUDED), []
         for checkpoint in ("last", "best"):
             path = run.model_path(checkpoint)

@@ -1,7 +1,7 @@
 """Which windows of an image are compared: those whose confidence is sure, by their entropy.
 
 The sampler of "Efficient Self-Supervision using Patch-based Contrastive Learning" [1]_. Where the
-published code and this differ, `as_released` gives the code's behaviour.
+published code and this differ, `as_released` follows the code.
 
 References
 ----------
@@ -38,7 +38,7 @@ class Windows(NamedTuple):
 
 
 def pixel_entropy(confidence: Tensor) -> Tensor:
-    """Give the entropy of a Bernoulli variable in bits, 1 at a half and 0 at 0 and 1.
+    """Compute the entropy of a Bernoulli variable in bits, 1 at a half and 0 at 0 and 1.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def pixel_entropy(confidence: Tensor) -> Tensor:
 
 
 def window_means(values: Tensor, side: int, stride: int, *, as_released: bool = False) -> Tensor:
-    """Give the means of all windows.
+    """Compute the means of all windows.
 
     Parameters
     ----------

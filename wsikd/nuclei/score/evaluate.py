@@ -53,7 +53,7 @@ class EvaluateSegmentersSettings(SeedSettings):
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Anything that finds nuclei: gives the smoothed mask of an image of some µm per pixel."""
+    """Anything that finds nuclei: computes the smoothed mask of an image of some µm per pixel."""
 
     run: str
     labels: Labels
@@ -99,7 +99,7 @@ def evaluate_segmenters(
     segmenters : sequence of Segmenter
         Those of one name but for the seed are scored together.
     images : sequence of LabelledImage
-        Of one set; its training images give the control its threshold.
+        Of one set; the control learns its threshold from its training images.
     runs : Path
         The folder of all runs; gets `segment-metrics.json` and `.csv`.
     objects : ObjectSettings

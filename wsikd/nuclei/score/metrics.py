@@ -56,7 +56,7 @@ def score_nuclei(mask: Mask, instances: Instances, truth: Instances) -> dict[str
     Parameters
     ----------
     mask : ndarray of bool, shape (height, width)
-        Predicted nuclei, before they are parted; Dice is of it.
+        Predicted nuclei, before they are parted; Dice is computed from it.
     instances : ndarray of int, shape (height, width)
         Predicted nuclei, 0 background; what else is scored.
     truth : ndarray of int, shape (height, width)
@@ -163,7 +163,7 @@ def object_scores(overlaps: Overlaps) -> dict[str, float]:
 
 
 def _number(instances: Instances) -> tuple[Counts, Counts]:
-    """Give each pixel its nucleus, counted from 0 without gaps (background -1), and the areas."""
+    """Find each pixel's nucleus, counted from 0 without gaps (background -1), and the areas."""
     counts = np.bincount(instances.ravel())
     counts[:1] = 0
     numbers = np.cumsum(counts > 0) - 1

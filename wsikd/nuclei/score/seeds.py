@@ -2,7 +2,7 @@
 
 A segmenter is what runs that differ in their seed alone have in common. Its value is the mean over
 them and over the images; the interval is of that value when the patients are drawn again, all runs
-scored on the same drawn patients. It says nothing of other seeds, for which the spread over those
+scored on the same drawn patients. It tells nothing of other seeds, for which the spread over those
 that were run stands beside it.
 """
 

@@ -3,7 +3,7 @@
 The layouts, by kind:
 
 * monuseg: the challenge's .tif images with .xml outlines, in "Tissue Images" and "Annotations" or
-  side by side, at any depth; a folder with "train" or "test" in its name gives the split, one
+  side by side, at any depth; a folder with "train" or "test" in its name decides the split, one
   below the set before the set's own
 * consep: `Train/Images/*.png` with `Train/Labels/*.mat`, and `Test` likewise
 * tnbc: `Slide_01/*.png` with `GT_01/*.png`; those masks do not part nuclei that touch
@@ -48,9 +48,9 @@ class LabelledImage:
     name : str
         Of the image, without suffix.
     patient_id : str
-        Whose tissue it is; the image's name where nothing says so.
+        The patient the tissue comes from; the image's name where that is unknown.
     split : {"train", "test", ""}
-        Which part of the set it is of; empty where the set is not parted.
+        Part of the set that it belongs to; empty where the set is not parted.
     mpp : float or None
         µm per pixel, None if unknown.
     image, truth : Path
@@ -140,7 +140,7 @@ def split_images(images: Sequence[LabelledImage], seed: int) -> tuple[LabelledIm
     images : sequence of LabelledImage
         Of one set.
     seed : int
-        Of the shuffling of the patients, half of whom are for testing.
+        Of the shuffling of the patients; half of them are for testing.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """True nuclei from the files that labelled sets ship: outlines, matrices, masks.
 
-Every reader gives one number per nucleus and pixel; numbers can have gaps.
+Every reader returns an image of the numbers of nuclei; numbers can have gaps.
 """
 
 import math
@@ -109,7 +109,7 @@ def read_numbers(path: Path, size: Size) -> Truth:
 def read_mask(path: Path, size: Size) -> Truth:
     """Read a picture that is not black where nuclei are, and number the pieces.
 
-    Pixels that share an edge are of one piece. Nuclei that touch cannot be told apart: Dice does
+    Pixels that share an edge belong to one piece. Nuclei that touch cannot be told apart: Dice does
     not mind, objects and AJI are approximate.
 
     Raises

@@ -3,6 +3,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 from shapely import box
 
@@ -126,3 +127,28 @@ def make_images(tmp_path):
         return tmp_path / name
 
     return make
+
+
+@pytest.fixture
+def write_planes(tmp_path):
+    """Write an OME-TIFF of one plane per channel, the second level of means of 2 x 2."""
+
+    def write(
+        planes, *, mpp=0.5, names=("Hoechst", "Pan-CK", "CD45"), unit="µm", name="if.ome.tif"
+    ):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        metadata = {"axes": "CYX", "Channel": {"Name": list(names)}}
+        if mpp is not None:
+            metadata |= {"PhysicalSizeX": mpp, "PhysicalSizeY": mpp}
+            metadata |= {"PhysicalSizeXUnit": unit, "PhysicalSizeYUnit": unit}
+        with tifffile.TiffWriter(path, ome=True) as writer:
+            options = {"photometric": "minisblack", "tile": (64, 64), "compression": "zlib"}
+            writer.write(planes, subifds=1, metadata=metadata, **options)
+            count, height, width = planes.shape
+            blocks = planes.reshape(count, height // 2, 2, width // 2, 2)
+            half = np.floor(blocks.mean(axis=(2, 4)) + 0.5).astype(planes.dtype)
+            writer.write(half, subfiletype=1, **options)
+        return path
+
+    return write

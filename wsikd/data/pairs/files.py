@@ -71,7 +71,7 @@ def refuse_other_size(source: FolderPatches, paths: Sequence[Path]) -> None:
 
 def read_channels(path: Path, channels: Sequence[int | str]) -> Pixels:
     """Decode an image to RGB; of a TIFF with a plane per channel, the chosen channels."""
-    from wsikd.data.pairs.planes import PlanesReader, has_planes  # noqa: PLC0415
+    from wsikd.slides.planes import PlanesReader, has_planes  # noqa: PLC0415
 
     if not has_planes(path):
         return read_image(path)

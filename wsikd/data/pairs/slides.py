@@ -77,8 +77,8 @@ class FileSlide(PartnerSlide):
     """
 
     def __init__(self, path: Path, channels: Sequence[int | str], mpp: float | None = None) -> None:
-        from wsikd.data.pairs.planes import PlanesReader  # noqa: PLC0415
         from wsikd.slides import resolution_of  # noqa: PLC0415
+        from wsikd.slides.planes import PlanesReader  # noqa: PLC0415
 
         self._path, self._channels = path, channels
         self._reader: SlideReader | None = None
@@ -118,8 +118,8 @@ class FileSlide(PartnerSlide):
         self.release()
 
     def _open(self) -> "SlideReader":
-        from wsikd.data.pairs.planes import PlanesReader, has_planes  # noqa: PLC0415
         from wsikd.slides import open_slide  # noqa: PLC0415
+        from wsikd.slides.planes import PlanesReader, has_planes  # noqa: PLC0415
 
         if has_planes(self._path):
             return PlanesReader(self._path, self._channels)

@@ -5,9 +5,9 @@ import pytest
 import tifffile
 from PIL import Image
 
-from wsikd.data.pairs.planes import PlanesReader, find_channel, has_planes
 from wsikd.errors import ConfigError, SlideError
 from wsikd.geometry import Mpp, Region, Size
+from wsikd.slides.planes import PlanesReader, find_channel, has_planes
 
 
 @pytest.fixture

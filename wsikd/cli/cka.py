@@ -26,7 +26,7 @@ def cka(
     ----------
     runs
         names of at least two runs, or patterns such as 'pair-*'; those that differ in their seed
-        or fold only are one regime
+        or fold only are one group
     """
     compared = compare_runs(runs, settings, workspace)
     show(compared.same_layers().to_string(index=False))

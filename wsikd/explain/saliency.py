@@ -5,7 +5,7 @@ with `-privileged` behind it for that branch:
 
 * .png: some of the patches, and what every layer looks at
 * .csv: one row per run, patch and layer, with the columns of `COLUMNS`
-* .json: {settings, split, patches, targets, means}; means has the table's numbers per run and layer
+* .json: an `ExplainDocument`
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from wsikd.config import Settings
 from wsikd.errors import ConfigError
 from wsikd.evaluation.metrics import Floats
 from wsikd.explain.gradcam import grad_cam
@@ -48,6 +49,26 @@ class ExplainSettings(LookSettings):
     target: str | None = Field(
         None, description="class that is explained; unset: the one each patch is given"
     )
+
+
+class LayerMeans(Settings):
+    """The mean numbers of one layer of one run; null where they are undefined."""
+
+    run: str
+    layer: str
+    focus: float | None
+    darkness: float | None
+    agreement: float | None
+
+
+class ExplainDocument(Settings):
+    """What the pictures of one or two runs were made of, and the means over the patches."""
+
+    settings: dict[str, Any] = Field(description="the resolved settings of explain")
+    split: str = Field(description="that the patches are from; empty if all were chosen from")
+    patches: int = Field(description="how many")
+    targets: dict[str, str] = Field(description="run to what its maps are about, in words")
+    means: tuple[LayerMeans, ...]
 
 
 class Explanation(NamedTuple):
@@ -184,14 +205,14 @@ def _write(
         table.to_csv(temporary, index=False, float_format="%.6g")
     means = table.groupby(["run", "layer"], sort=False)[list(MEASURES)].mean()
     abouts = {one.name: one.about for one in looked}
-    document = {
-        "settings": settings.model_dump(mode="json"),
-        "split": patches.split,
-        "patches": len(patches),
-        "targets": abouts,
-        "means": [_without_nan(row) for row in means.reset_index().to_dict("records")],
-    }
-    write_json(summary, document)
+    document = ExplainDocument(
+        settings=settings.model_dump(mode="json"),
+        split=patches.split,
+        patches=len(patches),
+        targets=abouts,
+        means=tuple(_layer_means(row) for row in means.reset_index().to_dict("records")),
+    )
+    write_json(summary, document.model_dump(mode="json"))
     return Explanation(picture, csv, summary, means.dropna(axis="columns", how="all"), abouts)
 
 
@@ -205,5 +226,5 @@ def _target_index(run: OpenedRun, target: str | None) -> int | None:
     return classes.index(target)
 
 
-def _without_nan(row: dict[Any, Any]) -> dict[str, Any]:
-    return {str(name): None if pd.isna(value) else value for name, value in row.items()}
+def _layer_means(row: dict[Any, Any]) -> LayerMeans:
+    return LayerMeans(**{name: None if pd.isna(value) else value for name, value in row.items()})

@@ -1,7 +1,7 @@
 """Are ways of training different? CKA within and between them, over several seeds.
 
-Two networks of one regime differ by their seed; two of different regimes by the regime as well. The
-regimes have different representations as far as CKA between them is below CKA within them.
+Two networks of one group differ by their seed; two of different groups by the group as well. The
+groups have different representations as far as CKA between them is below CKA within them.
 """
 
 from collections.abc import Sequence
@@ -19,20 +19,20 @@ Mask = NDArray[np.bool_]
 
 
 class Member(NamedTuple):
-    """A run, the regime it belongs to, and the seed of its first weights."""
+    """A run, the group it belongs to, and the seed of its first weights."""
 
     name: str
-    regime: str
+    group: str
     seed: int
 
 
 class Comparison(NamedTuple):
-    """Mean CKA over pairs of runs, one of each of two regimes, or two of one.
+    """Mean CKA over pairs of runs, one of each of two groups, or two of one.
 
     Attributes
     ----------
     first, second : str
-        The regimes; the same within one.
+        The groups; the same within one.
     first_layers, second_layers : tuple of str
         Names of their L and M layers.
     pairs : int
@@ -40,9 +40,9 @@ class Comparison(NamedTuple):
     same_seed : bool
         Whether runs with the same first weights are among them; only if there are no others.
     value : ndarray of float, shape (L, M)
-        Layers of the first regime by layers of the second.
+        Layers of the first group by layers of the second.
     low, high : ndarray of float, shape (L, M), or None
-        95 % interval over seeds; None with fewer than three runs in a regime.
+        95 % interval over seeds; None with fewer than three runs in a group.
     chance_low, chance_high : ndarray of float, shape (L, M)
         Where 95 % of the values lie when the images of one side are shuffled.
     """
@@ -66,16 +66,16 @@ class Comparison(NamedTuple):
 
 
 class Separation(NamedTuple):
-    """How far CKA between two regimes is below the mean of CKA within them, layer by layer.
+    """How far CKA between two groups is below the mean of CKA within them, layer by layer.
 
     Attributes
     ----------
     first, second : str
-        The regimes.
+        The groups.
     layers : tuple of str
         Names of the L layers.
     value : ndarray of float, shape (L,)
-        Within less between, of the same layer on both sides; 0 if the regime changes nothing.
+        Within less between, of the same layer on both sides; 0 if the group changes nothing.
     low, high : ndarray of float, shape (L,), or None
         95 % interval over seeds.
     """
@@ -88,14 +88,14 @@ class Separation(NamedTuple):
     high: Floats | None
 
 
-def compare_regimes(
+def compare_groups(
     similarity: Similarity, members: Sequence[Member], *, draws: int = 2000, seed: int = 0
 ) -> tuple[list[Comparison], list[Separation]]:
-    """Average CKA over the pairs of runs within and between regimes.
+    """Average CKA over the pairs of runs within and between groups.
 
     Runs of one seed start from the same weights, so that they are alike for a reason that is not
-    the regime; such pairs are left out where there are others. What is resampled for the intervals
-    are the runs of each regime, with replacement, as many as there are; a draw's value is the mean
+    the group; such pairs are left out where there are others. What is resampled for the intervals
+    are the runs of each group, with replacement, as many as there are; a draw's value is the mean
     over its pairs of different runs, and the images stay. With few seeds such intervals are rather
     too narrow: three seeds can hardly show more than that something is large or not.
 
@@ -104,7 +104,7 @@ def compare_regimes(
     similarity : Similarity
         Of the R runs.
     members : sequence of Member
-        The same runs, in the same order. Those of one regime have the same layers.
+        The same runs, in the same order. Those of one group have the same layers.
     draws : int
         Bootstrap draws.
     seed : int
@@ -113,12 +113,12 @@ def compare_regimes(
     Returns
     -------
     comparisons : list of Comparison
-        Within every regime of at least two runs, then between every two regimes.
+        Within every group of at least two runs, then between every two groups.
     separations : list of Separation
-        Of every two regimes that both have two runs, and the same layers.
+        Of every two groups that both have two runs, and the same layers.
     """
     groups = _Groups(similarity, members, draws, seed)
-    names = list(dict.fromkeys(member.regime for member in members))
+    names = list(dict.fromkeys(member.group for member in members))
     couples = [(a, b) for place, a in enumerate(names) for b in names[place + 1 :]]
     within = {name: groups.compare(name, name) for name in names if groups.size(name) > 1}
     between = {couple: groups.compare(*couple) for couple in couples}
@@ -138,26 +138,26 @@ def layer_names(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 class _Groups:
-    """The runs by regime, and how often each was drawn in every bootstrap draw."""
+    """The runs by group, and how often each was drawn in every bootstrap draw."""
 
     def __init__(
         self, similarity: Similarity, members: Sequence[Member], draws: int, seed: int
     ) -> None:
         self._similarity = similarity
-        self._regimes = np.array([member.regime for member in members])
+        self._groups = np.array([member.group for member in members])
         self._seeds = np.array([member.seed for member in members])
         random = np.random.default_rng(seed)
         self._drawn = {
             name: _times_drawn(self.size(name), draws, random)
-            for name in dict.fromkeys(self._regimes)
+            for name in dict.fromkeys(self._groups)
         }
 
-    def size(self, regime: str) -> int:
-        return int((self._regimes == regime).sum())
+    def size(self, group: str) -> int:
+        return int((self._groups == group).sum())
 
     def compare(self, first: str, second: str) -> tuple[Comparison, Floats | None]:
         """Return the comparison, and the value of every draw, shape (draws, L, M)."""
-        rows, columns = (np.flatnonzero(self._regimes == name) for name in (first, second))
+        rows, columns = (np.flatnonzero(self._groups == name) for name in (first, second))
         mask, same_seed = self._pairs(rows, columns)
         observed, shuffled = self._similarity.between(rows, columns)
         drawn = None

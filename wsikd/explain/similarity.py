@@ -1,12 +1,11 @@
 """Are representations different? CKA between the layers of runs, as one picture and as numbers.
 
-Runs whose names differ in seed or fold only are a regime. `compare_runs` writes into
-`runs/cka-<regime>[-<regime>...]/`, which is no run as it holds no `run.json`:
+Runs whose names differ in seed or fold only are a group. `compare_runs` writes into
+`runs/cka-<group>[-<group>...]/`, which is no run as it holds no `run.json`:
 
-* cka.png: a matrix of layers within and between the regimes, and the same layers compared
+* cka.png: a matrix of layers within and between the groups, and the same layers compared
 * cka.csv: one row per comparison and pair of layers, with the columns of `COLUMNS`
-* cka.json: {settings, split, images, layers, runs, comparisons, separations}; a comparison has the
-  names of its regimes and of their layers, the number of its pairs of runs, and matrices
+* cka.json: a `CkaDocument`
 """
 
 import re
@@ -19,28 +18,32 @@ import pandas as pd
 from pydantic import Field
 from torch import Tensor
 
+from wsikd.config import Settings
 from wsikd.errors import CheckpointError, ConfigError
 from wsikd.explain.cka import FEWEST_IMAGES, Similarity, compare_layers
 from wsikd.explain.opening import LookSettings, OpenedRun, Patches, choose_patches, open_runs
-from wsikd.explain.seeds import Comparison, Member, Separation, compare_regimes, layer_names
+from wsikd.explain.seeds import Comparison, Member, Separation, compare_groups, layer_names
 from wsikd.explain.similarity_figure import draw_similarity
 from wsikd.files import replacing, write_json
 from wsikd.workspace import Workspace
 
 COLUMNS = {
-    "first": "regime",
-    "second": "regime; the same for pairs of runs within it",
+    "first": "group",
+    "second": "group; the same for pairs of runs within it",
     "pairs": "of runs, that were averaged",
     "first_layer": "as the network names it: stem, layer1, ... layer4 of a ResNet",
-    "second_layer": "of the second regime's runs",
+    "second_layer": "of the second group's runs",
     "cka": "mean over the pairs; 1 is the same but for rotation and scale, 0 is unrelated",
-    "low": "95 % interval over seeds; empty with fewer than three runs in a regime",
+    "low": "95 % interval over seeds; empty with fewer than three runs in a group",
     "high": "its other end",
     "chance_low": "95 % of values with the images of one side shuffled are above",
     "chance_high": "and below",
 }
+Row = tuple[float, ...]
+Matrix = tuple[Row, ...]
+
 SMALLEST_BATCH = 2 * FEWEST_IMAGES - 1  # whatever is left over, none then has fewer than four
-_NAMED = 3  # regimes that a folder is named after
+_NAMED = 3  # groups that a folder is named after
 
 
 class CkaSettings(LookSettings):
@@ -49,7 +52,54 @@ class CkaSettings(LookSettings):
     count: int = Field(512, ge=FEWEST_IMAGES, description="patches, chosen at random")
     batch: int = Field(64, ge=SMALLEST_BATCH, description="patches compared at a time")
     shuffles: int = Field(200, ge=20, description="times one side is shuffled, for chance")
-    draws: int = Field(2000, ge=100, description="bootstrap draws of the runs of each regime")
+    draws: int = Field(2000, ge=100, description="bootstrap draws of the runs of each group")
+
+
+class ComparedRun(Settings):
+    """A run that was compared."""
+
+    name: str
+    regime: str = Field(description="group that it belongs to")
+    seed: int
+
+
+class ComparisonRecord(Settings):
+    """A `Comparison`: matrices of the first group's layers by the second's."""
+
+    first: str
+    second: str
+    first_layers: tuple[str, ...]
+    second_layers: tuple[str, ...]
+    pairs: int
+    same_seed: bool
+    value: Matrix
+    low: Matrix | None
+    high: Matrix | None
+    chance_low: Matrix
+    chance_high: Matrix
+
+
+class SeparationRecord(Settings):
+    """A `Separation`: one number per layer."""
+
+    first: str
+    second: str
+    layers: tuple[str, ...]
+    value: Row
+    low: Row | None
+    high: Row | None
+
+
+class CkaDocument(Settings):
+    """What was compared, and how alike it is."""
+
+    settings: dict[str, Any] = Field(description="the resolved settings of cka")
+    split: str = Field(description="that the images are from; empty if all were chosen from")
+    images: int = Field(description="how many")
+    layers: tuple[str, ...]
+    runs: tuple[ComparedRun, ...]
+    comparisons: tuple[ComparisonRecord, ...]
+    separations: tuple[SeparationRecord, ...]
 
 
 class Compared(NamedTuple):
@@ -60,9 +110,9 @@ class Compared(NamedTuple):
     picture, table, summary : Path
         PNG, CSV and JSON.
     comparisons : list of Comparison
-        Within and between regimes.
+        Within and between groups.
     separations : list of Separation
-        How far apart two regimes are.
+        How far apart two groups are.
     """
 
     picture: Path
@@ -86,7 +136,7 @@ class Compared(NamedTuple):
 
 
 def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspace) -> Compared:
-    """Compare what the layers of networks represent, within regimes and between them.
+    """Compare what the layers of networks represent, within groups and between them.
 
     Parameters
     ----------
@@ -101,7 +151,7 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
     ------
     ConfigError
         If there are fewer than two runs or four images, the runs read different magnifications, or
-        those of one regime have different layers.
+        those of one group have different layers.
     CheckpointError
         If a run does not exist, has no network, or one that returns the same for every image.
     """
@@ -109,7 +159,7 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
     if len(opened) < 2:
         raise ConfigError(f"runs to compare must be at least 2, got {len(opened)}")
     members = [_member(run) for run in opened]
-    _refuse_mixed_regimes(opened, members)
+    _refuse_mixed_groups(opened, members)
     patches = choose_patches(opened[0], settings, settings.count, workspace)
     if len(patches) < FEWEST_IMAGES:
         raise ConfigError(
@@ -122,38 +172,38 @@ def compare_runs(names: Sequence[str], settings: CkaSettings, workspace: Workspa
         seed=settings.seed,
     )
     _refuse_collapsed(similarity, opened)
-    comparisons, separations = compare_regimes(
+    comparisons, separations = compare_groups(
         similarity, members, draws=settings.draws, seed=settings.seed
     )
     return _write(patches, members, comparisons, separations, settings, workspace)
 
 
-def regime_of(name: str) -> str:
-    """Return a run's regime: its name without seed and fold.
+def group_of(name: str) -> str:
+    """Return a run's group: its name without seed and fold.
 
     Examples
     --------
-    >>> regime_of("pair-downsample-vicreg-fold1-seed2")
+    >>> group_of("pair-downsample-vicreg-fold1-seed2")
     'pair-downsample-vicreg'
     """
     return re.sub(r"-(fold|seed)\d+", "", name)
 
 
-def folder_name(regimes: Sequence[str]) -> str:
-    """Name the folder of a comparison after its regimes, the first three of them if there are more.
+def folder_name(groups: Sequence[str]) -> str:
+    """Name the folder of a comparison after its groups, the first three of them if there are more.
 
     Examples
     --------
     >>> folder_name(["a", "b", "a"]), folder_name(["a", "b", "c", "d", "e"])
     ('cka-a-b', 'cka-a-b-c-and-2-more')
     """
-    named = list(dict.fromkeys(regimes))
+    named = list(dict.fromkeys(groups))
     more = len(named) - _NAMED
     return "-".join(["cka", *named[:_NAMED]]) + (f"-and-{more}-more" if more > 0 else "")
 
 
 def _member(run: OpenedRun) -> Member:
-    return Member(run.name, regime_of(run.name), run.folder.read_provenance().seed)
+    return Member(run.name, group_of(run.name), run.folder.read_provenance().seed)
 
 
 def _views(opened: Sequence[OpenedRun], patches: Patches, size: int) -> Iterator[list[Tensor]]:
@@ -161,13 +211,13 @@ def _views(opened: Sequence[OpenedRun], patches: Patches, size: int) -> Iterator
         yield [run.ready(patches.pixels[batch]) for run in opened]
 
 
-def _refuse_mixed_regimes(opened: Sequence[OpenedRun], members: Sequence[Member]) -> None:
+def _refuse_mixed_groups(opened: Sequence[OpenedRun], members: Sequence[Member]) -> None:
     firsts: dict[str, OpenedRun] = {}
     for run, member in zip(opened, members, strict=True):
-        first = firsts.setdefault(member.regime, run)
+        first = firsts.setdefault(member.group, run)
         if list(run.model.stages()) != list(first.model.stages()):
             raise ConfigError(
-                f"runs of one regime must have the same layers, {first.name} is a "
+                f"runs of one group must have the same layers, {first.name} is a "
                 f"{first.description.architecture} and {run.name} a "
                 f"{run.description.architecture}; compare those of one architecture"
             )
@@ -192,7 +242,7 @@ def _write(
     settings: CkaSettings,
     workspace: Workspace,
 ) -> Compared:
-    folder = workspace.runs / folder_name([member.regime for member in members])
+    folder = workspace.runs / folder_name([member.group for member in members])
     picture, csv, summary = (folder / f"cka{suffix}" for suffix in (".png", ".csv", ".json"))
     with replacing(picture) as temporary:
         draw_similarity(comparisons, separations, patches, temporary)
@@ -200,18 +250,16 @@ def _write(
         rows = [row for one in comparisons for row in _rows(one)]
         table = pd.DataFrame(rows, columns=list(COLUMNS))
         table.to_csv(temporary, index=False, float_format="%.6g")
-    write_json(
-        summary,
-        {
-            "settings": settings.model_dump(mode="json"),
-            "split": patches.split,
-            "images": len(patches),
-            "layers": layer_names(comparisons),
-            "runs": [member._asdict() for member in members],
-            "comparisons": [_plain(one) for one in comparisons],
-            "separations": [_plain(one) for one in separations],
-        },
+    document = CkaDocument(
+        settings=settings.model_dump(mode="json"),
+        split=patches.split,
+        images=len(patches),
+        layers=tuple(layer_names(comparisons)),
+        runs=tuple(ComparedRun(name=one.name, regime=one.group, seed=one.seed) for one in members),
+        comparisons=tuple(ComparisonRecord(**_plain(one)) for one in comparisons),
+        separations=tuple(SeparationRecord(**_plain(one)) for one in separations),
     )
+    write_json(summary, document.model_dump(mode="json"))
     return Compared(picture, csv, summary, comparisons, separations)
 
 

@@ -34,12 +34,12 @@ def draw_similarity(
     patches: Patches,
     path: Path,
 ) -> None:
-    """Draw a matrix for every comparison and, below, the same layers within and between regimes.
+    """Draw a matrix for every comparison and, below, the same layers within and between groups.
 
     Parameters
     ----------
     comparisons : sequence of Comparison
-        Within regimes and between them.
+        Within groups and between them.
     separations : sequence of Separation
         What the verdict at the end is about.
     patches : Patches
@@ -169,7 +169,7 @@ def _words(
         "Grey bands, and numbers in brackets: what shuffled images give too.",
     ]
     if any(one.low is None for one in comparisons):
-        words.append("No interval where a regime has fewer than three runs.")
+        words.append("No interval where a group has fewer than three runs.")
     words += [
         f"The layers of {one.first} and {one.second} are named differently: none are the same."
         for one in comparisons
@@ -181,7 +181,7 @@ def _words(
 
 
 def _verdict(one: Separation) -> str:
-    """Return how far apart two regimes are at every layer, in two lines."""
+    """Return how far apart two groups are at every layer, in two lines."""
     said = (
         f"Between {one.first} and {one.second} CKA is lower than within them, on average, by\n    "
     )

@@ -14,7 +14,7 @@ from wsikd.explain.similarity import (
     SMALLEST_BATCH,
     CkaSettings,
     compare_runs,
-    regime_of,
+    group_of,
 )
 from wsikd.models.weights import load_model, save_model
 from wsikd.runs import find_runs
@@ -31,16 +31,16 @@ def own(write_images):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory, make_images, make_run):
-    """Two regimes of three seeds, compared."""
+    """Two groups of three seeds, compared."""
     workspace = Workspace(tmp_path_factory.mktemp("cka"))
     own = PatchSettings(images=make_images(workspace.root / "images", a=10, b=10), mag=10.0)
-    names = [f"{regime}-seed{seed}" for regime in ("pair-x", "pair-y") for seed in (1, 2, 3)]
+    names = [f"{group}-seed{seed}" for group in ("pair-x", "pair-y") for seed in (1, 2, 3)]
     for number, name in enumerate(names):
         make_run(workspace, name, settings=own, seed=number)
     return compare_runs(names, QUICK, workspace)
 
 
-class TestComparingRegimes:
+class TestComparingGroups:
     def test_writes_a_row_per_pair_of_layers(self, compared):
         table = pd.read_csv(compared.table)
         assert list(table) == list(COLUMNS)
@@ -92,11 +92,11 @@ def test_networks_that_are_standardised_differently_each_get_their_own(write_run
 
 
 @pytest.mark.parametrize(
-    ("name", "regime"),
+    ("name", "group"),
     [("pair-x-seed12", "pair-x"), ("teacher-10x-fold3-seed1", "teacher-10x"), ("a", "a")],
 )
-def test_a_regime_is_the_name_without_seed_and_fold(name, regime):
-    assert regime_of(name) == regime
+def test_a_group_is_the_name_without_seed_and_fold(name, group):
+    assert group_of(name) == group
 
 
 @pytest.mark.usefixtures("small_timm")
@@ -114,7 +114,7 @@ class TestNetworksOfOtherLayers:
         assert document["comparisons"][0]["second_layers"] == ["blocks.0", "blocks.1", "head"]
         assert document["separations"] == []
 
-    def test_show_the_same_layers_within_each_regime_only(self, write_run, own, workspace):
+    def test_show_the_same_layers_within_each_group_only(self, write_run, own, workspace):
         for seed in (1, 2):
             write_run(f"pair-x-seed{seed}", settings=own, seed=seed)
             write_run(f"pair-y-seed{seed}", settings=own, seed=seed + 2, architecture="mobilenetv2")
@@ -127,11 +127,11 @@ class TestNetworksOfOtherLayers:
         assert not filled.loc["pair-x", "pair-y"].any()
         assert compared.separations == []
 
-    def test_are_refused_in_one_regime(self, write_run, own, workspace):
+    def test_are_refused_in_one_group(self, write_run, own, workspace):
         write_run("pair-x-seed1", settings=own, seed=1)
         write_run("pair-x-seed2", settings=own, seed=2, architecture="mobilenetv2")
         message = (
-            "runs of one regime must have the same layers, pair-x-seed1 is a resnet10w32 and "
+            "runs of one group must have the same layers, pair-x-seed1 is a resnet10w32 and "
             "pair-x-seed2 a mobilenetv2; compare those of one architecture"
         )
         with pytest.raises(ConfigError, match=message):

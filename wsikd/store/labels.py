@@ -17,8 +17,7 @@ from numpy.typing import DTypeLike, NDArray
 from wsikd.errors import StoreError
 from wsikd.files import publish
 from wsikd.geometry import Mpp, Region, Size, format_magnification
-from wsikd.store.arrays import Layout, RowWriter
-from wsikd.store.ome import describe_levels, place
+from wsikd.store.ome import Layout, RowWriter, describe_levels, place
 from wsikd.store.records import RegionRecord
 
 Labels = NDArray[np.unsignedinteger[Any]]

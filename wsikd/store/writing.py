@@ -12,8 +12,7 @@ from PIL import Image
 
 from wsikd.files import publish, write_json
 from wsikd.geometry import Mpp, PyramidLevel, Size, TissueRegion
-from wsikd.store.arrays import Layout, RowWriter
-from wsikd.store.ome import NgffVersion, region_attributes
+from wsikd.store.ome import Layout, NgffVersion, RowWriter, region_attributes
 from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord
 
 _CHUNK = 512

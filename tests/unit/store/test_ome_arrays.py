@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zarr.storage import MemoryStore
 
-from wsikd.store.arrays import Layout, RowWriter
+from wsikd.store.ome import Layout, RowWriter
 
 
 def group_of(zarr_format=3):

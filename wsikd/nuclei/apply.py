@@ -29,6 +29,7 @@ from wsikd.nuclei.outputs import Outputs
 from wsikd.nuclei.segment_field import FieldNuclei, segment_field
 from wsikd.nuclei.segmented import FieldStatus
 from wsikd.nuclei.trained import Segmenter
+from wsikd.runs import RunFolder
 
 Say = Callable[[str], None]
 
@@ -88,20 +89,27 @@ def apply_segmenter(
     ------
     ResumeError
         If some of it was segmented by another model or with other settings.
+    BusyError
+        If another process is segmenting with this run.
     """
     settings = _resolve(settings, segmenter)
-    outputs = Outputs(folder, segmenter, settings, overwrite=settings.overwrite)
+    with RunFolder(folder).alone():
+        outputs = Outputs(folder, segmenter, settings, overwrite=settings.overwrite)
+        return _apply_to_all(_Work(segmenter, settings, outputs, say, device), inputs)
+
+
+def _apply_to_all(work: _Work, inputs: Sequence[FieldInput]) -> list[FieldStatus]:
+    outputs = work.outputs
     if outputs.table.warning:
-        say(f"warning: {outputs.table.warning}")
+        work.say(f"warning: {outputs.table.warning}")
     for found in inputs:
         outputs.refuse_others(found.slide_id)
-    work = _Work(segmenter, settings, outputs, say, device)
     outcomes = []
     for found in inputs:
         for status in _apply_to(work, found):
             outputs.table.put(status)
             outcomes.append(status)
-            say(_outcome_line(status))
+            work.say(_outcome_line(status))
     return outcomes
 
 

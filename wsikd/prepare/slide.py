@@ -25,7 +25,6 @@ from wsikd.store import SlideRecord, SlideWriter, Source, find_damage, read_reco
 from wsikd.tissue import find_tissue, to_geojson
 
 THUMBNAIL_SIDE = 1024
-_MIB = 2**20
 
 
 @dataclass(frozen=True)

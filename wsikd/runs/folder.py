@@ -7,8 +7,8 @@ module knows its file names.
 import json
 import platform
 import sys
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +20,7 @@ from pydantic import Field
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
+from wsikd.locks import alone
 from wsikd.runs.kinds import KINDS, Kind, Method
 from wsikd.runs.names import refuse_other_fold
 
@@ -117,17 +118,29 @@ class RunFolder:
             If the folder exists and was made with others; the message names the first difference.
         ConfigError
             If a new run is named like a fold that it is not.
+        BusyError
+            If another process is making it just now.
         """
-        if self.exists():
-            self._refuse_other(settings, provenance)
-            return self
-        refuse_other_fold(provenance.name, provenance.fold)
-        self.path.mkdir(parents=True, exist_ok=True)
-        with replacing(self.settings_path) as temporary:
-            save(settings, temporary)
-        fresh = {"versions": _versions(), "started": _now()}
-        self.write_provenance(provenance.model_copy(update=fresh))
+        if not self.exists():
+            refuse_other_fold(provenance.name, provenance.fold)
+            with self.alone():
+                if not self.exists():  # or another process was quicker
+                    self._create(settings, provenance)
+                    return self
+        self._refuse_other(settings, provenance)
         return self
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes from writing to the run during the block.
+
+        Raises
+        ------
+        BusyError
+            If one is writing to it; the message names the process.
+        """
+        with alone(self.path / ".lock", subject=self.path, doing="is writing to it"):
+            yield
 
     def exists(self) -> bool:
         """Tell whether the run was started."""
@@ -232,6 +245,12 @@ class RunFolder:
                 f"{path}: must say which slides were learnt from; remove {self.path} and train it "
                 "again"
             ) from None
+
+    def _create(self, settings: Settings, provenance: Provenance) -> None:
+        with replacing(self.settings_path) as temporary:
+            save(settings, temporary)
+        fresh = {"versions": _versions(), "started": _now()}
+        self.write_provenance(provenance.model_copy(update=fresh))
 
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
         remedy = "remove the folder to start anew, or name another run with --name"

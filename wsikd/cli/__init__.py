@@ -77,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         What follows `wsikd`; by default what the shell gave.
     """
-    signal.signal(signal.SIGTERM, _stop)
+    _heed_signals()
     try:
         return execute(sys.argv[1:] if arguments is None else arguments)
-    except WsikdError as error:
+    except (WsikdError, StoppedError) as error:
         say(f"wsikd: {error}")
         return error.exit_status
     except OSError as error:
@@ -116,6 +116,7 @@ def build_app(*, parse_only: bool = False) -> App:
         suppress_keyboard_interrupt=False,
         default_parameter=_ITERABLES,
     )
+    app.meta.suppress_keyboard_interrupt = False  # it is told in `main`
     _declare(app)
 
     @app.meta.default
@@ -244,6 +245,17 @@ def _one_line(error: CycloptsError) -> str:
             return config.explain(cause, as_option=True)
         cause = cause.__cause__
     return " ".join(str(error).split())
+
+
+def _heed_signals() -> None:
+    """Let SIGTERM and SIGINT end the work cleanly, however the process was started.
+
+    A script starts what it puts in the background with SIGINT ignored, and Python then leaves it
+    so. But training heeds it in any case, so the rest of the program does, too.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:

@@ -19,7 +19,6 @@ from wsikd.errors import (
     NothingUsableError,
     ResumeError,
     SomeSlidesFailedError,
-    StoppedError,
     WsikdError,
 )
 from wsikd.nuclei.adapt import adapt
@@ -156,8 +155,6 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
         segmenter = work.segmenter
         if left and work.settings.adapts:
             segmenter = adapt(segmenter, fields, work.device)
-    except StoppedError:
-        raise
     except (WsikdError, OSError) as error:
         yield FieldStatus(slide_id=found.slide_id, status="failed", error=_one_line(error))
         return
@@ -186,8 +183,6 @@ def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     try:
         paths, made = work.outputs.paths(field), work.outputs.made(field)
         found = segment_field(segmenter, field, work.settings, paths, made, device=work.device)
-    except StoppedError:
-        raise
     except (WsikdError, OSError) as error:
         return outcome(status="failed", error=_one_line(error))
     seconds = round(time.perf_counter() - start, 2)

@@ -10,16 +10,21 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 from pydantic import ValidationError
 
-from wsikd import __version__, config  # not config.explain: a command has that name here
+from wsikd import config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
 from wsikd.errors import ConfigError, StoppedError, WsikdError
+from wsikd.terminal import is_plain, spell_out
+from wsikd.versions import versions_text
 from wsikd.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cyclopts.help import DefaultFormatter
 
 COMMANDS = {
     "prepare": "Find the tissue of slides and store it at every magnification.",
@@ -77,6 +82,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         What follows `wsikd`; by default what the shell gave.
     """
+    spell_out(sys.stdout)
+    spell_out(sys.stderr)
     _heed_signals()
     try:
         return execute(sys.argv[1:] if arguments is None else arguments)
@@ -112,7 +119,9 @@ def build_app(*, parse_only: bool = False) -> App:
             "images, and get the model that reads slides there."
         ),
         help_epilogue=_EPILOGUE,
-        version=__version__,
+        version=versions_text,
+        version_format="plaintext",
+        help_formatter=_help_formatter(),
         suppress_keyboard_interrupt=False,
         default_parameter=_ITERABLES,
     )
@@ -144,6 +153,14 @@ def build_app(*, parse_only: bool = False) -> App:
         return command(*bound.args, **bound.kwargs, **ours)
 
     return app
+
+
+def _help_formatter() -> "DefaultFormatter | None":
+    if not is_plain(sys.stdout):
+        return None
+    from wsikd.cli.plain import plain_formatter  # noqa: PLC0415  rich takes a while
+
+    return plain_formatter()
 
 
 def _declare(app: App) -> None:

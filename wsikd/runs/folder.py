@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -23,6 +22,7 @@ from wsikd.files import replacing, write_json
 from wsikd.locks import alone
 from wsikd.runs.kinds import KINDS, Kind, Method
 from wsikd.runs.names import refuse_other_fold
+from wsikd.versions import installed_version
 
 PREDICTION_COLUMNS = (
     "slide_id",
@@ -310,12 +310,8 @@ def _suffix(checkpoint: Checkpoint) -> str:
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version(), "system": sys.platform}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    installed = {package: installed_version(package) for package in _PACKAGES}
+    return found | {name: version for name, version in installed.items() if version is not None}
 
 
 def _now() -> str:

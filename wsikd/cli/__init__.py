@@ -43,6 +43,7 @@ COMMANDS = {
     "cka": "Compare what the layers of runs represent, within and between ways of training.",
     "run": "Carry out a recipe: commands in order, skipping what is done.",
     "demo": "Show the whole job on drawn slides, in a few minutes.",
+    "doctor": "Examine whether this machine has what wsikd needs, and say what to do.",
     "info": "Say what a slide is and what tissue it holds.",
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
 }
@@ -69,8 +70,9 @@ _FILE_REMEDIES = {
 }
 
 _EPILOGUE = (
-    "Exit status: 0 done, 1 a bug, 2 usage or settings, 3 some slides failed, 4 nothing usable, "
-    "5 refused by a guard, 75 try again, 130 or 143 stopped after a clean checkpoint."
+    "Exit status: 0 done, 1 a bug or what doctor found wrong, 2 usage or settings, 3 some slides "
+    "failed, 4 nothing usable, 5 refused by a guard, 75 try again, 130 or 143 stopped after a "
+    "clean checkpoint."
 )
 
 

@@ -19,6 +19,13 @@ def installed_version(package: str) -> str | None:
         return None
 
 
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of those packages that are installed, and the system."""
+    found = {package: installed_version(package) for package in packages}
+    installed = {name: version for name, version in found.items() if version is not None}
+    return {"python": platform.python_version(), "system": sys.platform} | installed
+
+
 def versions_text(packages: Iterable[str] = SHOWN) -> str:
     """Write one line for wsikd, one for Python and one for each package.
 

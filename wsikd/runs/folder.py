@@ -5,10 +5,8 @@ module knows its file names.
 """
 
 import json
-import platform
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -19,10 +17,10 @@ from pydantic import Field
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
-from wsikd.locks import alone
+from wsikd.locks import alone, in_turn
 from wsikd.runs.kinds import KINDS, Kind, Method
 from wsikd.runs.names import refuse_other_fold
-from wsikd.versions import installed_version
+from wsikd.versions import installed_versions
 
 PREDICTION_COLUMNS = (
     "slide_id",
@@ -39,6 +37,8 @@ _LEARNT_COLUMNS = ("slide_id", "patient_id")
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
+
+_LOCK = ".lock"
 
 Checkpoint = Literal["best", "last"]
 """Which model of a run: that of the best validation loss, or of the last epoch."""
@@ -118,29 +118,19 @@ class RunFolder:
             If the folder exists and was made with others; the message names the first difference.
         ConfigError
             If a new run is named like a fold that it is not.
-        BusyError
-            If another process is making it just now.
         """
         if not self.exists():
             refuse_other_fold(provenance.name, provenance.fold)
-            with self.alone():
+            with in_turn(self.path / _LOCK):
                 if not self.exists():  # or another process was quicker
                     self._create(settings, provenance)
                     return self
         self._refuse_other(settings, provenance)
         return self
 
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other processes from writing to the run during the block.
-
-        Raises
-        ------
-        BusyError
-            If one is writing to it; the message names the process.
-        """
-        with alone(self.path / ".lock", subject=self.path, doing="is writing to it"):
-            yield
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep others from writing to the run during a block; `BusyError` names one that does."""
+        return alone(self.path / _LOCK, subject=self.path, doing="is writing to it")
 
     def exists(self) -> bool:
         """Tell whether the run was started."""
@@ -249,7 +239,7 @@ class RunFolder:
     def _create(self, settings: Settings, provenance: Provenance) -> None:
         with replacing(self.settings_path) as temporary:
             save(settings, temporary)
-        fresh = {"versions": _versions(), "started": _now()}
+        fresh = {"versions": installed_versions(_PACKAGES), "started": _now()}
         self.write_provenance(provenance.model_copy(update=fresh))
 
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
@@ -306,12 +296,6 @@ def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 def _suffix(checkpoint: Checkpoint) -> str:
     return "" if checkpoint == "best" else f"-{checkpoint}"
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": sys.platform}
-    installed = {package: installed_version(package) for package in _PACKAGES}
-    return found | {name: version for name, version in installed.items() if version is not None}
 
 
 def _now() -> str:

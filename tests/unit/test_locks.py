@@ -17,7 +17,7 @@ from wsikd.locks import alone
 with alone(Path(sys.argv[1]), subject=Path("it"), doing="is there"):
     if len(sys.argv) > 2:
         os.fork()
-    print("held", flush=True)
+    os.write(1, b"held\\n")
     time.sleep(float(sys.argv[2]) if len(sys.argv) > 2 else 60)
 """
 

@@ -7,7 +7,7 @@ holds it, or held it last. On NFS it holds between machines.
 import errno
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,37 +21,33 @@ _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
 
 
 @contextmanager
-def alone(lock: Path, *, subject: Path, doing: str) -> Iterator[None]:
+def alone(lock: Path, told: Callable[[str], str]) -> Iterator[None]:
     """Hold a lock during the block, or refuse if another process holds it.
 
     Parameters
     ----------
     lock : Path
         The lock's file; made if absent, with its folder.
-    subject : Path
-        What is locked, for the message.
-    doing : str
-        What the other process is doing to it, for the message, such as "is preparing it".
+    told : callable
+        Makes the message of the refusal from who holds the lock, such as "process 17".
 
     Raises
     ------
     BusyError
-        If another process holds the lock; the message names it.
+        If another process holds the lock.
 
     Examples
     --------
     >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with alone(folder / "lock", subject=folder, doing="is here"):
-    ...     read_holder(folder / "lock") == f"process {os.getpid()}"
+    >>> lock = Path(tempfile.mkdtemp()) / "lock"
+    >>> with alone(lock, lambda holder: f"{lock}: {holder} is here; try again"):
+    ...     read_holder(lock) == f"process {os.getpid()}"
     True
     """
     try:
         held = _acquire(lock, wait_s=0)
     except Timeout:
-        raise BusyError(
-            f"{subject}: {read_holder(lock)} {doing}; try again when it is done"
-        ) from None
+        raise BusyError(told(read_holder(lock))) from None
     with held:
         yield
 

@@ -14,7 +14,7 @@ HOLD = """
 import os, sys, time
 from pathlib import Path
 from wsikd.locks import alone
-with alone(Path(sys.argv[1]), subject=Path("it"), doing="is there"):
+with alone(Path(sys.argv[1]), str):
     if len(sys.argv) > 2:
         os.fork()
     os.write(1, b"held\\n")
@@ -37,16 +37,14 @@ def other(lock):
 
 
 def enter(lock):
-    with alone(lock, subject=lock.parent, doing="is at work"):
+    with alone(lock, lambda holder: f"{lock.parent}: {holder} is at work; try again"):
         return read_holder(lock)
 
 
 def test_who_finds_a_lock_taken_is_told_by_which_process(lock, other):
     with pytest.raises(BusyError) as caught:
         enter(lock)
-    assert str(caught.value) == (
-        f"{lock.parent}: process {other.pid} is at work; try again when it is done"
-    )
+    assert str(caught.value) == (f"{lock.parent}: process {other.pid} is at work; try again")
     assert caught.value.exit_status == 75
 
 
@@ -73,7 +71,7 @@ def test_a_forked_child_does_not_keep_the_lock_of_a_killed_parent(lock):
 def test_a_lock_is_free_after_its_block_also_when_that_fails(lock):
     with (
         pytest.raises(ZeroDivisionError),
-        alone(lock, subject=lock, doing="is at work"),
+        alone(lock, str),
     ):
         1 / 0  # noqa: B018
     assert enter(lock) == f"process {os.getpid()}"

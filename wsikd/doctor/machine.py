@@ -93,7 +93,7 @@ def look_at_workspace(workspace: Path) -> Iterator[Finding]:
     try:
         with tempfile.TemporaryDirectory(prefix=".wsikd-doctor-", dir=place) as folder:
             lock = Path(folder) / "lock"
-            with alone(lock, subject=lock, doing="is here"):
+            with alone(lock, lambda holder: f"{lock}: {holder} holds it"):
                 yield Finding(what="locks", state="ok", found="files can be written and locked")
     except StoreError:
         yield Finding(

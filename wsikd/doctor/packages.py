@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.metadata import PackageNotFoundError, requires
 
-from wsikd.doctor.finding import Finding
+from wsikd.doctor.finding import Finding, State
 from wsikd.versions import installed_version
 
 SLIDES = "prepare, info, draw, demo and segment apply"
@@ -17,19 +17,21 @@ NEEDED_FOR = {
     "imagecodecs": SLIDES,
     "jinja2": "report",
     "matplotlib": "report, explain and cka",
-    "openslide-bin": SLIDES,
-    "openslide-python": SLIDES,
     "safetensors": TRAINING,
     "scikit-image": SLIDES,
     "scikit-learn": "probe and the colour control of evaluate",
     "scipy": "prepare, probe and segment",
     "shapely": SLIDES,
     "tifffile": SLIDES,
-    "tiffslide": SLIDES,
     "torch": f"prepare, {TRAINING}",
     "zarr": f"prepare, {TRAINING}",
 }
 """What does not run without a package; without any other nothing runs."""
+
+READERS = ("openslide-bin", "openslide-python", "tiffslide")
+"""Without one of these the slides are lost that it alone can read."""
+
+_LOST_SLIDES = "slides that need it will not open"
 
 _WITH_LANCZOS = "2.13"  # torch
 _SAFE_OPENSLIDE = "4.0.1"
@@ -77,10 +79,11 @@ def judge_version(name: str, found: str | None, least: str) -> Finding:
     """
     remedy = f"pip install '{name}>={least}'"
     if found is None:
-        commands = NEEDED_FOR.get(name)
-        lost = "nothing runs without it" if commands is None else f"{commands} will not run"
-        state = "wrong" if commands is None else "note"
-        return Finding(what=name, state=state, found=f"not installed: {lost}", remedy=remedy)
+        is_optional = name in NEEDED_FOR or name in READERS
+        state: State = "note" if is_optional else "wrong"
+        return Finding(
+            what=name, state=state, found=f"not installed: {_lost_without(name)}", remedy=remedy
+        )
     if is_older(found, least):
         told = f"{found}, must be at least {least}"
         return Finding(what=name, state="wrong", found=told, remedy=remedy)
@@ -94,6 +97,12 @@ def judge_version(name: str, found: str | None, least: str) -> Finding:
     return Finding(what=name, state="ok", found=found)
 
 
+def _lost_without(name: str) -> str:
+    if name in READERS:
+        return _LOST_SLIDES
+    return f"{NEEDED_FOR[name]} will not run" if name in NEEDED_FOR else "nothing runs without it"
+
+
 def look_at_openslide() -> Finding:
     """Load OpenSlide itself, which may be another than the package openslide-bin brings."""
     try:
@@ -103,7 +112,7 @@ def look_at_openslide() -> Finding:
         return Finding(
             what="OpenSlide",
             state="note",
-            found=f"cannot be loaded ({reason}): {SLIDES} will not run",
+            found=f"cannot be loaded ({reason}): {_LOST_SLIDES}",
             remedy="pip install openslide-bin openslide-python",
         )
     found: str = openslide.__library_version__

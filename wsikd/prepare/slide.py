@@ -43,7 +43,10 @@ def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> Sl
     folder = store / task.slide_id
     facts: dict[str, Any] = {}
     try:
-        with alone(store / ".locks" / task.slide_id, subject=folder, doing="is preparing it"):
+        with alone(
+            store / ".locks" / task.slide_id,
+            lambda holder: f"{folder}: {holder} is preparing it; try again when it is done",
+        ):
             wanted = settings.of_slide(task.mpp, task.objective_power)
             source = _source_of(task.path)
             damage = _damage(folder, settings)

@@ -130,7 +130,10 @@ class RunFolder:
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep others from writing to the run during a block; `BusyError` names one that does."""
-        return alone(self.path / _LOCK, subject=self.path, doing="is writing to it")
+        return alone(
+            self.path / _LOCK,
+            lambda holder: f"{self.path}: {holder} is writing to it; try again when it is done",
+        )
 
     def exists(self) -> bool:
         """Tell whether the run was started."""

@@ -11,7 +11,7 @@ import pytest
 from wsikd.cli import main
 from wsikd.doctor.codecs import look_at_codecs
 from wsikd.doctor.machine import look_at_workspace
-from wsikd.doctor.packages import NEEDED_FOR, judge_packages, judge_version
+from wsikd.doctor.packages import NEEDED_FOR, READERS, judge_packages, judge_version
 
 PYPROJECT = Path(__file__).parents[3] / "pyproject.toml"
 
@@ -30,6 +30,7 @@ def states(findings):
         ("torch", "2.11.0", "2.9", "note", "2.11.0, has no Lanczos kernel for bytes"),
         ("torch", "2.13.0+cpu", "2.9", "ok", "2.13.0+cpu"),
         ("jinja2", None, "3.1", "note", "not installed: report will not run"),
+        ("tiffslide", None, "3.0", "note", "not installed: slides that need it will not open"),
         ("numpy", None, "2", "wrong", "not installed: nothing runs without it"),
     ],
 )
@@ -45,7 +46,7 @@ def test_what_wsikd_asks_for_is_installed_here_and_extras_are_passed_over():
     judged = states(judge_packages([*asked, 'ruff>=999; extra == "lint"']))
     assert set(judged.values()) == {"ok"}
     assert len(judged) == len(asked)
-    assert NEEDED_FOR.keys() < judged.keys()
+    assert {*NEEDED_FOR, *READERS} < judged.keys()
 
 
 def test_all_is_well_here_and_the_workspace_stays_as_it_was(tmp_path, capsys):
@@ -85,8 +86,9 @@ def test_runs_where_a_library_of_another_third_is_missing(tmp_path, missing):
     )
     assert made.returncode == 0, made.stderr
     told = {each["what"]: each for each in json.loads(made.stdout)}
-    assert told["self-test"]["state"] == "note"
-    assert told["self-test"]["found"].startswith(f"left out, as {missing}")
+    noted = told["OpenSlide" if missing == "openslide" else "self-test"]
+    assert noted["state"] == "note"
+    assert missing in noted["found"]
 
 
 def test_a_codec_that_reads_other_pixels_is_named(monkeypatch):

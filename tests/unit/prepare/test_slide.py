@@ -5,7 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
-from wsikd.locks import alone
+from wsikd.locks import in_turn
 from wsikd.prepare import SlideTask, prepare_slide
 from wsikd.store import RegionStore
 
@@ -167,7 +167,7 @@ def test_workers_and_overwrite_do_not_count_as_other_settings(task, store, setti
 
 
 def test_a_slide_that_another_process_holds_is_left_to_it(task, store, settings):
-    with alone(store / ".locks" / "s1", subject=store, doing="is in the way"):
+    with in_turn(store / ".locks" / "s1"):
         status = prepare_slide(task, store, settings)
     assert status.error == (
         f"{store / 's1'}: process {os.getpid()} is preparing it; try again when it is done"

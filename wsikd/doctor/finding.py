@@ -5,6 +5,7 @@ from typing import Literal
 from wsikd.config import Settings
 
 State = Literal["ok", "note", "wrong"]
+"""How what was looked at is."""
 
 
 class Finding(Settings):

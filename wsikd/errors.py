@@ -83,8 +83,10 @@ class BusyError(WsikdError):
     exit_status = 75
 
 
-class StoppedError(WsikdError):
+class StoppedError(KeyboardInterrupt):
     """A signal ended the work after a clean checkpoint.
+
+    It is no `WsikdError`: a batch that goes on after the errors of one slide must not go on then.
 
     Parameters
     ----------

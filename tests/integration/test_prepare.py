@@ -182,3 +182,28 @@ def test_a_slide_that_crashes_its_decoder_fails_alone(tmp_path, good_slide):
     assert rows.loc["crash", "error"] == (
         f"{tmp_path / 'slides' / 'crash.svs'}: the worker died twice on it; try another --reader"
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "workers"), [(signal.SIGINT, 130, "2"), (signal.SIGTERM, 143, "0")]
+)
+def test_a_batch_that_a_script_put_in_the_background_can_be_stopped(
+    tmp_path, good_slide, number, status, workers
+):
+    for index in range(20):
+        shutil.copy(good_slide, tmp_path / f"slide-{index:02}.svs")
+    words = ["prepare", str(tmp_path), "--workers", workers, "--workspace", str(tmp_path)]
+    as_in_background = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+    with subprocess.Popen(
+        [*as_in_background, sys.executable, "-m", "wsikd", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as batch:
+        next(line for line in batch.stderr if line.startswith("[1/20]"))
+        batch.send_signal(number)
+        said = batch.stderr.read()
+    assert batch.returncode == status
+    assert said.endswith("; run the same command to go on\n")
+    assert "Traceback" not in said
+    assert 1 <= len(status_of(tmp_path)) < 20
+    assert not list((tmp_path / "regions").glob(".*.partial"))

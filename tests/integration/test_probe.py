@@ -19,6 +19,7 @@ from wsikd.config import Settings
 from wsikd.data.pairs import PAIRS, Pairing
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import (
+    BusyError,
     CheckpointError,
     ConfigError,
     LeakageError,
@@ -228,6 +229,17 @@ def test_what_is_done_is_not_redone(place, cohort):
     before = {path: path.stat().st_mtime_ns for path in place.runs.glob("probe-*/*")}
     assert ask(place, "pair-crop_pad") == first
     assert {path: path.stat().st_mtime_ns for path in place.runs.glob("probe-*/*")} == before
+
+
+def test_a_probe_that_another_process_is_at_is_left_to_it(place, cohort):
+    write_pair_run(place, cohort, table="split.csv")
+    first = ask(place, "pair-crop_pad")
+    run = RunFolder(place.runs / "probe-pair-crop_pad")
+    run.write_provenance(run.read_provenance().model_copy(update={"status": "running"}))
+    with run.alone(), pytest.raises(BusyError, match="is writing to it; try"):
+        ask(place, "pair-crop_pad")
+    assert not run.is_complete()
+    assert ask(place, "pair-crop_pad") == first
 
 
 def test_another_encoder_under_the_same_name_is_refused(place, cohort):

@@ -1,6 +1,7 @@
 """Training by pairs in two processes, beside the same in one."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -63,12 +64,23 @@ def folder(tmp_path_factory):
     return folder
 
 
-def command(folder, name, batch=4):
+def command(folder, name, batch=4, epochs=2):
     options = (
-        f"--pairing downsample --downsample-to 4 --mag 10 --batch {batch} --epochs 2 --device cpu"
+        "--pairing downsample --downsample-to 4 --mag 10 --device cpu "
+        f"--batch {batch} --epochs {epochs}"
     )
     places = ["--images", str(folder / "images"), "--workspace", str(folder), "--name", name]
     return ["pair", *options.split(), "--learning-rate", "1e-4", "--expander", "8", *places]
+
+
+def start(*launcher, options):
+    """Start a training in processes of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *launcher, *options],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -142,3 +154,32 @@ def test_a_count_of_processes_without_torchrun_is_refused(monkeypatch):
         distributed.joined("cpu"),
     ):
         pass
+
+
+def test_one_run_is_trained_by_one_process_and_goes_on_when_that_was_killed(folder, capsys):
+    run, options = RunFolder(folder / "runs" / "both"), command(folder, "both", epochs=12)
+    with start("wsikd", options=options) as first:
+        next(line for line in first.stderr if "both: epoch 1/12" in line)
+        first.send_signal(signal.SIGSTOP)
+        assert main(options) == 75
+        assert capsys.readouterr().err.endswith(
+            f"wsikd: {run.path}: process {first.pid} is writing to it; try again when it is done\n"
+        )
+        first.kill()
+    assert main(options) == 0
+    assert [entry["epoch"] for entry in run.read_log()] == list(range(1, 13))
+    # one more if the first was killed between an epoch's line and its state
+    assert len((run.path / "log.jsonl").read_text().splitlines()) <= 13
+
+
+def test_all_processes_leave_a_run_to_another_that_is_at_it(folder):
+    assert main(command(folder, "left")) == 0
+    run = RunFolder(folder / "runs" / "left")
+    run.write_provenance(run.read_provenance().model_copy(update={"status": "running"}))
+    launcher = ["torch.distributed.run", "--nproc-per-node", "2", "-m", "wsikd"]
+    with run.alone(), start(*launcher, options=command(folder, "left")) as second:
+        said = second.stderr.read()
+    assert second.returncode == 1, said  # torchrun's, whatever the processes'
+    assert f"{run.path}: process {os.getpid()} is writing to it; try again" in said
+    assert f"{run.path}: another process is writing to it; try again" in said
+    assert not run.is_complete()

@@ -13,7 +13,7 @@ from skimage.draw import disk
 
 from wsikd.cli import main
 from wsikd.data.fields.field import balance, brightest
-from wsikd.errors import ResumeError, StoppedError
+from wsikd.errors import BusyError, ResumeError, StoppedError
 from wsikd.nuclei.learn.inputs import gather
 from wsikd.nuclei.learn.patch_contrast import SIMILARITIES
 from wsikd.nuclei.learn.segment import segment
@@ -297,3 +297,12 @@ def test_a_slide_is_learnt_from_by_its_tissue(tmp_path):
         pd.DataFrame({"slide_id": ["slide-000"], "patient_id": ["patient-000"]}),
     )
     assert load_segmenter(run.model_path())[1].mpp == 1
+
+
+def test_a_training_that_another_process_is_at_is_left_to_it(images, tmp_path):
+    run = train(tmp_path, images)
+    run.write_provenance(run.read_provenance().model_copy(update={"status": "running"}))
+    with run.alone(), pytest.raises(BusyError, match="is writing to it"):
+        train(tmp_path, images)
+    assert not run.is_complete()
+    assert train(tmp_path, images).is_complete()

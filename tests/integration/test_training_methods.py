@@ -15,6 +15,7 @@ from shapely import box
 from tests.builders import slide_record
 from wsikd.cohort.splits import splits_of_fold
 from wsikd.errors import (
+    BusyError,
     CheckpointError,
     ConfigError,
     LeakageError,
@@ -333,3 +334,14 @@ def test_an_encoder_of_another_architecture_is_no_start(store, tmp_path):
     pretend_pair(tmp_path, "resnet10w32-bn", seen=["x1"])
     with pytest.raises(CheckpointError, match="is a resnet10w32-bn, which is another architecture"):
         teach(store, make_manifest(), tmp_path, TeachSettings(**QUICK, fold=0, init="pair-x"))
+
+
+def test_a_training_that_another_process_is_at_is_left_to_it(store, runs):
+    run = RunFolder(runs / "teacher-10x-fold0")
+    disguise(runs, run.read_provenance().model_copy(update={"status": "running"}))
+    settings = TeachSettings(fold=0, **QUICK)
+    with run.alone(), pytest.raises(BusyError, match="is writing to it; try"):
+        teach(store, make_manifest(), runs, settings)
+    assert not run.is_complete()
+    (again,) = teach(store, make_manifest(), runs, settings)
+    assert again.is_complete()

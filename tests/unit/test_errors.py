@@ -18,7 +18,7 @@ STATUSES = {
 ERRORS = [
     error
     for _, error in inspect.getmembers(errors, inspect.isclass)
-    if issubclass(error, WsikdError) and error is not StoppedError
+    if issubclass(error, WsikdError)
 ]
 
 
@@ -38,3 +38,7 @@ def test_errors_are_also_the_builtins_a_caller_expects(error, builtin):
 @pytest.mark.parametrize(("number", "status"), [(2, 130), (15, 143)])
 def test_stopping_by_a_signal_exits_as_shells_do(number, status):
     assert StoppedError("stopped", number).exit_status == status
+
+
+def test_stopping_is_not_an_error_that_a_batch_goes_on_after():
+    assert not issubclass(StoppedError, Exception)

@@ -10,16 +10,21 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Dict
 from pydantic import ValidationError
 
-from wsikd import __version__, config  # not config.explain: a command has that name here
+from wsikd import config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
 from wsikd.errors import ConfigError, StoppedError, WsikdError
+from wsikd.terminal import is_plain, spell_out
+from wsikd.versions import versions_text
 from wsikd.workspace import Workspace
+
+if TYPE_CHECKING:
+    from cyclopts.help import DefaultFormatter
 
 COMMANDS = {
     "prepare": "Find the tissue of slides and store it at every magnification.",
@@ -38,6 +43,7 @@ COMMANDS = {
     "cka": "Compare what the layers of runs represent, within and between ways of training.",
     "run": "Carry out a recipe: commands in order, skipping what is done.",
     "demo": "Show the whole job on drawn slides, in a few minutes.",
+    "doctor": "Examine whether this machine has what wsikd needs, and say what to do.",
     "info": "Say what a slide is and what tissue it holds.",
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
 }
@@ -64,8 +70,9 @@ _FILE_REMEDIES = {
 }
 
 _EPILOGUE = (
-    "Exit status: 0 done, 1 a bug, 2 usage or settings, 3 some slides failed, 4 nothing usable, "
-    "5 refused by a guard, 75 try again, 130 or 143 stopped after a clean checkpoint."
+    "Exit status: 0 done, 1 a bug or what doctor found wrong, 2 usage or settings, 3 some slides "
+    "failed, 4 nothing usable, 5 refused by a guard, 75 try again, 130 or 143 stopped after a "
+    "clean checkpoint."
 )
 
 
@@ -77,10 +84,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         What follows `wsikd`; by default what the shell gave.
     """
-    signal.signal(signal.SIGTERM, _stop)
+    spell_out(sys.stdout)
+    spell_out(sys.stderr)
+    _heed_signals()
     try:
         return execute(sys.argv[1:] if arguments is None else arguments)
-    except WsikdError as error:
+    except (WsikdError, StoppedError) as error:
         say(f"wsikd: {error}")
         return error.exit_status
     except OSError as error:
@@ -112,10 +121,13 @@ def build_app(*, parse_only: bool = False) -> App:
             "images, and get the model that reads slides there."
         ),
         help_epilogue=_EPILOGUE,
-        version=__version__,
+        version=versions_text,
+        version_format="plaintext",
+        help_formatter=_help_formatter(),
         suppress_keyboard_interrupt=False,
         default_parameter=_ITERABLES,
     )
+    app.meta.suppress_keyboard_interrupt = False  # it is told in `main`
     _declare(app)
 
     @app.meta.default
@@ -143,6 +155,14 @@ def build_app(*, parse_only: bool = False) -> App:
         return command(*bound.args, **bound.kwargs, **ours)
 
     return app
+
+
+def _help_formatter() -> "DefaultFormatter | None":
+    if not is_plain(sys.stdout):
+        return None
+    from wsikd.cli.plain import plain_formatter  # noqa: PLC0415  rich takes a while
+
+    return plain_formatter()
 
 
 def _declare(app: App) -> None:
@@ -244,6 +264,17 @@ def _one_line(error: CycloptsError) -> str:
             return config.explain(cause, as_option=True)
         cause = cause.__cause__
     return " ".join(str(error).split())
+
+
+def _heed_signals() -> None:
+    """Let SIGTERM and SIGINT end the work cleanly, however the process was started.
+
+    A script starts what it puts in the background with SIGINT ignored, and Python then leaves it
+    so. But training heeds it in any case, so the rest of the program does, too.
+    """
+    signal.signal(signal.SIGTERM, _stop)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _stop(number: int, _: FrameType | None) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
+from wsikd.terminal import takes_all
 from wsikd.workspace import Workspace
 
 if TYPE_CHECKING:  # it imports pandas, for which `wsikd --help` has no time
@@ -33,7 +34,8 @@ def show_tables(*tables: "pd.DataFrame") -> None:
 
 def show_json(value: Any) -> None:
     """Print a result for machines."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False))
+    as_ascii = not takes_all(sys.stdout)
+    print(json.dumps(value, indent=1, ensure_ascii=as_ascii, allow_nan=False))
 
 
 def say(text: str) -> None:

@@ -145,6 +145,11 @@ def carry_out(
     -------
     list of RunFolder
         One per fold, with models, log and predictions.
+
+    Raises
+    ------
+    BusyError
+        If another process is carrying out a run; the message names it.
     """
     folds = folds_of(manifest, settings.fold)
     made = []
@@ -164,7 +169,8 @@ def _carry_out_fold(
     run = begin(runs, about, settings)
     if not run.is_complete():
         device = choose_device(settings.device)
-        _train(run, plan.method(device), inputs, settings, device)
+        with run.alone():
+            _train(run, plan.method(device), inputs, settings, device)
     return run
 
 

@@ -33,7 +33,13 @@ from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
 from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
-from wsikd.training.distributed import first_alone, is_first, refuse_uneven, share_batch_norm
+from wsikd.training.distributed import (
+    first_alone,
+    held_by_first,
+    is_first,
+    refuse_uneven,
+    share_batch_norm,
+)
 from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 from wsikd.training.loop import Learner, Loop, Say
@@ -81,6 +87,8 @@ def pair(
         If the run exists with other settings or inputs.
     DivergedError
         If the loss is not finite.
+    BusyError
+        If another process is training the run.
     StoppedError
         If a signal came; the same call goes on.
     """
@@ -138,10 +146,24 @@ def _pair_fold(
     runs: Path,
     settings: PairSettings,
 ) -> RunFolder:
+    run = _begin(source, shown, runs, settings)
+    if not run.is_complete():
+        with held_by_first(run):
+            seconds = _train(run, source, shown, images, settings)
+            if is_first():
+                run.finish(seconds=seconds)
+    return run
+
+
+def _train(
+    run: RunFolder,
+    source: PatchSource,
+    shown: Mapping[BranchName, Shown],
+    images: Mapping[BranchName, Pixels],
+    settings: PairSettings,
+) -> float:
+    """Train to the end and return the seconds it took."""
     rows = settings.rows_of(source)
-    run = _begin(source, shown, rows, runs, settings)
-    if run.is_complete():
-        return run
     approach = build_approach(settings)
     device = choose_device(settings.device)
     share_batch_norm(approach.model, device, Display(run.name).say)
@@ -167,20 +189,17 @@ def _pair_fold(
         limit_gradients=partial(_limit_gradients, settings),
         watch=partial(_watch, approach, feed),
     )
-    seconds = Loop(run, learner, feed, None, settings).run()
-    if is_first():
-        run.finish(seconds=seconds)
-    return run
+    return Loop(run, learner, feed, None, settings).run()
 
 
 def _begin(
     source: PatchSource,
     shown: Mapping[BranchName, Shown],
-    rows: list[int],
     runs: Path,
     settings: PairSettings,
 ) -> RunFolder:
     """Make the folder of a run, with what it learns from, or take up the one that is there."""
+    rows = settings.rows_of(source)
     made = Provenance(
         name=settings.stem,
         method="pair",

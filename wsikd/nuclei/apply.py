@@ -19,7 +19,6 @@ from wsikd.errors import (
     NothingUsableError,
     ResumeError,
     SomeSlidesFailedError,
-    StoppedError,
     WsikdError,
 )
 from wsikd.nuclei.adapt import adapt
@@ -29,6 +28,7 @@ from wsikd.nuclei.outputs import Outputs
 from wsikd.nuclei.segment_field import FieldNuclei, segment_field
 from wsikd.nuclei.segmented import FieldStatus
 from wsikd.nuclei.trained import Segmenter
+from wsikd.runs import RunFolder
 
 Say = Callable[[str], None]
 
@@ -88,20 +88,27 @@ def apply_segmenter(
     ------
     ResumeError
         If some of it was segmented by another model or with other settings.
+    BusyError
+        If another process is segmenting with this run.
     """
     settings = _resolve(settings, segmenter)
-    outputs = Outputs(folder, segmenter, settings, overwrite=settings.overwrite)
+    with RunFolder(folder).alone():
+        outputs = Outputs(folder, segmenter, settings, overwrite=settings.overwrite)
+        return _apply_to_all(_Work(segmenter, settings, outputs, say, device), inputs)
+
+
+def _apply_to_all(work: _Work, inputs: Sequence[FieldInput]) -> list[FieldStatus]:
+    outputs = work.outputs
     if outputs.table.warning:
-        say(f"warning: {outputs.table.warning}")
+        work.say(f"warning: {outputs.table.warning}")
     for found in inputs:
         outputs.refuse_others(found.slide_id)
-    work = _Work(segmenter, settings, outputs, say, device)
     outcomes = []
     for found in inputs:
         for status in _apply_to(work, found):
             outputs.table.put(status)
             outcomes.append(status)
-            say(_outcome_line(status))
+            work.say(_outcome_line(status))
     return outcomes
 
 
@@ -148,8 +155,6 @@ def _apply_to(work: _Work, found: FieldInput) -> Iterator[FieldStatus]:
         segmenter = work.segmenter
         if left and work.settings.adapts:
             segmenter = adapt(segmenter, fields, work.device)
-    except StoppedError:
-        raise
     except (WsikdError, OSError) as error:
         yield FieldStatus(slide_id=found.slide_id, status="failed", error=_one_line(error))
         return
@@ -178,8 +183,6 @@ def _try(work: _Work, field: Field, segmenter: Segmenter) -> FieldStatus:
     try:
         paths, made = work.outputs.paths(field), work.outputs.made(field)
         found = segment_field(segmenter, field, work.settings, paths, made, device=work.device)
-    except StoppedError:
-        raise
     except (WsikdError, OSError) as error:
         return outcome(status="failed", error=_one_line(error))
     seconds = round(time.perf_counter() - start, 2)

@@ -1,11 +1,7 @@
 """One slide to its folder in the store."""
 
-import fcntl
-import resource
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wsikd.config import first_difference
-from wsikd.errors import BusyError, ResumeError, SlideError, StoreError, WsikdError
+from wsikd.errors import ResumeError, SlideError, StoreError, WsikdError
 from wsikd.geometry import Mpp, format_magnification
 from wsikd.hashing import files_fingerprint
+from wsikd.locks import alone
+from wsikd.prepare.peak import peak_mib
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.status import SlideStatus
 from wsikd.pyramid.levels import build_pyramid, left_out, plan_levels
@@ -27,7 +25,6 @@ from wsikd.store import SlideRecord, SlideWriter, Source, find_damage, read_reco
 from wsikd.tissue import find_tissue, to_geojson
 
 THUMBNAIL_SIDE = 1024
-_MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,10 @@ def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> Sl
     folder = store / task.slide_id
     facts: dict[str, Any] = {}
     try:
-        with _locked(store, task.slide_id):
+        with alone(
+            store / ".locks" / task.slide_id,
+            lambda holder: f"{folder}: {holder} is preparing it; try again when it is done",
+        ):
             wanted = settings.of_slide(task.mpp, task.objective_power)
             source = _source_of(task.path)
             damage = _damage(folder, settings)
@@ -61,7 +61,7 @@ def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> Sl
         slide_id=task.slide_id,
         path=str(task.path),
         seconds=round(time.perf_counter() - start, 2),
-        peak_mib=_peak_mib(),
+        peak_mib=peak_mib(),
         **facts,
     )
 
@@ -172,23 +172,3 @@ def _source_of(path: Path) -> Source:
     files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
     total = sum(file.stat().st_size for file in files)
     return Source(name=path.name, bytes=total, sha256=files_fingerprint(files))
-
-
-@contextmanager
-def _locked(store: Path, slide_id: str) -> Iterator[None]:
-    """Hold a slide against other processes; the system lets go of the lock if this one dies."""
-    folder = store / ".locks"
-    folder.mkdir(exist_ok=True)
-    with (folder / slide_id).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BusyError(
-                f"{store / slide_id}: another process is preparing it; try again when it is done"
-            ) from None
-        yield
-
-
-def _peak_mib() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // (_MIB if sys.platform == "darwin" else 1024)

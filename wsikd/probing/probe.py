@@ -35,6 +35,7 @@ from wsikd.evaluation.seeds import (
 from wsikd.files import replacing, write_json
 from wsikd.hashing import text_digest
 from wsikd.probing.candidates import Answering
+from wsikd.probing.labelled_patches import LabelledPatches
 from wsikd.probing.line_up import LinedUp, line_up
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import (
@@ -121,6 +122,8 @@ def probe(
         If a run was taught from labels of patients it would be tested on.
     ResumeError
         If a probe exists with other settings or inputs.
+    BusyError
+        If another process is at the same probe.
     """
     lined_up, notes = line_up(workspace, names, settings, patches)
     answers: dict[str, _Answers] = {}
@@ -174,16 +177,27 @@ def _answer(
     )
     run = RunFolder(workspace.runs / made.name).start(one.candidate.settings_of(asked), made)
     if not run.is_complete():
-        started = time.monotonic()
-        probabilities, gmacs = answering(dealt, run, asked)
-        table = dealt.assign(width=patches.size.width, height=patches.size.height, gmacs=gmacs)
-        table = table[list(PREDICTION_COLUMNS)]
-        table[probability_columns(patches.classes)] = probabilities
-        run.write_predictions(table[table["split"].isin(["val", "test"])])
-        seconds = time.monotonic() - started
-        run.finish(seconds=seconds)
-        Display(run.name).say(f"done in {seconds:.1f} s")
+        with run.alone():
+            _predict(answering, patches, dealt, run, asked)
     return run
+
+
+def _predict(
+    answering: Answering,
+    patches: LabelledPatches,
+    dealt: pd.DataFrame,
+    run: RunFolder,
+    asked: ProbeSettings,
+) -> None:
+    started = time.monotonic()
+    probabilities, gmacs = answering(dealt, run, asked)
+    table = dealt.assign(width=patches.size.width, height=patches.size.height, gmacs=gmacs)
+    table = table[list(PREDICTION_COLUMNS)]
+    table[probability_columns(patches.classes)] = probabilities
+    run.write_predictions(table[table["split"].isin(["val", "test"])])
+    seconds = time.monotonic() - started
+    run.finish(seconds=seconds)
+    Display(run.name).say(f"done in {seconds:.1f} s")
 
 
 def _notes(lined_up: Sequence[LinedUp], settings: ProbeSettings) -> Iterator[str]:

@@ -5,12 +5,9 @@ module knows its file names.
 """
 
 import json
-import platform
-import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -20,8 +17,10 @@ from pydantic import Field
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
+from wsikd.locks import alone, in_turn
 from wsikd.runs.kinds import KINDS, Kind, Method
 from wsikd.runs.names import refuse_other_fold
+from wsikd.versions import installed_versions
 
 PREDICTION_COLUMNS = (
     "slide_id",
@@ -38,6 +37,8 @@ _LEARNT_COLUMNS = ("slide_id", "patient_id")
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
+
+_LOCK = ".lock"
 
 Checkpoint = Literal["best", "last"]
 """Which model of a run: that of the best validation loss, or of the last epoch."""
@@ -118,16 +119,21 @@ class RunFolder:
         ConfigError
             If a new run is named like a fold that it is not.
         """
-        if self.exists():
-            self._refuse_other(settings, provenance)
-            return self
-        refuse_other_fold(provenance.name, provenance.fold)
-        self.path.mkdir(parents=True, exist_ok=True)
-        with replacing(self.settings_path) as temporary:
-            save(settings, temporary)
-        fresh = {"versions": _versions(), "started": _now()}
-        self.write_provenance(provenance.model_copy(update=fresh))
+        if not self.exists():
+            refuse_other_fold(provenance.name, provenance.fold)
+            with in_turn(self.path / _LOCK):
+                if not self.exists():  # or another process was quicker
+                    self._create(settings, provenance)
+                    return self
+        self._refuse_other(settings, provenance)
         return self
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep others from writing to the run during a block; `BusyError` names one that does."""
+        return alone(
+            self.path / _LOCK,
+            lambda holder: f"{self.path}: {holder} is writing to it; try again when it is done",
+        )
 
     def exists(self) -> bool:
         """Tell whether the run was started."""
@@ -233,6 +239,12 @@ class RunFolder:
                 "again"
             ) from None
 
+    def _create(self, settings: Settings, provenance: Provenance) -> None:
+        with replacing(self.settings_path) as temporary:
+            save(settings, temporary)
+        fresh = {"versions": installed_versions(_PACKAGES), "started": _now()}
+        self.write_provenance(provenance.model_copy(update=fresh))
+
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
         remedy = "remove the folder to start anew, or name another run with --name"
         now = settings.model_dump(mode="json")
@@ -287,16 +299,6 @@ def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
 
 def _suffix(checkpoint: Checkpoint) -> str:
     return "" if checkpoint == "best" else f"-{checkpoint}"
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": sys.platform}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def _now() -> str:

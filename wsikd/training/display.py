@@ -1,11 +1,13 @@
 """Progress of a training on stderr: a bar on a terminal, plain lines elsewhere."""
 
+import sys
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from wsikd.terminal import is_plain
 from wsikd.training.distributed import is_first
 
 
@@ -21,9 +23,11 @@ class Display:
     def __init__(self, name: str) -> None:
         self.name = name
         self._console = Console(stderr=True, quiet=not is_first())
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        bar = () if is_plain(sys.stderr) else (BarColumn(),)
         self._bar = Progress(
-            *columns,
+            TextColumn("{task.description}"),
+            *bar,
+            MofNCompleteColumn(),
             TimeRemainingColumn(),
             console=self._console,
             transient=True,

@@ -17,7 +17,7 @@ process normalises by its own part, and the running statistics that are kept are
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 import torch.distributed
@@ -27,7 +27,8 @@ import torch.distributed
 import torch.distributed.nn
 from torch import Tensor, nn
 
-from wsikd.errors import CheckpointError, ConfigError
+from wsikd.errors import BusyError, CheckpointError, ConfigError
+from wsikd.runs import RunFolder
 from wsikd.training.device import choose_device
 
 _FROM_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
@@ -126,6 +127,27 @@ def first_alone() -> Iterator[None]:
     finally:
         if is_first():
             wait()
+
+
+@contextmanager
+def held_by_first(run: RunFolder) -> Iterator[None]:
+    """Keep other trainings from a run during the block; the first process holds its lock.
+
+    Raises
+    ------
+    BusyError
+        On all processes.
+    """
+    with ExitStack() as stack:
+        busy: BusyError | None = None
+        if is_first():
+            try:
+                stack.enter_context(run.alone())
+            except BusyError as error:
+                busy = error
+        if largest(busy is not None):
+            raise busy or BusyError(f"{run.path}: another process is writing to it; try again")
+        yield
 
 
 def wait() -> None:

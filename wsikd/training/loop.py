@@ -23,6 +23,7 @@ from wsikd.training.distributed import (
     refuse_unequal,
     wait,
 )
+from wsikd.training.events import Events
 from wsikd.training.feeds.batches import Batches, Views
 from wsikd.training.settings import RunSettings
 from wsikd.training.signals import StopRequest
@@ -126,7 +127,11 @@ class Loop:
         DivergedError
             If the loss of a batch is not finite; what was saved before stays.
         """
-        with StopRequest() as self._stop, Display(self._run.name) as self._display:
+        with (
+            StopRequest() as self._stop,
+            Display(self._run.name) as self._display,
+            Events(self._run.path, self._progress.epoch, active=is_first()) as self._events,
+        ):
             self._greet()
             while not self._is_done():
                 self._train_epoch()
@@ -242,6 +247,7 @@ class Loop:
             self._learner.save(self._run.model_path("best"))
         self._learner.save(self._run.model_path("last"))
         self._run.log(entry)
+        self._events.add(entry)
 
     def _show_epoch(self, epoch: int, count: int) -> None:
         self._display.restart(

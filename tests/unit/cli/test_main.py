@@ -215,13 +215,22 @@ def stopped_by(number, monkeypatch, capsys):
         raise ConfigError("the signal was not heeded")
 
     monkeypatch.setattr(wsikd.cli, "execute", stopping)
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        return told(capsys, "split")
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return told(capsys, "split")
 
 
+@pytest.fixture(params=[signal.default_int_handler, signal.SIG_IGN], ids=["heeded", "ignored"])
+def _before(request):
+    """Let SIGINT be as a shell leaves it to what it starts; a script lets what it puts in the
+    background ignore it."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    handlers = [signal.getsignal(number) for number in numbers]
+    signal.signal(signal.SIGINT, request.param)
+    yield
+    for number, handler in zip(numbers, handlers, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("_before")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_exits_as_shells_do_and_says_how_to_go_on(monkeypatch, capsys, number, status):
     exited, said = stopped_by(number, monkeypatch, capsys)

@@ -14,12 +14,13 @@ from skimage.draw import disk
 from tests.builders import slide_record
 from wsikd.data.fields.inputs import FieldInput, list_inputs
 from wsikd.data.fields.opening import ResolutionSettings
-from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
+from wsikd.errors import BusyError, NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.nuclei.apply import ApplySettings, apply_segmenter, refuse_failures
 from wsikd.nuclei.network import ConfidenceNetwork
 from wsikd.nuclei.trained import Segmenter
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
+from wsikd.runs import RunFolder
 from wsikd.slides import ArrayReader
 from wsikd.store import RegionStore, SlideWriter
 from wsikd.store.labels import nearest, read_labels
@@ -120,7 +121,7 @@ def test_writes_labels_nuclei_and_a_row_for_each_image(images, run, inverted):
         assert row.nuclear_fraction == pytest.approx(labels.mean(), abs=1e-5)
         middle = 2 * np.sqrt(np.median(areas) / np.pi)
         assert row.median_diameter == pytest.approx(middle, abs=1e-3)
-    assert not list(run.rglob(".*"))  # nothing half-written
+    assert [path.name for path in run.rglob(".*")] == [".lock"]  # nothing half-written
 
 
 def test_passes_over_what_is_finished(images, run):
@@ -304,4 +305,11 @@ class TestStore:
         whole = tmp_path / "whole"
         apply_segmenter(darkness(mpp=0.25), whole, self.inputs(workspace), AS_DRAWN)
         assert read_features(run, "s1") == read_features(whole, "s1")
-        assert not list(run.rglob(".*"))
+        assert [path.name for path in run.rglob(".*")] == [".lock"]
+
+
+def test_what_another_process_segments_with_is_left_to_it(images, run):
+    with RunFolder(run).alone(), pytest.raises(BusyError, match="is writing to it"):
+        apply_segmenter(darkness(), run, inputs_of(images), AS_DRAWN)
+    assert not (run / "segmented.csv").exists()
+    assert len(apply_segmenter(darkness(), run, inputs_of(images), AS_DRAWN)) == 3

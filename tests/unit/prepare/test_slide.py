@@ -1,10 +1,11 @@
-import fcntl
 import json
+import os
 import shutil
 
 import pytest
 from PIL import Image
 
+from wsikd.locks import in_turn
 from wsikd.prepare import SlideTask, prepare_slide
 from wsikd.store import RegionStore
 
@@ -166,12 +167,10 @@ def test_workers_and_overwrite_do_not_count_as_other_settings(task, store, setti
 
 
 def test_a_slide_that_another_process_holds_is_left_to_it(task, store, settings):
-    (store / ".locks").mkdir()
-    with (store / ".locks" / "s1").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with in_turn(store / ".locks" / "s1"):
         status = prepare_slide(task, store, settings)
     assert status.error == (
-        f"{store / 's1'}: another process is preparing it; try again when it is done"
+        f"{store / 's1'}: process {os.getpid()} is preparing it; try again when it is done"
     )
     assert prepare_slide(task, store, settings).status == "done"
 

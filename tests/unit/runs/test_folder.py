@@ -1,10 +1,11 @@
 import json
+import os
 
 import pandas as pd
 import pytest
 
 from wsikd.config import Settings
-from wsikd.errors import CheckpointError, ConfigError, ResumeError
+from wsikd.errors import BusyError, CheckpointError, ConfigError, ResumeError
 from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, find_runs, probability_columns
 
 
@@ -179,3 +180,21 @@ def test_runs_are_found_by_their_run_json_in_order_of_name(tmp_path):
 
 def test_probabilities_have_a_column_per_class():
     assert probability_columns("abc") == ["p_0", "p_1", "p_2"]
+
+
+def test_a_run_is_written_to_by_one_process_at_a_time(run):
+    again = RunFolder(run.path)
+    with run.alone(), pytest.raises(BusyError) as refused, again.alone():
+        pass
+    assert str(refused.value) == (
+        f"{run.path}: process {os.getpid()} is writing to it; try again when it is done"
+    )
+    with again.alone():
+        assert again.start(Training(), provenance()).exists()  # what is there is only compared
+
+
+def test_a_lock_makes_no_run(tmp_path):
+    run = RunFolder(tmp_path / "teacher-10x")
+    with run.alone():
+        assert find_runs(tmp_path) == []
+    assert find_runs(tmp_path) == []

@@ -15,6 +15,15 @@ def test_the_first_signal_is_remembered(number):
         assert request.number == number
 
 
+@pytest.fixture
+def _heeding():
+    """Heed SIGINT, which a script that runs the tests in the background lets them ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_heeding")
 def test_the_second_signal_acts_as_before():
     with pytest.raises(KeyboardInterrupt), StopRequest():  # noqa: PT012  # two signals, one raises
         os.kill(os.getpid(), signal.SIGINT)

@@ -1,9 +1,7 @@
 """Patches decoded once: one array on disk, mapped by every run and process that learns from it."""
 
-import fcntl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +9,7 @@ from rich.console import Console
 
 from wsikd.files import replacing
 from wsikd.geometry import Pixels, Size
+from wsikd.locks import in_turn
 
 _SILENT_S = 10.0  # between two words on how far the packing is
 
@@ -47,7 +46,7 @@ def pack_view(
     """
     path = cache / f"{name}-{fingerprint[:16]}-{size.width}x{size.height}.npy"
     if not path.exists():
-        with _alone(path):
+        with in_turn(path.with_name(f".{path.name}.lock")):
             if not path.exists():
                 _write(path, read, count, size)
     packed: Pixels = np.load(path, mmap_mode="r")
@@ -67,15 +66,6 @@ def _write(path: Path, read: Callable[[int], Pixels], count: int, size: Size) ->
                 _say(f"{path.name}: {index + 1} of {count} patches decoded")
         packed.flush()
         del packed  # unmaps it before it gets its name
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold the lock of a file; the kernel lets go of it when the process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f".{path.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _say(text: str) -> None:

@@ -82,33 +82,39 @@ def segment(
         If the loss is not finite, or windows are all positive or all negative.
     ResumeError
         If the run exists with other settings or inputs.
+    BusyError
+        If another process is training the run.
     StoppedError
         If a signal came; the same call goes on.
     """
     for field in fields:
         refuse_small(field, settings)
     run = _begin(inputs, fields, runs, settings)
-    if run.is_complete():
-        return run
+    if not run.is_complete():
+        with run.alone(), OpenFiles() as files:
+            _train(run, [field.keeping(files) for field in fields], truths, settings)
+    return run
+
+
+def _train(
+    run: RunFolder, fields: Sequence[Field], truths: Truths, settings: SegmentSettings
+) -> None:
     device = choose_device(settings.device)
     contrast = Contrast(settings, device)
-    with OpenFiles() as files:
-        kept = [field.keeping(files) for field in fields]
-        watch = Watch(contrast, kept, truths, settings)
-        learner = Learner(
-            contrast.networks,
-            contrast.step,
-            save=watch.save,
-            watch=watch,
-            judge=partial(judge_epoch, settings=settings),
-            has_converged=partial(has_converged, settings=settings),
-        )
-        seconds = Loop(run, learner, CropFeed(kept, settings, device), None, settings).run()
-        converged = has_converged(run.read_log(), settings=settings)
-        for warning in watch.conclude(run, has_converged=converged):
-            Display(run.name).say(warning)
+    watch = Watch(contrast, fields, truths, settings)
+    learner = Learner(
+        contrast.networks,
+        contrast.step,
+        save=watch.save,
+        watch=watch,
+        judge=partial(judge_epoch, settings=settings),
+        has_converged=partial(has_converged, settings=settings),
+    )
+    seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
+    converged = has_converged(run.read_log(), settings=settings)
+    for warning in watch.conclude(run, has_converged=converged):
+        Display(run.name).say(warning)
     run.finish(seconds=seconds)
-    return run
 
 
 def _begin(

@@ -21,6 +21,7 @@ from wsikd.evaluation import ControlSettings
 from wsikd.evaluation.metrics import Floats
 from wsikd.geometry import Pixels
 from wsikd.hashing import text_digest
+from wsikd.locks import in_turn
 from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name, probability_columns, run_name
 from wsikd.store import RegionStore
 
@@ -92,7 +93,8 @@ def write_controls(
         rule = "no magnification that all slides have; prepare them alike"
         return [f"{failed}{store.path}: {rule}"]
     try:
-        _write_folds(runs, store, manifest, folds, settings)
+        with in_turn(runs / ".controls.lock"):  # trainings of one fold may end at the same time
+            _write_folds(runs, store, manifest, folds, settings)
     except StoreError as error:
         return [f"{failed}{error}"]
     return []

@@ -10,7 +10,6 @@ References
        Histopathology Data". 2023. arXiv:2303.10656.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -43,6 +42,7 @@ from wsikd.training.distributed import (
 from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 from wsikd.training.loop import Learner, Loop, Say
+from wsikd.training.schedules import warm_up_cosine
 
 _WATCHED = 256  # pairs whose projections are looked at after every epoch
 _COLLAPSED = 0.05  # spread of projections: 1 in random directions, 0 if all are alike
@@ -101,19 +101,6 @@ def pair(
         build_approach(settings)
     images = {branch: seen.pack(cache) for branch, seen in shown.items()}
     return [_pair_fold(source, shown, images, runs, one) for one in folds]
-
-
-def warm_up_cosine(done: int, in_all: int, *, warm_up: int) -> float:
-    """Return the factor of the learning rate: linear from 0, then half a cosine down to 0.
-
-    Examples
-    --------
-    >>> [round(warm_up_cosine(step, 10, warm_up=2), 2) for step in (0, 1, 2, 6, 10)]
-    [0.0, 0.5, 1.0, 0.5, 0.0]
-    """
-    if done < warm_up:
-        return done / warm_up
-    return 0.5 * (1 + math.cos(math.pi * (done - warm_up) / max(1, in_all - warm_up)))
 
 
 def spread(projections: Tensor) -> float:

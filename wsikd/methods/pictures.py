@@ -16,6 +16,7 @@ from wsikd.errors import StoreError
 from wsikd.files import replacing
 from wsikd.geometry import Pixels, format_magnification
 from wsikd.hashing import text_digest
+from wsikd.locks import in_turn
 from wsikd.runs.pictures import (
     Crop,
     FailedSlide,
@@ -54,7 +55,11 @@ def refresh_pictures(runs: Path, store: RegionStore, manifest: pd.DataFrame) -> 
     StoreError
         If `status.csv` or a slide's record is damaged.
     """
-    folder = PictureFolder(runs)
+    with in_turn(runs / ".pictures.lock"):
+        return _refresh(PictureFolder(runs), store, manifest)
+
+
+def _refresh(folder: PictureFolder, store: RegionStore, manifest: pd.DataFrame) -> Pictures:
     folder.path.mkdir(parents=True, exist_ok=True)
     before = {slide.slide_id: slide for slide in (folder.read() or Pictures()).slides}
     pictures = Pictures(

@@ -13,7 +13,6 @@ from torch import Tensor
 
 from wsikd.config import Settings
 from wsikd.data.augment.pairs import DistortSettings, release_distortions
-from wsikd.methods.pair import warm_up_cosine
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.teach import make_step
 from wsikd.models import ModelName
@@ -27,6 +26,7 @@ from wsikd.runs import RunFolder, run_name
 from wsikd.training.device import choose_device, place
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 from wsikd.training.loop import Learner, Loop
+from wsikd.training.schedules import warm_up_cosine
 from wsikd.training.settings import FoldSettings
 
 _BATCH = 256  # patches that are read at a time when nothing is learnt

@@ -56,8 +56,10 @@ KERNELS: dict[str, Kernel] = {
     "bicubic": Kernel(2.0, _bicubic, Image.Resampling.BICUBIC),
     "lanczos": Kernel(3.0, _lanczos, Image.Resampling.LANCZOS),
 }
+"""Name to kernel, as for `--pyramid.kernel`."""
 
 KernelName = OneOf[str, KERNELS]
+"""A key of `KERNELS`."""
 
 
 def kernel_weights(

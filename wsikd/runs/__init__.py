@@ -12,13 +12,13 @@ from wsikd.runs.folder import (
     PREDICTION_COLUMNS,
     Branch,
     Checkpoint,
-    Provenance,
     RunFolder,
     branch_path,
     probability_columns,
 )
 from wsikd.runs.kinds import KINDS, METHODS, Kind, Method
 from wsikd.runs.names import pooled_name, run_name
+from wsikd.runs.provenance import Provenance
 
 __all__ = [
     "KINDS",

@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import pandas as pd
-from pydantic import Field
 
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
 from wsikd.locks import alone, in_turn
-from wsikd.runs.kinds import KINDS, Kind, Method
 from wsikd.runs.names import refuse_other_fold
+from wsikd.runs.provenance import Provenance
 from wsikd.versions import installed_versions
 
 PREDICTION_COLUMNS = (
@@ -45,31 +44,6 @@ Checkpoint = Literal["best", "last"]
 
 Branch = Literal["primary", "privileged"]
 """Which encoder of a paired run: that of the routine image, or of the image beside it."""
-
-
-class Provenance(Settings):
-    """What made a run: `run.json`."""
-
-    format: Literal["wsikd-run"] = "wsikd-run"
-    version: Literal[1] = 1
-    name: str
-    method: Method
-    magnification: float | None = Field(None, description="of the pixels the model reads")
-    fold: int | None = None
-    seed: int = 0
-    classes: tuple[str, ...] = Field(description="in the order of p_0, p_1, ...")
-    status: Literal["running", "complete"] = "running"
-    inputs: dict[str, str] = Field(default_factory=dict, description="fingerprints of the inputs")
-    versions: dict[str, str] = Field(default_factory=dict)
-    device: str = "cpu"
-    started: str = ""
-    finished: str | None = None
-    seconds: float | None = None
-
-    @property
-    def kind(self) -> Kind:
-        """What a run of this method can do."""
-        return KINDS[self.method]
 
 
 class RunFolder:

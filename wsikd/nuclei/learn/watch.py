@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from wsikd.errors import ConfigError
 from wsikd.geometry import Mpp, Size
 from wsikd.models.weights import save_model
 from wsikd.nuclei.channel import Choice, choose_channel, haematoxylin
+from wsikd.nuclei.learn.contrast import Contrast
 from wsikd.nuclei.learn.crops import deal_crops, draw_crop
 from wsikd.nuclei.learn.patch_contrast import separation
 from wsikd.nuclei.learn.settings import SegmentSettings
@@ -22,9 +23,6 @@ from wsikd.nuclei.learn.windows import pixel_entropy
 from wsikd.nuclei.network import lift
 from wsikd.nuclei.weights import SegmenterDescription, load_segmenter
 from wsikd.runs import RunFolder
-
-if TYPE_CHECKING:
-    from wsikd.nuclei.learn.segment import Contrast
 
 Truths = Mapping[str, Callable[[], NDArray[np.integer]]]
 """Reads the true nuclei of an image, (height, width), 0 the background; by slide_id."""
@@ -58,7 +56,7 @@ class Watch:
 
     def __init__(
         self,
-        contrast: "Contrast",
+        contrast: Contrast,
         fields: Sequence[Field],
         truths: Truths,
         settings: SegmentSettings,

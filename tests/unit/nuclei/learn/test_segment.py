@@ -12,9 +12,10 @@ from wsikd.config import explain
 from wsikd.data.fields.field import FileField
 from wsikd.errors import ConfigError, DivergedError, NothingUsableError, SlideError
 from wsikd.geometry import Region, Size
+from wsikd.nuclei.learn.contrast import Contrast
 from wsikd.nuclei.learn.inputs import gather
 from wsikd.nuclei.learn.patch_contrast import SIMILARITIES
-from wsikd.nuclei.learn.segment import Contrast, has_converged, segment
+from wsikd.nuclei.learn.segment import has_converged, segment
 from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.learn.watch import Watch
 from wsikd.workspace import Workspace

@@ -18,7 +18,7 @@ SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Give the folder of real slides, described in its README."""
+    """Return the folder of real slides, described in its README."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real slides are not at {SHARED_DATA}")
     return SHARED_DATA

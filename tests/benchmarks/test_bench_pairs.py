@@ -38,7 +38,7 @@ DESCRIPTION = ModelDescription(
 
 
 def draw_patch(index: int, *, padded: bool = False) -> np.ndarray:
-    """Give a smooth patch of pink, or its centre alone with zeros around it."""
+    """Return a smooth patch of pink, or its centre alone with zeros around it."""
     small = np.random.default_rng(index).integers(90, 250, (12, 12, 3), np.uint8)
     patch = np.asarray(Image.fromarray(small).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
     edge = SIDE // 4
@@ -48,7 +48,7 @@ def draw_patch(index: int, *, padded: bool = False) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory) -> list[np.ndarray]:
-    """Give the patches of both branches, mapped from disk."""
+    """Return the patches of both branches, mapped from disk."""
     cache = tmp_path_factory.mktemp("cache")
     size = Size(SIDE, SIDE)
     return [
@@ -146,7 +146,7 @@ PROGRAMS = {
 
 @pytest.fixture(scope="module")
 def rates() -> dict[str, float]:
-    """Give images per second of each program measured so far."""
+    """Return images per second of each program measured so far."""
     return {}
 
 
@@ -171,7 +171,7 @@ def test_share_of_a_step_that_waits_for_data(benchmark, packed, capsys):
 
 
 def make_step():
-    """Give a step of VICReg without an expander, which would only add to the work."""
+    """Return a step of VICReg without an expander, which would only add to the work."""
     branches = Branches(
         *(Branch(build_model("resnet18-bn", 0), Expander(512, ())) for _ in range(2))
     ).to(memory_format=torch.channels_last)
@@ -187,7 +187,7 @@ def make_step():
 
 
 def time_steps(feed: PatchFeed, step, *, steps: int = 5) -> tuple[float, float]:
-    """Give seconds of a step spent in the feed, and in all; the median, without the first."""
+    """Return seconds of a step spent in the feed, and in all; the median, without the first."""
     batches = feed.batches(feed.order(0, 0)[: (steps + 1) * BATCH], epoch=0)
     times = []
     for _ in range(steps + 1):

@@ -33,7 +33,7 @@ print(re.search(r"VmHWM:\\s*(\\d+) kB", status)[1])
 
 @pytest.fixture(scope="module")
 def slide(tmp_path_factory) -> Path:
-    """Give a folder with one slide at 40x with at least 400 million pixels of tissue."""
+    """Return a folder with one slide at 40x with at least 400 million pixels of tissue."""
     folder = tmp_path_factory.mktemp("drawn")
     (outline,) = draw_slide(folder / "drawn.svs", "tumour", DRAWN)
     assert outline.area > 400e6
@@ -42,7 +42,7 @@ def slide(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def regions(tmp_path_factory, slide) -> tuple[RegionRecord, ...]:
-    """Give the regions that wsikd finds: the obvious program gets them for nothing."""
+    """Return the regions that wsikd finds: the obvious program gets them for nothing."""
     workspace = tmp_path_factory.mktemp("found")
     by_wsikd(slide, workspace)
     return RegionStore(workspace / "regions").read_slide("drawn").regions

@@ -80,7 +80,7 @@ def test_apply(benchmark, model, size, threads, capsys):
 
 
 def take_turns(programs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Give the seconds of each program's best round; the first is not counted."""
+    """Return the seconds of each program's best round; the first is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in programs}
     for _ in range(ROUNDS + 1):
         for name, program in programs.items():

@@ -22,7 +22,7 @@ BOX = Region(0, 0, Size(64, 48))
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Give a folder with everything that some pairing needs."""
+    """Return a folder with everything that some pairing needs."""
     root = tmp_path_factory.mktemp("pairs")
     pixels = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
     write_store(root / "cohort", pixels)
@@ -53,7 +53,7 @@ def write_store(folder, pixels):
 
 
 def settings_of(pairing, root, place):
-    """Give the settings that a pairing needs; all others stay as they are."""
+    """Return the settings that a pairing needs; all others stay as they are."""
     modality = root / ("others" if place == "images" else "other.png")
     mask = root / ("masks" if place == "images" else "cohort/runs/segment")
     needed = {

@@ -13,7 +13,7 @@ SETTINGS = DrawSettings(mpp=1.0, pieces=2, piece_mm=(0.4, 0.5))
 
 @pytest.fixture(scope="session")
 def good_slide(tmp_path_factory) -> Path:
-    """Give a drawn slide of two pieces."""
+    """Return a drawn slide of two pieces."""
     path = tmp_path_factory.mktemp("good") / "good.svs"
     draw_slide(path, "normal", SETTINGS)
     return path
@@ -21,7 +21,7 @@ def good_slide(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def bad_slides(tmp_path_factory, good_slide) -> Path:
-    """Give a folder of slides that cannot be prepared, each named after what is wrong."""
+    """Return a folder of slides that cannot be prepared, each named after what is wrong."""
     folder = tmp_path_factory.mktemp("bad")
     data = good_slide.read_bytes()
     (folder / "truncated.svs").write_bytes(data[: int(0.6 * len(data))])

@@ -36,7 +36,7 @@ QUICK = {
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Give a folder of ten images of noise in two classes."""
+    """Return a folder of ten images of noise in two classes."""
     folder = tmp_path_factory.mktemp("images")
     random = np.random.default_rng(0)
     for number in range(10):

@@ -36,7 +36,7 @@ def status_of(workspace):
 
 @pytest.fixture
 def mixed(tmp_path, good_slide, bad_slides):
-    """Give a folder of bad slides with good ones among them."""
+    """Return a folder of bad slides with good ones among them."""
     folder = tmp_path / "slides"
     shutil.copytree(bad_slides, folder)
     for name in ("a_first.svs", "zz_last.svs"):

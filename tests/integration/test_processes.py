@@ -53,7 +53,7 @@ sys.exit(status)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Give a folder with a folder of twelve images of noise in it: three batches of four."""
+    """Return a folder with a folder of twelve images of noise in it: three batches of four."""
     folder = tmp_path_factory.mktemp("pairs")
     random = np.random.default_rng(0)
     (folder / "images").mkdir()

@@ -50,7 +50,7 @@ def draw_tissue(width, height, seed):
 
 @pytest.fixture(scope="module")
 def labelled(tmp_path_factory):
-    """Give a set of six images with the numbers of their nuclei, half to train on."""
+    """Return a set of six images with the numbers of their nuclei, half to train on."""
     folder = tmp_path_factory.mktemp("nuclei")
     rows = ["name,image,mask,challenge_part"]
     for number in range(6):
@@ -65,7 +65,7 @@ def labelled(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def images(labelled, tmp_path_factory):
-    """Give a folder of the same images, without labels."""
+    """Return a folder of the same images, without labels."""
     folder = tmp_path_factory.mktemp("images")
     for path in labelled.glob("i?.png"):
         (folder / path.name).write_bytes(path.read_bytes())

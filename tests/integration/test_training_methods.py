@@ -95,7 +95,7 @@ def taught(store, tmp_path_factory):
 
 @pytest.fixture
 def runs(taught, tmp_path):
-    """Give a copy of the runs in which the teacher of fold 0 is finished."""
+    """Return a copy of the runs in which the teacher of fold 0 is finished."""
     return shutil.copytree(taught, tmp_path / "runs")
 
 

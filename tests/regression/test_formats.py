@@ -28,7 +28,7 @@ REGION = GOLDEN / "regions" / "s1" / "region-000.ome.zarr"
 
 @pytest.fixture
 def pixels():
-    """Give the slide that was stored: 80 x 60 pixels of 1 x 0.5 µm."""
+    """Return the slide that was stored: 80 x 60 pixels of 1 x 0.5 µm."""
     y, x, channel = np.mgrid[0:60, 0:80, 0:3]
     return ((7 * x + 3 * y + 50 * channel) % 256).astype(np.uint8)
 

@@ -29,7 +29,7 @@ def lock(tmp_path):
 
 @pytest.fixture
 def other(lock):
-    """Give another process that holds the lock."""
+    """Return another process that holds the lock."""
     with subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE) as process:
         assert process.stdout.readline() == b"held\n"
         yield process

@@ -1,4 +1,4 @@
-"""Say what a slide is and what tissue it holds.
+"""Tell what a slide is and what tissue it holds.
 
 Example: wsikd info slide.svs --tissue.mpp 8
 """
@@ -38,7 +38,7 @@ def info(
     json: Annotated[bool, Parameter(negative=())] = False,
     tissue: TissueSettings = TissueSettings(),
 ) -> int:
-    """Say what a slide is and what tissue it holds.
+    """Tell what a slide is and what tissue it holds.
 
     Parameters
     ----------

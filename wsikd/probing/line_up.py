@@ -179,6 +179,6 @@ def _refuse_taught(
         tested = set(dealt.loc[dealt["split"] == "test", "patient_id"])
         if tested & taught:
             raise LeakageError(
-                f"{run.path}: was taught from labels of patient {min(tested & taught)!r}, on whom "
-                "it would be tested; probe the run of each fold on that fold, or on other patches"
+                f"{run.path}: was taught from labels of patient {min(tested & taught)!r}, which "
+                "it would be tested on; probe the run of each fold on that fold, or on other patches"
             )

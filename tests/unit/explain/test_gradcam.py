@@ -16,7 +16,7 @@ def model():
 
 
 def encoder_of(model):
-    """Give the same network without its classes."""
+    """Return the same network without its classes."""
     encoder = build_model("resnet10w32", 0)
     state = model.state_dict()
     encoder.load_state_dict({name: state[name] for name in encoder.state_dict()})

@@ -14,7 +14,7 @@ def build(seed):
 
 @pytest.fixture(scope="module")
 def batch():
-    """Give both views of a region, without a label: there is no way to use one."""
+    """Return both views of a region, without a label: there is no way to use one."""
     random = torch.Generator().manual_seed(0)
     return {
         "student": torch.randn(1, 3, 40, 48, generator=random),

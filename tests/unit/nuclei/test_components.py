@@ -15,7 +15,7 @@ def cut(mask, rows):
 
 
 def number(mask, rows):
-    """Give each component its number; one pixel in two components fails."""
+    """Return each component its number; one pixel in two components fails."""
     labels, count = np.zeros(mask.shape, int), 0
     for components, _ in find_components(cut(mask, rows)):
         for each in components:

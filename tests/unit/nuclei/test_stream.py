@@ -16,7 +16,7 @@ CHANNEL = 2
 
 @pytest.fixture(scope="module")
 def model() -> ConfidenceNetwork:
-    """Give a network whose batch norms have seen images, and whose confidences are far apart."""
+    """Return a network whose batch norms have seen images, and whose confidences are far apart."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = ConfidenceNetwork(4)

@@ -8,7 +8,7 @@ from wsikd.prepare import PrepareSettings
 
 @pytest.fixture(scope="session")
 def slide(tmp_path_factory) -> Path:
-    """Give a drawn slide of one piece at 1 µm per pixel."""
+    """Return a drawn slide of one piece at 1 µm per pixel."""
     path = tmp_path_factory.mktemp("drawn") / "s1.svs"
     draw_slide(path, "normal", DrawSettings(mpp=1.0, pieces=1, piece_mm=(0.4, 0.5)))
     return path

@@ -9,7 +9,7 @@ from wsikd.store import RegionStore
 
 @pytest.fixture
 def manifest(tmp_path, slide):
-    """Give a manifest of a good slide, then a missing one."""
+    """Return a manifest of a good slide, then a missing one."""
     table = manifest_from_folder(slide.parent)
     missing = table.assign(slide_id="s0", path=str(tmp_path / "gone.svs"))
     return pd.concat([table, missing], ignore_index=True)

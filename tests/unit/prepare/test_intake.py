@@ -9,7 +9,7 @@ from wsikd.prepare import take_in
 
 @pytest.fixture
 def workspace(tmp_path):
-    """Give the path of a workspace's manifest, and a folder of slides a and b with labels."""
+    """Return the path of a workspace's manifest, and a folder of slides a and b with labels."""
     folder = tmp_path / "slides"
     folder.mkdir()
     for name in ("a.svs", "b.svs"):

@@ -12,7 +12,7 @@ from wsikd.store import RegionStore
 
 @pytest.fixture
 def task(tmp_path, slide):
-    """Give a copy of the slide, to be changed at will."""
+    """Return a copy of the slide, to be changed at will."""
     path = tmp_path / "slides" / "s1.svs"
     path.parent.mkdir()
     shutil.copy(slide, path)

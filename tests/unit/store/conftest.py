@@ -59,5 +59,5 @@ def write() -> Callable[..., SlideWriter]:
 
 @pytest.fixture
 def pixels() -> np.ndarray:
-    """Give level 0 of the slide that `write` writes."""
+    """Return level 0 of the slide that `write` writes."""
     return noise(800, 1300)

@@ -39,7 +39,7 @@ NONE = {
 
 
 def drawn(count=1, **changes):
-    """Give draws that make these changes alone, one value for all images or one each."""
+    """Return draws that make these changes alone, one value for all images or one each."""
     return Draws(
         *(np.array(np.broadcast_to(changes.get(name, NONE[name]), count)) for name in Draws._fields)
     )
@@ -58,7 +58,7 @@ def as_pixels(images):
 
 
 def middling_images(count=3, side=8):
-    """Give images so far from black and white that no operation reaches either."""
+    """Return images so far from black and white that no operation reaches either."""
     return torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(0)) * 0.2 + 0.4
 
 

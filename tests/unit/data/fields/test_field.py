@@ -16,7 +16,7 @@ ABOUT = {"slide_id": "a", "region_id": "region-000", "light": WHITE}
 
 
 def waves(width, height):
-    """Give a smooth picture whose neighbours differ by a few grey levels at most."""
+    """Return a smooth picture whose neighbours differ by a few grey levels at most."""
     x, y = np.meshgrid(np.arange(width), np.arange(height))
     planes = [np.sin(x / 29 + y / 17 + phase) for phase in (0, 1, 2)]
     return (128 + 100 * np.stack(planes, axis=-1)).astype(np.uint8)

@@ -70,7 +70,7 @@ class TestDrawing:
 
     @pytest.fixture
     def half_glass(self, tmp_path):
-        """Give a slide whose left half is glass."""
+        """Return a slide whose left half is glass."""
         pixels = np.full((40, 200, 3), STAIN, np.uint8)
         pixels[:, :100] = GLASS
         Image.fromarray(pixels).save(tmp_path / "half.png")

@@ -180,5 +180,5 @@ def _refuse_taught(
         if tested & taught:
             raise LeakageError(
                 f"{run.path}: was taught from labels of patient {min(tested & taught)!r}, which "
-                "it would be tested on; probe the run of each fold on that fold, or on other patches"
+                "it would be tested on; probe each fold's run on that fold, or other patches"
             )

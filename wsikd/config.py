@@ -108,6 +108,30 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
+def stated_options(path: Path, command: str) -> dict[str, Any]:
+    """Read what `wsikd.yaml` states of a command: options by name, dotted ones nested.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which need not be there.
+    command : str
+        Such as "teach" or "segment train", which may be nested in the file.
+    """
+    sections: Any = load_yaml(path) if path.exists() else {}
+    section = sections.get(command)
+    for word in command.split() if section is None else ():
+        sections = section = (sections or {}).get(word)
+    options: dict[str, Any] = {}
+    for name, value in (section or {}).items():
+        first, _, rest = name.replace("-", "_").partition(".")
+        if rest:
+            options.setdefault(first, {})[rest] = value
+        else:
+            options[first] = value
+    return options
+
+
 def load_document(
     path: Path, kind: type[SettingsType], error: type[WsikdError], remedy: str = ""
 ) -> SettingsType:

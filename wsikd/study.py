@@ -1,19 +1,19 @@
 """The commands from Python: a study is a workspace and what can be done in it.
 
-Each method is the command of its name, takes the same options and finds its inputs in the same
-places. What a method needs is imported when it is called, so that each third of the program works
-where the libraries of the others are absent.
+Each method is the command of its name. What it needs is imported when it is called, so that each
+third of the program works where the libraries of the others are absent.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
-from wsikd.config import Settings, explain
-from wsikd.errors import ConfigError
+from wsikd.config import Settings, explain, stated_options
+from wsikd.errors import ConfigError, StoreError
 from wsikd.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def _say(text: str) -> None:
 class Study:
     """A workspace and what can be done in it.
 
-    Settings are given as an object, or field by field: `study.teach(epochs=20)`.
+    Settings are given as an object, or field by field: `study.teach(epochs=20)`. What is not given
+    is as `wsikd.yaml` in the folder states it, or by default.
 
     Parameters
     ----------
@@ -49,8 +50,7 @@ class Study:
 
     Examples
     --------
-    >>> study = Study("cohort")
-    >>> study.workspace.runs.as_posix()
+    >>> Study("cohort").workspace.runs.as_posix()
     'cohort/runs'
     """
 
@@ -59,6 +59,9 @@ class Study:
     ) -> None:
         self.workspace = folder if isinstance(folder, Workspace) else Workspace(Path(folder))
         self._say = say
+
+    def __repr__(self) -> str:
+        return f"Study({str(self.workspace.root)!r})"
 
     @property
     def manifest(self) -> "pd.DataFrame":
@@ -114,35 +117,36 @@ class Study:
         from wsikd.cohort.manifest import write_manifest  # noqa: PLC0415
         from wsikd.prepare import PrepareSettings, prepare_slides, take_in  # noqa: PLC0415
 
-        how = _settings(PrepareSettings, settings, options)
+        how = self._settings(PrepareSettings, settings, options)
         table = take_in(self.workspace.manifest, _path(slides), _path(manifest))
         self.workspace.root.mkdir(parents=True, exist_ok=True)
         write_manifest(table, self.workspace.manifest)
         self._say(f"{len(table)} slides in {self.workspace.manifest}")
         on_start(len(table))
-        return prepare_slides(table, self.workspace.store, how, on_done, self._warn)
+
+        def warn(text: str) -> None:
+            self._say(f"warning: {text}")
+
+        return prepare_slides(table, self.workspace.store, how, on_done, warn)
 
     def split(
         self,
         folds: int | None = None,
-        fractions: tuple[float, float, float] = (0.70, 0.15, 0.15),
-        seed: int = 0,
+        fractions: tuple[float, float, float] | None = None,
+        seed: int | None = None,
     ) -> "pd.DataFrame":
-        """Deal the patients into training, validation and test, or into folds.
+        """Deal the patients into training, validation and test, or folds; return the manifest."""
+        from wsikd.cohort import assign_folds, split_by_patient, write_manifest  # noqa: PLC0415
 
-        Returns
-        -------
-        DataFrame
-            The manifest as it was written.
-        """
-        from wsikd.cohort.manifest import write_manifest  # noqa: PLC0415
-        from wsikd.cohort.splits import assign_folds, split_by_patient  # noqa: PLC0415
-
+        stated = stated_options(self.workspace.settings, "split")
+        asked = {"folds": folds, "fractions": fractions, "seed": seed}
+        how: dict[str, Any] = {"fractions": (0.70, 0.15, 0.15), "seed": 0, "folds": None}
+        how |= stated | {name: value for name, value in asked.items() if value is not None}
         table = self.manifest
-        if folds is None:
-            dealt = split_by_patient(table, fractions, seed)
+        if how["folds"] is None:
+            dealt = split_by_patient(table, tuple(how["fractions"]), how["seed"])
         else:
-            dealt = assign_folds(table, folds, seed)
+            dealt = assign_folds(table, how["folds"], how["seed"])
         write_manifest(dealt, self.workspace.manifest)
         return dealt
 
@@ -150,14 +154,14 @@ class Study:
         """Train a teacher at 10x, or a baseline at another magnification, from labels."""
         from wsikd.methods.teach import TeachSettings, teach  # noqa: PLC0415
 
-        how = _settings(TeachSettings, settings, options)
+        how = self._settings(TeachSettings, settings, options)
         return teach(*self._training_data(), self.workspace.runs, how)
 
     def distil(self, settings: "DistilSettings | None" = None, **options: Any) -> "list[RunFolder]":
         """Train a student that reads at a low magnification, from a teacher, without labels."""
         from wsikd.methods.distil import DistilSettings, distil  # noqa: PLC0415
 
-        how = _settings(DistilSettings, settings, options)
+        how = self._settings(DistilSettings, settings, options)
         return distil(*self._training_data(), self.workspace.runs, how)
 
     def finetune(
@@ -166,7 +170,7 @@ class Study:
         """Train the last layer of a student from labels."""
         from wsikd.methods.finetune import FinetuneSettings, finetune  # noqa: PLC0415
 
-        how = _settings(FinetuneSettings, settings, options)
+        how = self._settings(FinetuneSettings, settings, options)
         return finetune(*self._training_data(), self.workspace.runs, how)
 
     def pair(self, settings: "PairSettings | None" = None, **options: Any) -> "list[RunFolder]":
@@ -176,7 +180,7 @@ class Study:
         from wsikd.methods.pair import pair  # noqa: PLC0415
         from wsikd.methods.pair_settings import PairSettings  # noqa: PLC0415
 
-        how = _settings(PairSettings, settings, options)
+        how = self._settings(PairSettings, settings, options)
         source = open_patches(how, self.workspace)
         shown = open_views(how, source)
         side, other = (shown[name].size.width for name in ("primary", "privileged"))
@@ -188,7 +192,7 @@ class Study:
         """Score all runs on the test patients, with confidence intervals and controls."""
         from wsikd.evaluation import EvaluateSettings, evaluate_runs  # noqa: PLC0415
 
-        how = _settings(EvaluateSettings, settings, options)
+        how = self._settings(EvaluateSettings, settings, options)
         table = self.manifest
         notes = self._make_controls(table, how.control)
         return evaluate_runs(self.workspace.runs, table, how, notes=notes)
@@ -209,6 +213,26 @@ class Study:
         write_report(self.workspace.runs, table, path)
         return path
 
+    def _settings(
+        self, kind: type[SettingsType], given: SettingsType | None, options: dict[str, Any]
+    ) -> SettingsType:
+        """Return the settings given, over those of wsikd.yaml; fields that are named go before.
+
+        Raises
+        ------
+        ConfigError
+            If a field is unknown or breaks its rule.
+        """
+        command = kind.__name__.removesuffix("Settings").lower()
+        stated = stated_options(self.workspace.settings, command)
+        stated = {name: stated[name] for name in stated.keys() & kind.model_fields.keys()}
+        if given is not None:
+            stated |= {name: getattr(given, name) for name in given.model_fields_set}
+        try:
+            return kind(**{**stated, **options})
+        except ValidationError as error:
+            raise ConfigError(explain(error)) from None
+
     def _training_data(self) -> "tuple[RegionStore, pd.DataFrame]":
         """Open the regions and read the manifest, dealing splits if nobody has.
 
@@ -226,68 +250,46 @@ class Study:
         return store, table
 
     def _with_splits(self) -> "pd.DataFrame":
+        from wsikd.cohort import split_by_patient, write_manifest  # noqa: PLC0415
         from wsikd.cohort.splits import is_split  # noqa: PLC0415
 
-        table = self.manifest
-        if is_split(table):
-            return table
-        dealt = self.split()
-        self._say(
-            f"{self.workspace.manifest}: had no splits, now 70/15/15 by patient; "
-            "wsikd split deals others"
-        )
-        return dealt
+        table, place = self.manifest, self.workspace.manifest
+        if not is_split(table):
+            table = split_by_patient(table)
+            write_manifest(table, place)
+            self._say(f"{place}: had no splits, now 70/15/15 by patient; wsikd split deals others")
+        return table
 
     def _make_controls(self, table: "pd.DataFrame", settings: "ControlSettings") -> list[str]:
-        """Make the controls beside the finished runs; return what could not be made."""
+        """Make the controls where the regions are; return what could not be made."""
+        with _at_hand("controls") as notes:
+            if self.workspace.store.is_dir():
+                from wsikd.methods.controls import refresh_controls  # noqa: PLC0415
 
-        def make() -> list[str]:
-            from wsikd.methods.controls import refresh_controls  # noqa: PLC0415
-
-            return refresh_controls(self.workspace.runs, self.regions, table, settings)
-
-        return self._where_the_regions_are("controls", make)
+                runs = self.workspace.runs
+                notes.extend(refresh_controls(runs, self.regions, table, settings))
+        return notes
 
     def _make_pictures(self, table: "pd.DataFrame") -> list[str]:
-        """Make the pictures of slides and regions; return what could not be made."""
+        """Make the pictures where the regions are; return what could not be made."""
+        with _at_hand("pictures") as notes:
+            if self.workspace.store.is_dir():
+                from wsikd.methods.pictures import refresh_pictures  # noqa: PLC0415
 
-        def make() -> list[str]:
-            from wsikd.methods.pictures import refresh_pictures  # noqa: PLC0415
-
-            refresh_pictures(self.workspace.runs, self.regions, table)
-            return []
-
-        return self._where_the_regions_are("pictures", make)
-
-    def _where_the_regions_are(self, what: str, make: Callable[[], list[str]]) -> list[str]:
-        if not self.workspace.store.is_dir():
-            return []
-        try:
-            return make()
-        except ModuleNotFoundError as error:
-            return [f"the {what} are those made with the runs: {error.name} is not installed here"]
-
-    def _warn(self, text: str) -> None:
-        self._say(f"warning: {text}")
+                refresh_pictures(self.workspace.runs, self.regions, table)
+        return notes
 
 
-def _settings(
-    kind: type[SettingsType], given: SettingsType | None, options: dict[str, Any]
-) -> SettingsType:
-    """Return the settings given, with the fields that are stated by name.
-
-    Raises
-    ------
-    ConfigError
-        If a field is unknown or breaks its rule.
-    """
-    stated = (
-        {} if given is None else {name: getattr(given, name) for name in given.model_fields_set}
-    )
+@contextmanager
+def _at_hand(what: str) -> Iterator[list[str]]:
+    """Yield notes, which get why something could not be made on this machine."""
+    notes: list[str] = []
     try:
-        return kind(**{**stated, **options})
-    except ValidationError as error:
-        raise ConfigError(explain(error)) from None
+        yield notes
+    except ModuleNotFoundError as error:
+        notes.append(f"the {what} are those made with the runs: {error.name} is not installed here")
+    except StoreError as error:
+        notes.append(f"the {what} are those made with the runs: {error}")
 
 
 def _path(place: Path | str | None) -> Path | None:

@@ -26,11 +26,13 @@ PAGES = {"jinja2", "matplotlib"}
 WITHOUT = {
     "pixels": LEARNING | PAGES,
     "learning": SLIDES | {"shapely", "skimage", "jinja2"},
+    "nuclei and explanations": SLIDES | {"shapely", "jinja2"},
     "numbers": SLIDES | LEARNING | {"torch", "zarr", "shapely", "skimage", "scipy"},
 }
 ROOMS = {
     "pixels": ("slides", "drawn", "pyramid", "tissue", "prepare", "store"),
     "learning": ("store", "models", "losses", "data", "training", "methods", "probing"),
+    "nuclei and explanations": ("nuclei", "explain"),
     "numbers": ("cohort", "runs", "evaluation", "report"),
 }
 

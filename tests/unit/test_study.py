@@ -74,3 +74,21 @@ def test_there_is_nothing_else_in_the_package():
 
     with pytest.raises(AttributeError, match="module 'wsikd' has no attribute 'Cohort'"):
         wsikd.Cohort  # noqa: B018
+
+
+def test_what_wsikd_yaml_states_holds_unless_it_is_given(study):
+    study.workspace.settings.write_text(
+        "teach: {epochs: 1, mag: 1.25, seed: 7, augment.hue: 0.1, device: cpu}\n"
+        "split: {fractions: [0.34, 0.33, 0.33], seed: 3}\n"
+    )
+    first = study.split()
+    assert first["split"].tolist() == study.split(seed=3)["split"].tolist()
+    assert first["split"].tolist() != study.split(seed=4)["split"].tolist()
+    (run,) = study.teach(seed=8)
+    settings = run.read_settings()
+    assert (settings["mag"], settings["seed"], settings["augment"]["hue"]) == (1.25, 8, 0.1)
+    study.workspace.settings.unlink()
+
+
+def test_shows_its_folder(tmp_path):
+    assert repr(Study("cohort")) == "Study('cohort')"

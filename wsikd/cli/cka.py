@@ -11,7 +11,13 @@ from wsikd.cli.console import Flat, InWorkspace, show
 from wsikd.explain.similarity import CkaSettings, compare_runs
 from wsikd.recipes import Footprint
 
-FOOTPRINTS = {"cka": Footprint(runs=("runs",), writes=("runs/cka-*/cka.json",))}
+FOOTPRINTS = {
+    "cka": Footprint(
+        reads=("slides.csv", "regions/*/slide.json"),
+        runs=("runs",),
+        writes=("runs/cka-*/cka.json",),
+    )
+}
 
 
 def cka(

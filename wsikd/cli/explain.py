@@ -9,7 +9,13 @@ from wsikd.cli.console import Flat, InWorkspace, say, show
 from wsikd.explain.saliency import ExplainSettings, explain_runs
 from wsikd.recipes import Footprint
 
-FOOTPRINTS = {"explain": Footprint(runs=("run", "other"), writes=("runs/*/explain/*.json",))}
+FOOTPRINTS = {
+    "explain": Footprint(
+        reads=("slides.csv", "regions/*/slide.json"),
+        runs=("run", "other"),
+        writes=("runs/*/explain/*.json",),
+    )
+}
 
 
 def explain(

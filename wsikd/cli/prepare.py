@@ -15,7 +15,9 @@ from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes import Footprint
 from wsikd.study import Study
 
-FOOTPRINTS = {"prepare": Footprint(writes=("slides.csv", "regions/*/slide.json"))}
+FOOTPRINTS = {
+    "prepare": Footprint(tables=("manifest",), writes=("slides.csv", "regions/*/slide.json"))
+}
 
 
 def prepare(

@@ -15,7 +15,7 @@ from wsikd.recipes import Footprint
 
 FOOTPRINTS = {
     "probe": Footprint(
-        reads=("slides.csv",),
+        reads=("slides.csv", "regions/*/slide.json"),
         runs=("runs",),
         writes=("runs/probe-metrics*.json",),
     )

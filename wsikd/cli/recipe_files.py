@@ -11,7 +11,7 @@ _FOLDERS = (_PACKAGE / "pipelines", _PACKAGE.parent / "pipelines")
 
 
 def find_recipe(path: Path) -> Path:
-    """Return the recipe's file: the path itself, else the bundled recipe of that name.
+    """Return the recipe's file: the path itself, or for a bare name the bundled recipe.
 
     Raises
     ------
@@ -20,8 +20,8 @@ def find_recipe(path: Path) -> Path:
     """
     if path.is_file():
         return path
-    for folder in _FOLDERS:
-        bundled = folder / f"{path.stem}.yaml"
+    for folder in _FOLDERS if path.parent == Path() else ():
+        bundled = folder / f"{path.name.removesuffix('.yaml')}.yaml"
         if bundled.is_file():
             return bundled
     known = sorted({file.stem for folder in _FOLDERS for file in folder.glob("*.yaml")})

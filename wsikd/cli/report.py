@@ -14,7 +14,14 @@ from wsikd.study import Study
 
 FOOTPRINTS = {
     "report": Footprint(
-        reads=("slides.csv", "runs/metrics.json", "regions/status.csv"),
+        reads=(
+            "slides.csv",
+            "runs/metrics.json",
+            "runs/*/run.json",
+            "runs/*/log.jsonl",
+            "runs/*/explain/*.png",
+            "regions/status.csv",
+        ),
         writes=("report.html",),
         outputs=("output",),
     )

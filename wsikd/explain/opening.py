@@ -161,7 +161,8 @@ def choose_patches(
 def _runs_like(name: str, runs: Path) -> list[RunFolder]:
     if not is_pattern(name):
         return [find_run(runs, name)]
-    alike = [run for run in runs_called(runs, name) if run.read_provenance().kind.has_encoder]
+    made = {run: run.read_provenance() for run in runs_called(runs, name)}
+    alike = [run for run, one in made.items() if one.kind.has_encoder and one.status == "complete"]
     return alike or [find_run(runs, name)]  # which says that there is none
 
 
@@ -169,6 +170,8 @@ def _open_run(run: RunFolder, settings: LookSettings) -> OpenedRun:
     made = run.read_provenance()
     if not made.kind.has_encoder:
         raise CheckpointError(f"{run.path}: is a {made.method}; name a run with an encoder")
+    if made.status != "complete":
+        raise CheckpointError(f"{run.path}: is not finished; go on with `{made.kind.command}`")
     path = run.model_path(settings.checkpoint, settings.branch)
     if not path.exists():
         raise CheckpointError(f"{path}: no such network in this {made.method} run")

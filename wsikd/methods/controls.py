@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
-from wsikd.errors import CheckpointError, ManifestError, StoreError
+from wsikd.errors import CheckpointError, ConfigError, ManifestError, StoreError
 from wsikd.evaluation import ControlSettings
 from wsikd.evaluation.metrics import Floats
 from wsikd.geometry import Pixels
@@ -89,10 +89,10 @@ def write_controls(
         Why they could not be made, if so.
     """
     failed = "the controls were not made: "
-    if not store.magnifications():
-        rule = "no magnification that all slides have; prepare them alike"
-        return [f"{failed}{store.path}: {rule}"]
     try:
+        if not store.magnifications():
+            rule = "no magnification that all slides have; prepare them alike"
+            return [f"{failed}{store.path}: {rule}"]
         with in_turn(runs / ".controls.lock"):  # trainings of one fold may end at the same time
             _write_folds(runs, store, manifest, folds, settings)
     except StoreError as error:
@@ -251,11 +251,19 @@ def _remove_others(runs: Path, folds: Collection[int | None]) -> None:
 
 
 def _is_current(run: RunFolder, made: Provenance, settings: ControlSettings) -> bool:
-    if not run.is_complete() or not run.predictions_path().exists():
+    if not _is_whole(run) or not run.is_complete() or not run.predictions_path().exists():
         return False
     before = run.read_provenance()
     same = (before.inputs, before.classes) == (made.inputs, made.classes)
     return same and run.read_settings() == settings.model_dump(mode="json")
+
+
+def _is_whole(run: RunFolder) -> bool:
+    """Tell whether what a control's folder records can be read; else it is made anew."""
+    try:
+        return run.exists() and bool(run.read_provenance().name) and bool(run.read_settings())
+    except (CheckpointError, ConfigError):
+        return False
 
 
 def _fingerprint(regions: pd.DataFrame) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from wsikd.errors import StoreError
+from wsikd.errors import WsikdError
 from wsikd.evaluation import ControlSettings
 from wsikd.methods.controls import write_controls
 from wsikd.methods.pictures import refresh_pictures
@@ -28,9 +28,13 @@ def hand_over(
     list of str
         What could not be made, and why; finished training does not fail for it.
     """
-    notes = write_controls(runs, store, manifest, folds, ControlSettings())
+    notes = []
+    try:
+        notes += write_controls(runs, store, manifest, folds, ControlSettings())
+    except (WsikdError, OSError) as error:
+        notes.append(f"the controls were not made: {error}")
     try:
         refresh_pictures(runs, store, manifest)
-    except StoreError as error:
+    except (WsikdError, OSError) as error:
         notes.append(f"the report's pictures were not made: {error}")
     return notes

@@ -4,6 +4,7 @@ The report itself needs no region store; see `wsikd.runs.pictures`.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,8 @@ _SMALL = 128  # px; up to here PNG, as JPEG blurs
 def refresh_pictures(runs: Path, store: RegionStore, manifest: pd.DataFrame) -> Pictures:
     """Make the pictures of all prepared slides and of a region of each class.
 
-    A slide that is as it was is not drawn again.
+    A slide that is as it was is not drawn again. Pictures of slides that are in the manifest stay
+    when their regions are not here: they were made where they are.
 
     Parameters
     ----------
@@ -61,14 +63,18 @@ def refresh_pictures(runs: Path, store: RegionStore, manifest: pd.DataFrame) -> 
 
 def _refresh(folder: PictureFolder, store: RegionStore, manifest: pd.DataFrame) -> Pictures:
     folder.path.mkdir(parents=True, exist_ok=True)
-    before = {slide.slide_id: slide for slide in (folder.read() or Pictures()).slides}
+    known = Pictures()
+    with suppress(StoreError):  # what is damaged is made anew
+        known = folder.read() or known
+    before = {slide.slide_id: slide for slide in known.slides}
+    here = store.slide_ids()
+    kept = set(manifest["slide_id"]) - set(here)
+    shown = [_show_slide(store, name, before.get(name), folder.path) for name in here]
+    shown += [slide for slide in known.slides if slide.slide_id in kept]
     pictures = Pictures(
-        slides=tuple(
-            _show_slide(store, slide_id, before.get(slide_id), folder.path)
-            for slide_id in store.slide_ids()
-        ),
+        slides=tuple(sorted(shown, key=lambda slide: slide.slide_id)),
         failed=tuple(_failed_slides(store)),
-        regions=tuple(_show_regions(store, manifest, folder.path)),
+        regions=tuple(_show_regions(store, manifest, folder.path)) or known.regions,
     )
     folder.write(pictures)
     return pictures

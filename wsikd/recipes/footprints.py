@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsikd.errors import CheckpointError
+from wsikd.cohort import read_manifest
+from wsikd.errors import CheckpointError, WsikdError
 from wsikd.runs import KINDS, Method, RunFolder, find_runs, runs_called
 from wsikd.workspace import Workspace
 
@@ -25,6 +26,8 @@ class Footprint:
         Options that name runs, which are read.
     default_kinds : tuple of str
         Kinds of the runs that are read where no option names one.
+    tables : tuple of str
+        Options that name a table of slides; the slides are read as well.
     writes : tuple of str
         Patterns of files in the workspace, beside the runs that the command makes.
     outputs : tuple of str
@@ -34,6 +37,7 @@ class Footprint:
     reads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     default_kinds: tuple[Method, ...] = ()
+    tables: tuple[str, ...] = ()
     writes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
 
@@ -58,6 +62,9 @@ def files_read(
     read = [run for name in named for run in runs_called(workspace.runs, name)]
     for run in read if named else _runs_of(footprint.default_kinds, workspace):
         yield run.path / "run.json"
+    for key in footprint.tables:
+        for text in _texts(_named(options, key)):
+            yield from _slides_of(Path(text))
     for name, value in options.items():
         if _plain(name) not in footprint.outputs:
             for text in _texts(value):
@@ -91,6 +98,12 @@ def _runs_of(kinds: Collection[Method], workspace: Workspace) -> Iterator[RunFol
         with suppress(CheckpointError):  # damaged; whoever reads it says so
             if run.read_provenance().method in kinds:
                 yield run
+
+
+def _slides_of(table: Path) -> Iterator[Path]:
+    with suppress(WsikdError):  # which the command itself says
+        for path in read_manifest(table)["path"]:
+            yield from _files_of(Path(path))
 
 
 def _named(options: Mapping[str, Any], key: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from wsikd.config import Settings, load_yaml
+from wsikd.config import Settings, stated_options
 from wsikd.files import write_json
 from wsikd.hashing import file_digest, text_digest
 from wsikd.recipes.footprints import Footprint, files_left, files_read
@@ -90,13 +90,7 @@ class Memory:
         return {**self._settings(step), **step.options}
 
     def _settings(self, step: Step) -> dict[str, Any]:
-        place = self._workspace.settings
-        stated: Any = load_yaml(place) if place.exists() else {}
-        if step.command in (stated or {}):
-            return dict(stated[step.command] or {})
-        for name in step.command.split():
-            stated = (stated or {}).get(name)
-        return dict(stated or {})
+        return stated_options(self._workspace.settings, step.command)
 
     def _relative(self, path: Path) -> str:
         root = self._workspace.root.absolute()

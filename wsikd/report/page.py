@@ -73,8 +73,8 @@ def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
         cost_chart=draw_cost_chart(metrics),
         **_tables(metrics),
         learning_curves=_learning_curves(metrics, folders),
-        picture=lambda name: data_uri(folder.path / name),
-        slides=shown_slides(pictures, folder.path, runs, metrics, manifest),
+        picture=lambda name: data_uri(name, folder.read_picture(name)),
+        slides=shown_slides(pictures, folder, runs, metrics, manifest),
         failed=pictures.failed,
         regions=pictures.regions,
         explained=list(_explained(folders, metrics)),
@@ -124,7 +124,11 @@ def _explained(folders: dict[str, list[RunFolder]], metrics: Metrics) -> Iterato
     for run in metrics.runs:
         for folder in folders[run.name]:
             for picture in sorted((folder.path / "explain").glob("*.png")):
-                yield {"name": picture.stem, "picture": data_uri(picture)}
+                content = picture.read_bytes()
+                if not content:
+                    remedy = f"run wsikd explain {folder.name} again, or remove it"
+                    raise NothingUsableError(f"{picture}: must be a picture, is empty; {remedy}")
+                yield {"name": picture.stem, "picture": data_uri(picture.name, content)}
 
 
 def _tables(metrics: Metrics) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from wsikd.evaluation.aggregate import aggregate
 from wsikd.evaluation.folds import pool_runs
 from wsikd.report.words import find_subject, run_title
 from wsikd.runs import probability_columns
-from wsikd.runs.pictures import Pictures, ShownSlide
+from wsikd.runs.pictures import PictureFolder, Pictures, ShownSlide
 
 _SLIDE_LIMIT = 24  # keeps the page light; the rest is counted
 _MEDIA = {".jpg": "image/jpeg", ".png": "image/png"}
@@ -47,7 +47,7 @@ class ReadSlides(NamedTuple):
 
 
 def shown_slides(
-    pictures: Pictures, folder: Path, runs: Path, metrics: Metrics, manifest: pd.DataFrame
+    pictures: Pictures, folder: PictureFolder, runs: Path, metrics: Metrics, manifest: pd.DataFrame
 ) -> ReadSlides:
     """Choose the slides that are shown: those the report's subject got wrong come first.
 
@@ -55,8 +55,8 @@ def shown_slides(
     ----------
     pictures : Pictures
         The slides there are pictures of.
-    folder : Path
-        Folder of the pictures.
+    folder : PictureFolder
+        Holds the pictures.
     runs : Path
         Folder of all runs.
     metrics : Metrics
@@ -81,9 +81,9 @@ def shown_slides(
     )
 
 
-def data_uri(path: Path) -> str:
+def data_uri(name: str, content: bytes) -> str:
     """Return a picture as text that a page can hold, so that the page needs no file beside it."""
-    return f"data:{_MEDIA[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    return f"data:{_MEDIA[Path(name).suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def _readings(
@@ -106,13 +106,16 @@ def _readings(
 
 
 def _describe(
-    slide: ShownSlide, folder: Path, labels: Mapping[str, str], readings: Mapping[str, Reading]
+    slide: ShownSlide,
+    folder: PictureFolder,
+    labels: Mapping[str, str],
+    readings: Mapping[str, Reading],
 ) -> ReadSlide:
     return ReadSlide(
         slide_id=slide.slide_id,
         label=labels.get(slide.slide_id, ""),
         reading=readings.get(slide.slide_id),
-        picture=data_uri(folder / slide.picture),
+        picture=data_uri(slide.picture, folder.read_picture(slide.picture)),
         pieces=f"{slide.regions} piece{'' if slide.regions == 1 else 's'}",
         mpp=f"{slide.mpp:.3g}",
         warnings=slide.warnings,

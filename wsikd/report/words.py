@@ -5,6 +5,7 @@ from wsikd.evaluation.aggregate import Unit
 from wsikd.evaluation.documents import EvaluatedRun, UnitScores
 from wsikd.evaluation.tables import format_saving
 from wsikd.geometry import format_magnification
+from wsikd.runs import run_name
 
 CONTROL_TITLES = {"control-colour": "colour alone", "control-majority": "most common class"}
 
@@ -17,7 +18,8 @@ def run_title(run: EvaluatedRun) -> str:
     Examples
     --------
     >>> about = {"classes": (), "folds": (), "units": {}, "cost": None}
-    >>> run = {"name": "student-1.25x", "method": "student", "magnification": 1.25, "seed": 1}
+    >>> run = {"name": "student-1.25x-seed1", "method": "student"}
+    >>> run |= {"magnification": 1.25, "seed": 1}
     >>> run_title(EvaluatedRun.model_construct(**run, **about))
     'distilled student at 1.25x, seed 1'
     """
@@ -26,7 +28,10 @@ def run_title(run: EvaluatedRun) -> str:
     title = run.kind.title
     if run.magnification is not None:
         title += f" at {format_magnification(run.magnification)}"
-    return f"{title}, seed {run.seed}" if run.seed else title
+    if run.seed:
+        title += f", seed {run.seed}"
+    usual = run_name(run.method, run.magnification, seed=run.seed)
+    return title if run.name == usual else f"{title} ({run.name})"
 
 
 def find_subject(metrics: Metrics) -> EvaluatedRun:

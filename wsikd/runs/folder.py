@@ -17,7 +17,7 @@ from wsikd.config import Settings, first_difference, load_document, load_yaml, s
 from wsikd.errors import CheckpointError, ResumeError
 from wsikd.files import replacing, write_json
 from wsikd.locks import alone, in_turn
-from wsikd.runs.names import refuse_other_fold
+from wsikd.runs.names import refuse_other_fold, refuse_taken
 from wsikd.runs.provenance import Provenance
 from wsikd.versions import installed_versions
 
@@ -94,6 +94,7 @@ class RunFolder:
             If a new run is named like a fold that it is not.
         """
         if not self.exists():
+            refuse_taken(provenance.name)
             refuse_other_fold(provenance.name, provenance.fold)
             with in_turn(self.path / _LOCK):
                 if not self.exists():  # or another process was quicker

@@ -7,6 +7,9 @@ from wsikd.geometry import format_magnification
 
 _FOLD = r"-fold\d+"
 
+PICTURES = "pictures"
+"""Name of the folder of the report's pictures."""
+
 
 def run_name(
     method: str, magnification: float | None = None, fold: int | None = None, seed: int = 0
@@ -39,6 +42,24 @@ def pooled_name(name: str) -> str:
     'student-1.25x-seed1'
     """
     return re.sub(_FOLD, "", name)
+
+
+def refuse_taken(name: str) -> None:
+    """Refuse a name that something else below `runs/` has, or could get.
+
+    Raises
+    ------
+    ConfigError
+
+    Examples
+    --------
+    >>> refuse_taken("teacher-10x")
+    """
+    is_file = name.endswith((".json", ".csv", ".html"))
+    if name == PICTURES or name.startswith("cka-") or is_file:
+        raise ConfigError(
+            f"--name must not be that of something else in runs/, got {name!r}; choose another"
+        )
 
 
 def refuse_other_fold(name: str, fold: int | None) -> None:

@@ -12,6 +12,9 @@ from pydantic import Field
 from wsikd.config import Settings, load_document
 from wsikd.errors import StoreError
 from wsikd.files import write_json
+from wsikd.runs.names import PICTURES
+
+_REMEDY = "copy the folder whole, or remove it and run wsikd report where the regions are"
 
 
 class ShownSlide(Settings):
@@ -70,7 +73,7 @@ class PictureFolder:
     """
 
     def __init__(self, runs: Path) -> None:
-        self.path = runs / "pictures"
+        self.path = runs / PICTURES
 
     def read(self) -> Pictures | None:
         """Read what there is; None if no picture was made.
@@ -81,13 +84,33 @@ class PictureFolder:
             If the record is damaged or of another format version.
         """
         path = self.path / "pictures.json"
-        return load_document(path, Pictures, StoreError) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            return load_document(path, Pictures, StoreError)
+        except StoreError as error:
+            raise StoreError(f"{error}; {_REMEDY}") from None
+
+    def read_picture(self, name: str) -> bytes:
+        """Read a picture that the record names.
+
+        Raises
+        ------
+        StoreError
+            If it is missing or empty.
+        """
+        path = self.path / name
+        content = path.read_bytes() if path.is_file() else b""
+        if not content:
+            raise StoreError(f"{path}: must be a picture, is missing or empty; {_REMEDY}")
+        return content
 
     def write(self, pictures: Pictures) -> None:
-        """Write the record, and remove the files that it does not name."""
+        """Write the record, and remove the pictures that it does not name."""
         write_json(self.path / "pictures.json", pictures.model_dump(mode="json"))
-        named = {slide.picture for slide in pictures.slides} | {"pictures.json"}
+        named = {slide.picture for slide in pictures.slides}
         named |= {crop.picture for region in pictures.regions for crop in region.crops}
-        for file in self.path.rglob("*"):
-            if file.is_file() and file.relative_to(self.path).as_posix() not in named:
-                file.unlink(missing_ok=True)
+        for kind in ("slides", "regions"):
+            for file in (self.path / kind).rglob("*"):
+                if file.is_file() and file.relative_to(self.path).as_posix() not in named:
+                    file.unlink(missing_ok=True)

@@ -45,6 +45,17 @@ class TestOpeningRuns:
         with pytest.raises(CheckpointError, match=message):
             open_runs(["control-colour"], workspace.runs, LookSettings())
 
+    def test_refuses_an_unfinished_run_and_passes_over_it_in_a_pattern(self, workspace, write_run):
+        write_run("pair-x")
+        unfinished = write_run("pair-y")
+        made = unfinished.read_provenance()
+        unfinished.write_provenance(made.model_copy(update={"status": "running"}))
+        message = "pair-y: is not finished; go on with `wsikd pair`"
+        with pytest.raises(CheckpointError, match=message):
+            open_runs(["pair-y"], workspace.runs, LookSettings())
+        opened = open_runs(["pair-*"], workspace.runs, LookSettings())
+        assert [run.name for run in opened] == ["pair-x"]
+
     def test_refuses_networks_that_read_different_magnifications(self, workspace, write_run):
         write_run("teacher-10x")
         write_run("student-5x", magnification=5.0)

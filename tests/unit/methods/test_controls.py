@@ -102,3 +102,25 @@ def test_a_control_is_made_again_only_when_the_splits_change(tmp_path, store, ma
     assert written() == first
     manifest["fold"] = manifest["fold"].map({"0": "1", "1": "2", "2": "0"})
     assert written() > first
+
+
+@pytest.mark.parametrize("name", ["run.json", "settings.yaml", "predictions.csv"])
+def test_a_damaged_control_is_made_again(tmp_path, store, manifest, name):
+    write_controls(tmp_path, store, manifest, [0], ControlSettings())
+    file = tmp_path / "control-colour-fold0" / name
+    before = file.read_text()
+    if name == "predictions.csv":
+        file.unlink()
+    else:
+        file.write_text("[junk")
+    assert write_controls(tmp_path, store, manifest, [0], ControlSettings()) == []
+    if name == "run.json":
+        assert RunFolder(file.parent).is_complete()
+    else:
+        assert file.read_text() == before
+
+
+def test_a_damaged_slide_is_a_note_and_does_not_stop_the_numbers(tmp_path, store, manifest):
+    (store.path / "s00" / "slide.json").write_text("junk")
+    (note,) = write_controls(tmp_path, store, manifest, [0], ControlSettings())
+    assert note.startswith(f"the controls were not made: {store.path / 's00' / 'slide.json'}: ")

@@ -100,3 +100,29 @@ def test_pictures_of_slides_that_are_gone_are_removed(tmp_path, store, write_sli
     refresh_pictures(runs, RegionStore(tmp_path), NO_SLIDES)
     names = [path.name for path in PictureFolder(runs).path.rglob("*.jpg")]
     assert names == ["s.jpg"]
+
+
+def test_pictures_of_slides_of_the_manifest_stay_where_there_are_no_regions(tmp_path, store):
+    runs, manifest = tmp_path / "runs", pd.DataFrame({"slide_id": ["s"], "label": ["a"]})
+    made = refresh_pictures(runs, store, manifest)
+    assert len(made.regions) == 1
+    empty = tmp_path / "elsewhere"
+    empty.mkdir()
+    assert refresh_pictures(runs, RegionStore(empty), manifest) == made
+    assert (PictureFolder(runs).path / "slides" / "s.jpg").exists()
+
+
+def test_a_damaged_record_is_made_anew(tmp_path, store):
+    runs = tmp_path / "runs"
+    made = refresh_pictures(runs, store, NO_SLIDES)
+    (PictureFolder(runs).path / "pictures.json").write_text("junk")
+    assert refresh_pictures(runs, store, NO_SLIDES) == made
+
+
+def test_only_pictures_are_removed_from_the_folder(tmp_path, store):
+    runs = tmp_path / "runs"
+    other = PictureFolder(runs).path / "notes.txt"
+    other.parent.mkdir(parents=True)
+    other.write_text("mine")
+    refresh_pictures(runs, store, NO_SLIDES)
+    assert other.read_text() == "mine"

@@ -139,6 +139,26 @@ def test_files_that_a_list_or_a_mapping_of_an_option_names_are_read(commands):
     assert commands.carry_out(steps[1:]) == ["prepare"]
 
 
+def test_the_slides_of_a_table_are_read(commands):
+    (commands.root / "table.csv").write_text("slide_id,path\na,slides/a.svs\n")
+    steps = [{"prepare": {"manifest": "table.csv"}}]
+    commands.carry_out(steps)
+    assert commands.carry_out(steps) == []
+    (commands.root / "slides" / "a.svs").write_bytes(b"another slide")
+    assert commands.carry_out(steps) == ["prepare"]
+
+
+def test_a_report_is_made_again_after_an_explanation(commands):
+    commands.left["report"] = "report.html"
+    steps = [*STEPS, {"report": None}]
+    commands.carry_out(steps)
+    assert commands.carry_out(steps) == []
+    figure = commands.root / "runs" / "teacher-10x" / "explain" / "teacher-10x.png"
+    figure.parent.mkdir()
+    figure.write_bytes(b"a figure")
+    assert commands.carry_out(steps) == ["report"]
+
+
 def test_files_that_wsikd_yaml_names_are_read(commands):
     (commands.root / "images").mkdir()
     (commands.root / "wsikd.yaml").write_text("segment: {train: {inputs: [images]}}")

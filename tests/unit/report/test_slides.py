@@ -39,7 +39,7 @@ def many(tmp_path, write_slide):
 
 def test_slides_beyond_the_limit_are_counted_and_mistakes_are_shown(many, metrics):
     pictures, runs, manifest = many
-    slides = shown_slides(pictures, PictureFolder(runs).path, runs, metrics, manifest)
+    slides = shown_slides(pictures, PictureFolder(runs), runs, metrics, manifest)
     assert (len(slides.shown), slides.rest) == (24, 6)
     first = slides.shown[0]
     assert (first.slide_id, first.label, first.reading.reading) == ("s29", "b", "a")

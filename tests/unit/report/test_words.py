@@ -1,6 +1,6 @@
 import pytest
 
-from wsikd.report.words import find_subject, headline
+from wsikd.report.words import find_subject, headline, run_title
 
 
 @pytest.fixture
@@ -50,6 +50,13 @@ def test_a_difference_without_an_interval_is_given_bare(sentences):
 
 def test_differences_of_other_students_are_not_told_of_the_first(sentences):
     assert "The distilled student at 5x gets 88 % right (95 % interval 80 to 95 %)." in sentences
+
+
+def test_runs_with_a_name_of_their_own_are_told_apart_by_it(metrics):
+    teacher = metrics.runs[0]
+    assert run_title(teacher) == "teacher at 10x"
+    other = teacher.model_copy(update={"name": "alt"})
+    assert run_title(other) == "teacher at 10x (alt)"
 
 
 def test_without_a_student_the_first_run_is_the_subject(metrics):

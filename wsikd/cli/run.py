@@ -1,6 +1,6 @@
 """Carry out a recipe: commands in order, skipping what is done.
 
-Example: wsikd run pipelines/demo.yaml
+Example: wsikd run demo
 """
 
 from contextlib import chdir

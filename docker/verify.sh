@@ -17,7 +17,7 @@ else
     work=$(mktemp --directory)
     trap 'rm -rf "$work"' EXIT
 fi
-[ $# -gt 0 ] || set -- run pipelines/demo.yaml --dry-run
+[ $# -gt 0 ] || set -- run demo --dry-run
 
 export STORAGE_DRIVER=vfs
 image() { buildah --root "$work/storage" --runroot "$work/runroot" "$@"; }

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from wsikd import config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
+from wsikd.cli.streams import CLOSED, find_broken, open_closed
 from wsikd.errors import ConfigError, StoppedError, WsikdError
 from wsikd.terminal import is_plain, spell_out
 from wsikd.versions import versions_text
@@ -69,11 +71,12 @@ _FILE_REMEDIES = {
     errno.EDQUOT: "make room and run the same command to go on",
 }
 
-_EPILOGUE = (
+EXIT_STATUS = (
     "Exit status: 0 done, 1 a bug or what doctor found wrong, 2 usage or settings, 3 some slides "
     "failed, 4 nothing usable, 5 refused by a guard, 75 try again, 130 or 143 stopped after a "
-    "clean checkpoint."
+    "clean checkpoint, 141 the reader of the output has gone."
 )
+"""What the exit statuses mean, for the help and the page of the commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,22 +87,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         What follows `wsikd`; by default what the shell gave.
     """
+    open_closed()
     spell_out(sys.stdout)
     spell_out(sys.stderr)
     _heed_signals()
     try:
-        return execute(sys.argv[1:] if arguments is None else arguments)
-    except (WsikdError, StoppedError) as error:
-        say(f"wsikd: {error}")
-        return error.exit_status
-    except OSError as error:
-        if error.filename is None:  # no file's fault, so a bug
+        status = _execute_and_say(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except OSError:
+        broken = find_broken()
+        if broken is None:  # a bug
             raise
-        say(f"wsikd: {_explain_file(error)}")
-        return WsikdError.exit_status
-    except KeyboardInterrupt:
-        say("wsikd: interrupted; run the same command to go on")
-        return 130
+        return _say_broken(broken)
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return CLOSED  # rich, which writes the help, makes an end of its own
+    return status
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -112,6 +116,32 @@ def check(arguments: Sequence[str]) -> None:
     _launch(build_app(parse_only=True), arguments)
 
 
+def _execute_and_say(arguments: Sequence[str]) -> int:
+    """Run one command and print what it raises on purpose as one line."""
+    try:
+        return execute(arguments)
+    except (WsikdError, StoppedError) as error:
+        say(f"wsikd: {error}")
+        return error.exit_status
+    except OSError as error:
+        if error.filename is None:  # no file's fault, so a standard stream's or a bug
+            raise
+        say(f"wsikd: {_explain_file(error)}")
+        return WsikdError.exit_status
+    except KeyboardInterrupt:
+        say("wsikd: interrupted; run the same command to go on")
+        return 130
+
+
+def _say_broken(error: OSError) -> int:
+    """Print why an output cannot be written, unless its reader has gone; return the status."""
+    if isinstance(error, BrokenPipeError):
+        return CLOSED
+    with suppress(OSError):  # standard error may be as full
+        say(f"wsikd: {_explain_file(error)}")
+    return WsikdError.exit_status
+
+
 def build_app(*, parse_only: bool = False) -> App:
     """Declare the commands, without importing any; `parse_only` keeps them from being run."""
     app = App(
@@ -120,7 +150,7 @@ def build_app(*, parse_only: bool = False) -> App:
             "Find out how low a magnification is good enough for a question on whole-slide "
             "images, and get the model that reads slides there."
         ),
-        help_epilogue=_EPILOGUE,
+        help_epilogue=EXIT_STATUS,
         version=versions_text,
         version_format="plaintext",
         help_formatter=_help_formatter(),

@@ -3,7 +3,6 @@
 A command's module is imported only when that command is asked for, so `wsikd --help` is instant.
 """
 
-import errno
 import os
 import signal
 import sys
@@ -20,6 +19,7 @@ from pydantic import ValidationError
 from wsikd import config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
 from wsikd.cli.streams import CLOSED, find_broken, open_closed
+from wsikd.cli.wording import explain_file, one_line
 from wsikd.errors import ConfigError, StoppedError, WsikdError
 from wsikd.terminal import is_plain, spell_out
 from wsikd.versions import versions_text
@@ -60,16 +60,6 @@ _OF_GROUPS = {name for name in COMMANDS if " " in name}
 _ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
 
 _IN_PROCESSES = ("pair",)  # commands that torchrun may start several times
-
-_FILE_REMEDIES = {
-    errno.EACCES: "allow it with chmod, or choose another folder",
-    errno.EPERM: "allow it with chmod, or choose another folder",
-    errno.EEXIST: "a folder is needed there; choose another",
-    errno.ENOTDIR: "a folder is needed there; choose another",
-    errno.EROFS: "choose a folder that can be written",
-    errno.ENOSPC: "make room and run the same command to go on",
-    errno.EDQUOT: "make room and run the same command to go on",
-}
 
 EXIT_STATUS = (
     "Exit status: 0 done, 1 a bug or what doctor found wrong, 2 usage or settings, 3 some slides "
@@ -126,7 +116,7 @@ def _execute_and_say(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.filename is None:  # no file's fault, so a standard stream's or a bug
             raise
-        say(f"wsikd: {_explain_file(error)}")
+        say(f"wsikd: {explain_file(error)}")
         return WsikdError.exit_status
     except KeyboardInterrupt:
         say("wsikd: interrupted; run the same command to go on")
@@ -138,7 +128,7 @@ def _say_broken(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return CLOSED
     with suppress(OSError):  # standard error may be as full
-        say(f"wsikd: {_explain_file(error)}")
+        say(f"wsikd: {explain_file(error)}")
     return WsikdError.exit_status
 
 
@@ -175,7 +165,7 @@ def build_app(*, parse_only: bool = False) -> App:
                 tokens, exit_on_error=False, print_error=False
             )
         except CycloptsError as error:
-            said = _one_line(error)
+            said = one_line(error)
             from_file = _is_from_file(said, tokens, sections)
             raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
         if parse_only:
@@ -253,7 +243,7 @@ def _launch(app: App, arguments: Sequence[str]) -> int:
             result_action="return_value",
         )
     except CycloptsError as error:
-        raise ConfigError(_one_line(error)) from None
+        raise ConfigError(one_line(error)) from None
     except ValidationError as error:
         raise ConfigError(config.explain(error, as_option=True)) from None
     return status if isinstance(status, int) else 0
@@ -279,21 +269,6 @@ def _refuse_processes(command: str) -> None:
     known = {name.split()[0] for name in COMMANDS}
     if command in known and command not in _IN_PROCESSES and not alone:
         raise ConfigError(f"{command} runs in one process; start it without torchrun")
-
-
-def _explain_file(error: OSError) -> str:
-    reason = (error.strerror or type(error).__name__).lower()
-    remedy = _FILE_REMEDIES.get(error.errno or 0, "see that it is there and can be used")
-    return f"{error.filename}: {reason}; {remedy}"
-
-
-def _one_line(error: CycloptsError) -> str:
-    cause = error.__cause__
-    while cause is not None:
-        if isinstance(cause, ValidationError):
-            return config.explain(cause, as_option=True)
-        cause = cause.__cause__
-    return " ".join(str(error).split())
 
 
 def _heed_signals() -> None:

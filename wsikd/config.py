@@ -93,11 +93,13 @@ def load(path: Path, kind: type[SettingsType]) -> SettingsType:
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping; an empty file is an empty mapping."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = _load_once_each(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: must be a file, is a folder") from None
+    except _TwiceError as error:
+        raise ConfigError(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(f"{path}: must be YAML; {reason}") from None
@@ -132,6 +134,38 @@ def stated_options(path: Path, command: str) -> dict[str, Any]:
     return options
 
 
+class _TwiceError(yaml.YAMLError):
+    """A key stands twice in one mapping."""
+
+
+def _load_once_each(text: str) -> Any:
+    """Read YAML whose mappings have each key once; PyYAML takes the last one without a word."""
+    loader = yaml.SafeLoader(text)
+    root = loader.get_single_node()
+    if root is None:
+        return None
+    _refuse_twice(root, set())
+    return loader.construct_document(root)
+
+
+def _refuse_twice(node: yaml.Node, done: set[int]) -> None:
+    if id(node) in done or isinstance(node, yaml.ScalarNode):  # an alias may even hold itself
+        return
+    done.add(id(node))
+    keys: set[tuple[str, str]] = set()
+    for child in node.value:
+        if not isinstance(node, yaml.MappingNode):
+            _refuse_twice(child, done)
+            continue
+        key, value = child
+        name = (key.tag, str(key.value))
+        if isinstance(key, yaml.ScalarNode) and name in keys:
+            line = key.start_mark.line + 1
+            raise _TwiceError(f"line {line}: {key.value!r} is there twice; leave one out")
+        keys.add(name)
+        _refuse_twice(value, done)
+
+
 def load_document(
     path: Path, kind: type[SettingsType], error: type[WsikdError], remedy: str = ""
 ) -> SettingsType:
@@ -146,32 +180,39 @@ def load_document(
     error : type of WsikdError
         What to raise.
     remedy : str
-        How to get the file if it is not there.
+        How to get the file if it is not there, or not as it must be.
 
     Raises
     ------
     WsikdError
         Of the given type, if the file is missing, damaged, or of another format or version.
     """
+    then = f"; {remedy}" if remedy else ""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise error(f"{path}: no such file{remedy and f'; {remedy}'}") from None
+        raise error(f"{path}: no such file{then}") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as problem:
-        raise error(f"{path}: must be JSON; {problem}") from None
+        raise error(f"{path}: must be JSON; {problem}{then}") from None
     if not isinstance(values, dict):
-        raise error(f"{path}: must hold a mapping, got {type(values).__name__}")
+        raise error(f"{path}: must hold a mapping, got {type(values).__name__}{then}")
     expected = tuple(kind.model_fields[name].default for name in ("format", "version"))
     found = (values.get("format"), values.get("version"))
     if found != expected:
         raise error(
             f"{path}: expected {expected[0]} version {expected[1]}, "
-            f"found {found[0]} version {found[1]}"
+            f"found {found[0]} version {found[1]}{_update_if_later(found, expected) or then}"
         )
     try:
         return kind(**values)
     except ValidationError as problem:
-        raise error(f"{path}: {explain(problem)}") from None
+        raise error(f"{path}: {explain(problem)}{then}") from None
+
+
+def _update_if_later(found: tuple[Any, Any], expected: tuple[Any, Any]) -> str:
+    """Return the remedy for a document of a later wsikd, which is not to be made anew."""
+    is_later = isinstance(found[1], int) and found[1] > expected[1]
+    return "; update wsikd" if found[0] == expected[0] and is_later else ""
 
 
 def save(settings: Settings, path: Path) -> None:
@@ -209,7 +250,8 @@ def first_difference(
 def explain(error: ValidationError, *, as_option: bool = False) -> str:
     """Shorten pydantic's report to one line: subject, rule, value; the first problem found.
 
-    With `as_option` the subject is the option of the command line, such as --tissue.mpp.
+    The subject is the field, such as tissue.mpp; with `as_option` it is the option of the command
+    line, such as --tissue.mpp.
 
     Examples
     --------
@@ -219,11 +261,11 @@ def explain(error: ValidationError, *, as_option: bool = False) -> str:
     ...     Example(epochs="many")
     ... except ValidationError as problem:
     ...     explain(problem)
-    "Example.epochs must be a valid integer, got 'many'"
+    "epochs must be a valid integer, got 'many'"
     """
     first = error.errors(include_url=False)[0]
     field = ".".join(str(part) for part in first["loc"])
-    subject = f"--{field.replace('_', '-')}" if as_option else f"{error.title}.{field}"
+    subject = f"--{field.replace('_', '-')}" if as_option else field
     if first["type"] == "extra_forbidden":
         return f"{subject} is unknown; leave it out or correct its name"
     if first["type"] == "missing":

@@ -8,7 +8,10 @@ from typing import TextIO
 
 _SIGNS = str.maketrans(
     {"µ": "u", "×": "x", "²": "2", "√": "sqrt ", "≥": ">=", "≤": "<=", "→": "->"}
+    | {"\N{MINUS SIGN}": "-", "\N{EN DASH}": "-", "\N{EM DASH}": "-", "…": "...", "·": "."}
+    | {"\N{NO-BREAK SPACE}": " ", "“": '"', "”": '"', "\N{RIGHT SINGLE QUOTATION MARK}": "'"}
 )
+_COERCED = ("C.UTF-8", "C.utf8", "UTF-8")
 _HANDLER = "wsikd.spelled"
 
 
@@ -26,9 +29,19 @@ def is_plain(stream: TextIO, environment: Mapping[str, str] = os.environ) -> boo
     """
     if environment.get("NO_COLOR") or environment.get("TERM") == "dumb":
         return True
-    names = ("LC_ALL", "LC_CTYPE", "LANG")
+    return not takes_all(stream) or (os.name != "nt" and _is_c(environment))
+
+
+def _is_c(environment: Mapping[str, str]) -> bool:
+    """Tell whether the locale is C, as it is where nothing names another."""
+    names = ["LC_ALL", "LC_CTYPE", "LANG"]
+    # In the locale C, Python writes a LC_CTYPE of its own into the environment (PEP 538), which
+    # looks as if the user had set it. So it counts for nothing where it has such a value. Who set
+    # it on purpose, with LANG unset or C, loses the boxes alone, and LC_ALL brings them back.
+    if environment.get("LC_CTYPE") in _COERCED:
+        names.remove("LC_CTYPE")
     locale = next((environment[name] for name in names if environment.get(name)), "C")
-    return not takes_all(stream) or (os.name != "nt" and locale in ("C", "POSIX"))
+    return locale in ("C", "POSIX")
 
 
 def takes_all(stream: TextIO) -> bool:

@@ -68,18 +68,18 @@ def test_saved_settings_hold_the_defaults_and_are_read_back_equal(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("epochs: 0", "Outer.epochs must be at least 1, got 0"),
-        ("epoch: 1", "Outer.epoch is unknown; leave it out or correct its name"),
-        ("inner: {min_side: 0}", "Outer.inner.min_side must be above 0, got 0"),
-        ("inner: {min_side: 101}", "Outer.inner.min_side must be at most 100, got 101"),
-        ("inner: {min_side: .nan}", "Outer.inner.min_side must be a finite number, got nan"),
-        ("kind: sinc", "Outer.kind must be 'box' or 'lanczos', got 'sinc'"),
-        ("epochs: many", "Outer.epochs must be a valid integer, got 'many'"),
-        ("name: a/b", "Outer.name must match pattern '^\\w+$', got 'a/b'"),
-        ("name: 3", "Outer.name must be a valid string, got 3"),
-        ("inner: 3", "Outer.inner must be a mapping of names to values, got 3"),
-        ("folds: []", "Outer.folds must have at least 1 item, got []"),
-        ("folds: 3", "Outer.folds must be a list, got 3"),
+        ("epochs: 0", "epochs must be at least 1, got 0"),
+        ("epoch: 1", "epoch is unknown; leave it out or correct its name"),
+        ("inner: {min_side: 0}", "inner.min_side must be above 0, got 0"),
+        ("inner: {min_side: 101}", "inner.min_side must be at most 100, got 101"),
+        ("inner: {min_side: .nan}", "inner.min_side must be a finite number, got nan"),
+        ("kind: sinc", "kind must be 'box' or 'lanczos', got 'sinc'"),
+        ("epochs: many", "epochs must be a valid integer, got 'many'"),
+        ("name: a/b", "name must match pattern '^\\w+$', got 'a/b'"),
+        ("name: 3", "name must be a valid string, got 3"),
+        ("inner: 3", "inner must be a mapping of names to values, got 3"),
+        ("folds: []", "folds must have at least 1 item, got []"),
+        ("folds: 3", "folds must be a list, got 3"),
     ],
 )
 def test_a_setting_that_breaks_its_rule_is_refused_in_one_line(tmp_path, text, message):
@@ -118,6 +118,28 @@ def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path, text, messag
     assert "\n" not in told
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "key"),
+    [
+        ("teach: {epochs: 3}\nsplit: {}\nteach: {epochs: 4}\n", 3, "teach"),
+        ("teach:\n  epochs: 3\n  epochs: 3\n", 3, "epochs"),
+        ("steps:\n- teach: {seed: 1}\n- teach: {seed: 2, 'seed': 3}\n", 3, "seed"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused_by_its_line(tmp_path, text, line, key):
+    path = tmp_path / "wsikd.yaml"
+    path.write_text(text)
+    told = refusal(ConfigError, load_yaml, path)
+    assert told == f"{path}: line {line}: {key!r} is there twice; leave one out"
+
+
+def test_a_merge_may_replace_a_key_and_an_alias_repeat_a_mapping(tmp_path):
+    path = tmp_path / "wsikd.yaml"
+    path.write_text("a: &a {epochs: 3, seed: 1}\nb: {<<: *a, epochs: 4}\nc: *a\n1: {}\n'1': {}\n")
+    a = {"epochs": 3, "seed": 1}
+    assert load_yaml(path) == {"a": a, "b": {"epochs": 4, "seed": 1}, "c": a, 1: {}, "1": {}}
+
+
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path):
     assert refusal(ConfigError, load_yaml, tmp_path) == f"{tmp_path}: must be a file, is a folder"
 
@@ -147,18 +169,36 @@ def test_a_document_is_read_if_format_and_version_are_known(tmp_path):
     ("values", "message"),
     [
         ({"format": "wsikd-note", "version": 3, "text": ""},
-         "expected wsikd-note version 2, found wsikd-note version 3"),
+         "expected wsikd-note version 2, found wsikd-note version 3; update wsikd"),
+        ({"format": "wsikd-note", "version": 1, "text": ""},
+         "expected wsikd-note version 2, found wsikd-note version 1"),
         ({"text": ""}, "expected wsikd-note version 2, found None version None"),
         ([1], "must hold a mapping, got list"),
-        ({"format": "wsikd-note", "version": 2}, "Document.text is required"),
+        ({"format": "wsikd-note", "version": 2}, "text is required"),
         ({"format": "wsikd-note", "version": 2, "text": "", "more": 1},
-         "Document.more is unknown; leave it out or correct its name"),
+         "more is unknown; leave it out or correct its name"),
     ],
 )  # fmt: skip
 def test_a_document_of_another_kind_is_refused_with_the_error_asked_for(tmp_path, values, message):
     path = tmp_path / "note.json"
     path.write_text(json.dumps(values))
     assert refusal(StoreError, load_document, path, Document, StoreError) == f"{path}: {message}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[1]",
+        '{"format": "wsikd-note", "version": 1}',
+        '{"format": "wsikd-note", "version": 2}',
+    ],
+)
+def test_a_damaged_document_names_the_remedy_last(tmp_path, text):
+    path = tmp_path / "note.json"
+    path.write_text(text)
+    told = refusal(CheckpointError, load_document, path, Document, CheckpointError, "run it again")
+    assert told.endswith("; run it again")
 
 
 def test_a_document_that_is_not_there_names_the_remedy(tmp_path):

@@ -47,8 +47,8 @@ def test_fields_that_are_stated_go_before_those_of_a_settings_object(study):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"epoch": 3}, "TeachSettings.epoch is unknown; leave it out or correct its name"),
-        ({"epochs": 0}, "TeachSettings.epochs must be at least 1, got 0"),
+        ({"epoch": 3}, "epoch is unknown; leave it out or correct its name"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
     ],
 )
 def test_a_field_that_breaks_a_rule_is_one_line(study, options, message):

@@ -3,11 +3,11 @@
 A command's module is imported only when that command is asked for, so `wsikd --help` is instant.
 """
 
-import errno
 import os
 import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -18,6 +18,8 @@ from pydantic import ValidationError
 
 from wsikd import config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
+from wsikd.cli.streams import CLOSED, find_broken, open_closed
+from wsikd.cli.wording import explain_file, one_line
 from wsikd.errors import ConfigError, StoppedError, WsikdError
 from wsikd.terminal import is_plain, spell_out
 from wsikd.versions import versions_text
@@ -59,21 +61,12 @@ _ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
 
 _IN_PROCESSES = ("pair",)  # commands that torchrun may start several times
 
-_FILE_REMEDIES = {
-    errno.EACCES: "allow it with chmod, or choose another folder",
-    errno.EPERM: "allow it with chmod, or choose another folder",
-    errno.EEXIST: "a folder is needed there; choose another",
-    errno.ENOTDIR: "a folder is needed there; choose another",
-    errno.EROFS: "choose a folder that can be written",
-    errno.ENOSPC: "make room and run the same command to go on",
-    errno.EDQUOT: "make room and run the same command to go on",
-}
-
-_EPILOGUE = (
+EXIT_STATUS = (
     "Exit status: 0 done, 1 a bug or what doctor found wrong, 2 usage or settings, 3 some slides "
     "failed, 4 nothing usable, 5 refused by a guard, 75 try again, 130 or 143 stopped after a "
-    "clean checkpoint."
+    "clean checkpoint, 141 the reader of the output has gone."
 )
+"""What the exit statuses mean, for the help and the page of the commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -84,22 +77,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments : sequence of str, optional
         What follows `wsikd`; by default what the shell gave.
     """
+    open_closed()
     spell_out(sys.stdout)
     spell_out(sys.stderr)
     _heed_signals()
     try:
-        return execute(sys.argv[1:] if arguments is None else arguments)
-    except (WsikdError, StoppedError) as error:
-        say(f"wsikd: {error}")
-        return error.exit_status
-    except OSError as error:
-        if error.filename is None:  # no file's fault, so a bug
+        status = _execute_and_say(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except OSError:
+        broken = find_broken()
+        if broken is None:  # a bug
             raise
-        say(f"wsikd: {_explain_file(error)}")
-        return WsikdError.exit_status
-    except KeyboardInterrupt:
-        say("wsikd: interrupted; run the same command to go on")
-        return 130
+        return _say_broken(broken)
+    except SystemExit as ended:
+        if not isinstance(ended.__context__, BrokenPipeError):
+            raise
+        return CLOSED  # rich, which writes the help, makes an end of its own
+    return status
 
 
 def execute(arguments: Sequence[str]) -> int:
@@ -112,6 +106,32 @@ def check(arguments: Sequence[str]) -> None:
     _launch(build_app(parse_only=True), arguments)
 
 
+def _execute_and_say(arguments: Sequence[str]) -> int:
+    """Run one command and print what it raises on purpose as one line."""
+    try:
+        return execute(arguments)
+    except (WsikdError, StoppedError) as error:
+        say(f"wsikd: {error}")
+        return error.exit_status
+    except OSError as error:
+        if error.filename is None:  # no file's fault, so a standard stream's or a bug
+            raise
+        say(f"wsikd: {explain_file(error)}")
+        return WsikdError.exit_status
+    except KeyboardInterrupt:
+        say("wsikd: interrupted; run the same command to go on")
+        return 130
+
+
+def _say_broken(error: OSError) -> int:
+    """Print why an output cannot be written, unless its reader has gone; return the status."""
+    if isinstance(error, BrokenPipeError):
+        return CLOSED
+    with suppress(OSError):  # standard error may be as full
+        say(f"wsikd: {explain_file(error)}")
+    return WsikdError.exit_status
+
+
 def build_app(*, parse_only: bool = False) -> App:
     """Declare the commands, without importing any; `parse_only` keeps them from being run."""
     app = App(
@@ -120,7 +140,7 @@ def build_app(*, parse_only: bool = False) -> App:
             "Find out how low a magnification is good enough for a question on whole-slide "
             "images, and get the model that reads slides there."
         ),
-        help_epilogue=_EPILOGUE,
+        help_epilogue=EXIT_STATUS,
         version=versions_text,
         version_format="plaintext",
         help_formatter=_help_formatter(),
@@ -145,7 +165,7 @@ def build_app(*, parse_only: bool = False) -> App:
                 tokens, exit_on_error=False, print_error=False
             )
         except CycloptsError as error:
-            said = _one_line(error)
+            said = one_line(error)
             from_file = _is_from_file(said, tokens, sections)
             raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
         if parse_only:
@@ -223,7 +243,7 @@ def _launch(app: App, arguments: Sequence[str]) -> int:
             result_action="return_value",
         )
     except CycloptsError as error:
-        raise ConfigError(_one_line(error)) from None
+        raise ConfigError(one_line(error)) from None
     except ValidationError as error:
         raise ConfigError(config.explain(error, as_option=True)) from None
     return status if isinstance(status, int) else 0
@@ -249,21 +269,6 @@ def _refuse_processes(command: str) -> None:
     known = {name.split()[0] for name in COMMANDS}
     if command in known and command not in _IN_PROCESSES and not alone:
         raise ConfigError(f"{command} runs in one process; start it without torchrun")
-
-
-def _explain_file(error: OSError) -> str:
-    reason = (error.strerror or type(error).__name__).lower()
-    remedy = _FILE_REMEDIES.get(error.errno or 0, "see that it is there and can be used")
-    return f"{error.filename}: {reason}; {remedy}"
-
-
-def _one_line(error: CycloptsError) -> str:
-    cause = error.__cause__
-    while cause is not None:
-        if isinstance(cause, ValidationError):
-            return config.explain(cause, as_option=True)
-        cause = cause.__cause__
-    return " ".join(str(error).split())
 
 
 def _heed_signals() -> None:

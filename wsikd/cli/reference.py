@@ -7,10 +7,10 @@ import importlib
 import sys
 from pathlib import Path
 
-from wsikd.cli import COMMANDS, build_app
+from wsikd.cli import COMMANDS, EXIT_STATUS, build_app
 from wsikd.files import write_text
 
-_HEAD = """\
+_HEAD = f"""\
 <!-- made by `make docs`; change the commands instead -->
 
 # Commands
@@ -18,8 +18,7 @@ _HEAD = """\
 Every command takes `--workspace`. `wsikd COMMAND --help` shows the same in a terminal. Any option
 can stand in `wsikd.yaml`, too; a flag on the command line goes before it.
 
-Exit status: 0 done, 1 a bug, 2 usage or settings, 3 some slides failed, 4 nothing usable, 5 refused
-by a guard, 75 try again, 130 or 143 stopped after a clean checkpoint.
+{EXIT_STATUS}
 
 """
 

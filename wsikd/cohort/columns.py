@@ -52,8 +52,10 @@ def read_cells(path: Path) -> pd.DataFrame:
         _refuse_other_separators(path, text)
         lines = csv.reader(io.StringIO(text), strict=True)
         rows = [[cell.strip() for cell in line] for line in lines]
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         raise ManifestError(f"{path}: no such file; wsikd prepare makes one") from None
+    except IsADirectoryError:
+        raise ManifestError(f"{path}: must be a file, is a folder; move the folder away") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise ManifestError(f"{path}: must be CSV in UTF-8; {error}") from None
     header, *rows = [row for row in rows if any(row)] or [[]]

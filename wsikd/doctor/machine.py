@@ -84,7 +84,15 @@ def look_at_files() -> Iterator[Finding]:
 def look_at_workspace(workspace: Path) -> Iterator[Finding]:
     """Measure the disk of the workspace, and try to write and to lock a file there."""
     whole = workspace.resolve()
-    place = next(path for path in (whole, *whole.parents) if path.is_dir())
+    there = next(path for path in (whole, *whole.parents) if path.exists())
+    if not there.is_dir():
+        yield Finding(
+            what="workspace",
+            state="wrong",
+            found=f"{there} is a file",
+            remedy="choose a folder as --workspace",
+        )
+    place = there if there.is_dir() else there.parent
     yield _judge_disk(workspace, shutil.disk_usage(place).free / _GIB)
     try:
         from wsikd.locks import alone  # noqa: PLC0415

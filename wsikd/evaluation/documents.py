@@ -118,7 +118,4 @@ def read_metrics(runs: Path) -> Metrics:
     NothingUsableError
         If it is missing, damaged or of another format version.
     """
-    try:
-        return load_document(runs / "metrics.json", Metrics, NothingUsableError)
-    except NothingUsableError as error:
-        raise NothingUsableError(f"{error}; run wsikd evaluate") from None
+    return load_document(runs / "metrics.json", Metrics, NothingUsableError, "run wsikd evaluate")

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialise
 from torch import Tensor, nn
 
-from wsikd.config import Settings, load_document
+from wsikd.config import Settings, SettingsType, load_document
 from wsikd.errors import CheckpointError, ConfigError
 from wsikd.files import replacing, write_json
 from wsikd.models.build import build_model
@@ -58,13 +58,24 @@ def load_model(path: Path) -> tuple[Network, ModelDescription]:
         If a file is missing, damaged or of another format version, or if any tensor is missing,
         surplus or of another shape than the architecture asks for.
     """
-    description = load_document(path.with_suffix(".json"), ModelDescription, CheckpointError)
+    description = load_description(path, ModelDescription)
     try:
         model = build_model(description.architecture, len(description.classes))
     except ConfigError as error:
-        raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from None
+        raise CheckpointError(f"{path.with_suffix('.json')}: {error}; {_remedy(path)}") from None
     load_tensors(model, path)
     return model.eval(), description
+
+
+def load_description(path: Path, kind: type[SettingsType]) -> SettingsType:
+    """Read the description beside a model that `save_model` wrote to `path`.
+
+    Raises
+    ------
+    CheckpointError
+        If it is missing, damaged or of another format version.
+    """
+    return load_document(path.with_suffix(".json"), kind, CheckpointError, _remedy(path))
 
 
 def load_encoder(path: Path) -> tuple[Network, ModelDescription]:
@@ -90,7 +101,9 @@ def load_tensors(model: nn.Module, path: Path) -> None:
         If the file is missing or damaged, or any tensor is missing, surplus or of another shape.
     """
     tensors = _read_tensors(path)
-    _refuse_other_tensors(path, model.state_dict(), tensors)
+    problem = _find_other_tensor(model.state_dict(), tensors)
+    if problem is not None:
+        raise CheckpointError(f"{path}: tensor {problem}; {_remedy(path)}")
     model.load_state_dict(tensors)
 
 
@@ -98,21 +111,24 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except FileNotFoundError:
-        raise CheckpointError(f"{path}: no such file") from None
+        raise CheckpointError(f"{path}: no such file; {_remedy(path)}") from None
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: must be a safetensors file; {error}") from None
+        raise CheckpointError(
+            f"{path}: must be a safetensors file; {error}; {_remedy(path)}"
+        ) from None
 
 
-def _refuse_other_tensors(
-    path: Path, expected: dict[str, Tensor], found: dict[str, Tensor]
-) -> None:
+def _find_other_tensor(expected: dict[str, Tensor], found: dict[str, Tensor]) -> str | None:
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
-            raise CheckpointError(f"{path}: tensor {name} is missing")
+            return f"{name} is missing"
         if name not in expected:
-            raise CheckpointError(f"{path}: tensor {name} is not part of the architecture")
-        if expected[name].shape != found[name].shape:
-            raise CheckpointError(
-                f"{path}: tensor {name} must have shape {tuple(expected[name].shape)}, "
-                f"got {tuple(found[name].shape)}"
-            )
+            return f"{name} is not part of the architecture"
+        asked, shape = tuple(expected[name].shape), tuple(found[name].shape)
+        if asked != shape:
+            return f"{name} must have shape {asked}, got {shape}"
+    return None
+
+
+def _remedy(path: Path) -> str:
+    return f"remove {path.parent} and train it again"

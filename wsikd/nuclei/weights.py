@@ -5,9 +5,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from wsikd.config import Settings, load_document
-from wsikd.errors import CheckpointError
-from wsikd.models.weights import Positive, load_tensors
+from wsikd.config import Settings
+from wsikd.models.weights import Positive, load_description, load_tensors
 from wsikd.nuclei.network import ConfidenceNetwork
 
 
@@ -48,7 +47,7 @@ def load_segmenter(path: Path) -> tuple[ConfidenceNetwork, SegmenterDescription]
     CheckpointError
         As for `wsikd.models.weights.load_model`.
     """
-    description = load_document(path.with_suffix(".json"), SegmenterDescription, CheckpointError)
+    description = load_description(path, SegmenterDescription)
     model = ConfidenceNetwork(description.channels)
     load_tensors(model, path)
     return model.eval(), description

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import pandas as pd
 
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save
-from wsikd.errors import CheckpointError, ResumeError
+from wsikd.errors import CheckpointError, ConfigError, ResumeError, StoreError
 from wsikd.files import replacing, write_json
 from wsikd.locks import alone, in_turn
 from wsikd.runs.names import refuse_other_fold, refuse_taken
@@ -58,10 +58,17 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def __repr__(self) -> str:
+        return f"RunFolder({str(self.path)!r})"
+
     @property
     def name(self) -> str:
         """Name of the run, such as "student-1.25x-fold0"."""
         return self.path.name
+
+    @property
+    def _remedy(self) -> str:
+        return f"remove {self.path} and train it again"
 
     @property
     def settings_path(self) -> Path:
@@ -90,6 +97,8 @@ class RunFolder:
         ------
         ResumeError
             If the folder exists and was made with others; the message names the first difference.
+        BusyError
+            If so, and another process is writing to it.
         ConfigError
             If a new run is named like a fold that it is not.
         """
@@ -131,14 +140,17 @@ class RunFolder:
         CheckpointError
             If it is missing, damaged or of another format version.
         """
-        return load_document(self.path / "run.json", Provenance, CheckpointError)
+        return load_document(self.path / "run.json", Provenance, CheckpointError, self._remedy)
 
     def write_provenance(self, provenance: Provenance) -> None:
         write_json(self.path / "run.json", provenance.model_dump(mode="json"))
 
     def read_settings(self) -> dict[str, Any]:
-        """Read the resolved settings the run was started with."""
-        return load_yaml(self.settings_path)
+        """Read the resolved settings of its start, or raise `CheckpointError` if damaged."""
+        try:
+            return load_yaml(self.settings_path)
+        except ConfigError as error:
+            raise CheckpointError(f"{error}; {self._remedy}") from None
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append one line to `log.jsonl`: epoch, steps, named losses of train and val, seconds."""
@@ -183,8 +195,7 @@ class RunFolder:
         except ValueError as error:  # pandas' own, and text that is no number or no UTF-8
             reason = " ".join(str(error).split())
             raise CheckpointError(
-                f"{path}: must be a table of predictions; {reason}; remove {self.path} and train "
-                "it again"
+                f"{path}: must be a table of predictions; {reason}; {self._remedy}"
             ) from None
 
     def write_learnt(self, table: pd.DataFrame) -> None:
@@ -210,8 +221,7 @@ class RunFolder:
             return table[[*_LEARNT_COLUMNS, *(name for name in table if name == "content")]]
         except (OSError, ValueError, KeyError):
             raise CheckpointError(
-                f"{path}: must say which slides were learnt from; remove {self.path} and train it "
-                "again"
+                f"{path}: must say which slides were learnt from; {self._remedy}"
             ) from None
 
     def _create(self, settings: Settings, provenance: Provenance) -> None:
@@ -225,6 +235,7 @@ class RunFolder:
         now = settings.model_dump(mode="json")
         difference = first_difference(self.read_settings(), now, ignored=_HOW_NOT_WHAT)
         if difference is not None:
+            self._refuse_held()
             key, old, new = difference
             raise ResumeError(
                 f"{self.path}: was started with {key} {old!r}, now asked for {new!r}; {remedy}"
@@ -232,7 +243,13 @@ class RunFolder:
         before = self.read_provenance()
         for key in sorted(before.inputs.keys() | provenance.inputs.keys()):
             if before.inputs.get(key) != provenance.inputs.get(key):
+                self._refuse_held()
                 raise ResumeError(f"{self.path}: {key} changed since it was started; {remedy}")
+
+    def _refuse_held(self) -> None:
+        """Refuse if another process is writing to the run: nobody should remove the folder now."""
+        with suppress(OSError, StoreError), self.alone():  # what cannot be locked is not held
+            pass
 
 
 def branch_path(model: Path, branch: Branch) -> Path:

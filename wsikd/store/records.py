@@ -85,5 +85,7 @@ def read_record(folder: Path) -> SlideRecord:
     StoreError
         If it is missing, damaged or of another format version.
     """
-    remedy = "prepare the slide with `wsikd prepare`"
-    return load_document(folder / "slide.json", SlideRecord, StoreError, remedy)
+    path, remedy = folder / "slide.json", "prepare the slide with `wsikd prepare`"
+    if path.exists():  # prepare takes a slide that has one for finished
+        remedy = f"remove {folder} and prepare it again"
+    return load_document(path, SlideRecord, StoreError, remedy)

@@ -91,6 +91,31 @@ def test_what_breaks_a_rule_is_blamed_on_the_file_only_if_it_is_there(
     assert told(capsys, *arguments) == (2, message)
 
 
+@pytest.mark.parametrize(
+    ("text", "arguments", "message"),
+    [
+        ("teach: {epoch: 3}", ["teach"], "--epoch is unknown; did you mean --epochs?"),
+        ("teach: {epoch: 3}", ["teach", "--epochs", "4"],
+         "--epoch is unknown; did you mean --epochs?"),
+        ("prepare: {tissue: {mp: 3}}", ["prepare"],
+         "--tissue.mp is unknown; did you mean --tissue.mpp?"),
+        ("teach: {quux: 3}", ["teach"], "--quux is unknown; leave it out or correct its name"),
+        ("teach: {seed: 1}\nteach: {seed: 2}", ["teach"],
+         "line 2: 'teach' is there twice; leave one out"),
+    ],
+)  # fmt: skip
+def test_a_key_of_wsikd_yaml_that_cannot_be_is_named(workspace, capsys, text, arguments, message):
+    (workspace / "wsikd.yaml").write_text(text)
+    assert told(capsys, *arguments) == (2, f"wsikd.yaml: {message}")
+
+
+def test_a_folder_in_place_of_slides_csv_is_called_so(tmp_path, capsys):
+    (tmp_path / "slides.csv").mkdir()
+    status, said = told(capsys, "split", "--workspace", str(tmp_path))
+    assert status == 2
+    assert said == f"{tmp_path / 'slides.csv'}: must be a file, is a folder; move the folder away"
+
+
 def test_a_folder_in_place_of_wsikd_yaml_is_refused(workspace, capsys):
     (workspace / "wsikd.yaml").mkdir()
     assert told(capsys, "split") == (2, "wsikd.yaml: must be a file, is a folder")

@@ -111,3 +111,17 @@ def test_a_low_limit_of_open_files_is_a_note():
 def test_a_workspace_that_is_not_made_yet_is_judged_by_where_it_will_be(tmp_path):
     assert states(look_at_workspace(tmp_path / "a" / "b"))["locks"] == "ok"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("below", ["", "inside/it"])
+def test_a_file_in_place_of_the_workspace_is_wrong(tmp_path, capsys, below):
+    (tmp_path / "notes.txt").write_text("")
+    place = tmp_path / "notes.txt" / below
+    assert main(["doctor", "--json", "--workspace", str(place)]) == 1
+    told = {each["what"]: each for each in json.loads(capsys.readouterr().out)}
+    assert told["workspace"] == {
+        "what": "workspace",
+        "state": "wrong",
+        "found": f"{tmp_path / 'notes.txt'} is a file",
+        "remedy": "choose a folder as --workspace",
+    }

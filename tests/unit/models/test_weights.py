@@ -150,3 +150,32 @@ def test_reads_the_encoder_of_a_model_with_classes_or_without(tmp_path, descript
     torch.testing.assert_close(encoder(image).embedding, model(image).embedding)
     assert encoder(image).logits.shape == (1, 0)
     assert (found, encoder.training) == (about, False)
+
+
+def spoil_tensors(path):
+    path.write_bytes(b"{}")
+
+
+def spoil_description(path):
+    path.with_suffix(".json").write_text("{")
+
+
+def take_another_shape(path):
+    change(path.with_suffix(".json"), classes=["a", "b", "c", "d", "e", "f", "g"])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_tensors,
+        spoil_description,
+        take_another_shape,
+        lambda path: path.unlink(),
+        lambda path: change(path.with_suffix(".json"), architecture="resnet1"),
+    ],
+)
+def test_what_cannot_be_read_names_the_folder_to_train_again(saved, spoil):
+    spoil(saved)
+    with pytest.raises(CheckpointError) as refused:
+        load_model(saved)
+    assert str(refused.value).endswith(f"; remove {saved.parent} and train it again")

@@ -251,12 +251,12 @@ def test_options_become_what_is_typed_on_the_command_line(tmp_path):
 @pytest.mark.parametrize(
     ("recipe", "rule"),
     [
-        ({"name": "n", "steps": []}, "Recipe.steps must"),
-        ({"steps": [{"teach": {}}]}, "Recipe.name is required"),
-        ({"name": "a/b", "steps": [{"teach": {}}]}, "Recipe.name"),
-        ({"name": "n", "steps": ["teach"]}, "Recipe.steps.0"),
-        ({"name": "n", "steps": [{"teach": 3}]}, "Recipe.steps.0.teach"),
-        ({"name": "n", "step": [], "steps": [{"teach": {}}]}, "Recipe.step is unknown"),
+        ({"name": "n", "steps": []}, "steps must"),
+        ({"steps": [{"teach": {}}]}, "name is required"),
+        ({"name": "a/b", "steps": [{"teach": {}}]}, "name"),
+        ({"name": "n", "steps": ["teach"]}, "steps.0"),
+        ({"name": "n", "steps": [{"teach": 3}]}, "steps.0.teach"),
+        ({"name": "n", "step": [], "steps": [{"teach": {}}]}, "step is unknown"),
         ({"name": "n", "steps": [{"teach": {}}, {"tech": {}}]}, "step 2 must map one of prepare, "),
         ({"name": "n", "steps": [{"demo": {}}]}, "got demo"),
         ({"name": "n", "steps": [{"teach": {}, "evaluate": {}}]}, "got evaluate, teach"),

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -93,9 +94,12 @@ def test_a_folder_that_a_crash_left_without_run_json_is_started_anew(run):
     ("text", "rule"),
     [
         ("{", "must be JSON"),
-        ('{"format": "wsikd-run", "version": 2}',
-         "expected wsikd-run version 1, found wsikd-run version 2"),
-        ('{"format": "wsikd-run", "version": 1}', "Provenance.name is required"),
+        ("[]", "must hold a mapping, got list"),
+        ('{"format": "wsikd-run", "version": 0}',
+         "expected wsikd-run version 1, found wsikd-run version 0"),
+        ('{"format": "wsikd-run", "version": 1}', "name is required"),
+        ('{"format": "wsikd-run", "version": 1, "name": "x", "classes": [], "method": "magic"}',
+         "method must be "),
     ],
 )  # fmt: skip
 def test_a_damaged_run_json_is_refused_by_its_file(run, text, rule):
@@ -104,6 +108,29 @@ def test_a_damaged_run_json_is_refused_by_its_file(run, text, rule):
     with pytest.raises(CheckpointError) as refusal:
         run.read_provenance()
     assert str(refusal.value).startswith(f"{path}: {rule}")
+    assert str(refusal.value).endswith(f"; remove {run.path} and train it again")
+
+
+def test_a_run_of_a_later_version_is_kept_and_wsikd_updated(run):
+    (run.path / "run.json").write_text('{"format": "wsikd-run", "version": 99}')
+    with pytest.raises(CheckpointError) as refusal:
+        run.read_provenance()
+    assert str(refusal.value) == (
+        f"{run.path / 'run.json'}: expected wsikd-run version 1, found wsikd-run version 99; "
+        "update wsikd"
+    )
+
+
+@pytest.mark.parametrize("damage", ["epochs: [3", "- epochs", "epochs: 3\nepochs: 4\n", None])
+def test_damaged_settings_of_a_run_are_refused_like_its_other_files(run, damage):
+    if damage is None:
+        run.settings_path.unlink()
+    else:
+        run.settings_path.write_text(damage)
+    with pytest.raises(CheckpointError) as refusal:
+        run.start(Training(), provenance())
+    assert str(refusal.value).startswith(f"{run.settings_path}: ")
+    assert str(refusal.value).endswith(f"; remove {run.path} and train it again")
 
 
 def test_of_an_epoch_done_twice_the_last_line_of_the_log_counts(run):
@@ -191,6 +218,22 @@ def test_a_run_is_written_to_by_one_process_at_a_time(run):
     )
     with again.alone():
         assert again.start(Training(), provenance()).exists()  # what is there is only compared
+
+
+@pytest.mark.parametrize(("epochs", "changes"), [(41, {}), (3, {"inputs": {"slides": "another"}})])
+def test_a_run_in_work_is_called_busy_before_it_is_called_another(run, epochs, changes):
+    settings, other = Training(epochs=epochs), provenance(**changes)
+    with run.alone(), pytest.raises(BusyError) as refused:
+        RunFolder(run.path).start(settings, other)
+    assert str(refused.value) == (
+        f"{run.path}: process {os.getpid()} is writing to it; try again when it is done"
+    )
+    with pytest.raises(ResumeError, match="remove the folder to start anew"):
+        RunFolder(run.path).start(settings, other)
+
+
+def test_a_notebook_shows_which_run_a_folder_is():
+    assert repr(RunFolder(Path("runs/teacher-10x"))) == "RunFolder('runs/teacher-10x')"
 
 
 def test_a_lock_makes_no_run(tmp_path):

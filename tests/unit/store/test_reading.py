@@ -105,7 +105,9 @@ def test_another_format_version_is_refused_by_both_numbers(tmp_path, write):
     path = tmp_path / "s1" / "slide.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 3}))
     message = refusal(RegionStore(tmp_path).read_slide, "s1")
-    assert message == f"{path}: expected wsikd-regions version 1, found wsikd-regions version 3"
+    assert message == (
+        f"{path}: expected wsikd-regions version 1, found wsikd-regions version 3; update wsikd"
+    )
 
 
 @pytest.mark.parametrize(
@@ -123,6 +125,7 @@ def test_a_damaged_record_is_refused_by_its_file(tmp_path, write, text, rule):
     message = refusal(RegionStore(tmp_path).read_slide, "s1")
     assert message.startswith(f"{path}: ")
     assert rule in message
+    assert message.endswith(f"; remove {tmp_path / 's1'} and prepare it again")
     assert "\n" not in message
 
 

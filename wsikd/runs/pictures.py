@@ -84,12 +84,7 @@ class PictureFolder:
             If the record is damaged or of another format version.
         """
         path = self.path / "pictures.json"
-        if not path.exists():
-            return None
-        try:
-            return load_document(path, Pictures, StoreError)
-        except StoreError as error:
-            raise StoreError(f"{error}; {_REMEDY}") from None
+        return load_document(path, Pictures, StoreError, _REMEDY) if path.exists() else None
 
     def read_picture(self, name: str) -> bytes:
         """Read a picture that the record names.

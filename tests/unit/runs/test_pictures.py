@@ -15,7 +15,9 @@ def test_what_was_written_is_read(tmp_path):
     assert PictureFolder(tmp_path).read() == Pictures()
 
 
-@pytest.mark.parametrize("text", ["junk", "[]", '{"format": "wsikd-pictures", "version": 9}'])
+@pytest.mark.parametrize(
+    "text", ["junk", "[]", '{"format": "wsikd-pictures", "version": 1, "s": 2}']
+)
 def test_a_damaged_record_names_the_remedy(tmp_path, text):
     path = tmp_path / "pictures" / "pictures.json"
     path.parent.mkdir()

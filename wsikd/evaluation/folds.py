@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -67,12 +68,20 @@ def pool_runs(
         if is_of_the_main_job(run):
             groups[pooled_name(run.name)].append(run)
     pooled, left_out = [], {}
-    for name, members in groups.items():
+    for name, members in sorted(groups.items(), key=_controls_last):
         try:
             pooled.append(_pool(name, members, manifest, checkpoint, split))
         except CheckpointError as error:
             left_out[name] = str(error)
     return sorted(pooled, key=_reading_order), left_out
+
+
+def _controls_last(group: tuple[str, list[RunFolder]]) -> tuple[bool, str]:
+    """Order what may be left out: who asks what is missing asks for a model."""
+    name, members = group
+    with suppress(CheckpointError):
+        return members[0].read_provenance().kind.is_control, name
+    return False, name
 
 
 def is_of_the_main_job(run: RunFolder) -> bool:

@@ -13,6 +13,7 @@ from wsikd.evaluation import (
 )
 from wsikd.methods.controls import refresh_controls
 from wsikd.report.words import headline
+from wsikd.runs import RunFolder
 
 SETTINGS = EvaluateSettings(draws=500)
 
@@ -141,6 +142,16 @@ def test_a_damaged_run_is_left_out_by_name(tmp_path, write_run, store, manifest,
 def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):
     with pytest.raises(NothingUsableError, match="no run to evaluate; run wsikd teach first"):
         evaluate_runs(tmp_path, manifest, SETTINGS)
+
+
+def test_what_a_model_lacks_is_told_before_what_a_control_lacks(tmp_path, write_run, manifest):
+    control = write_run("teacher", None, 0)
+    made = control.read_provenance().model_copy(update={"method": "control"})
+    control.path.rename(tmp_path / "runs" / "control-colour-fold0")
+    RunFolder(tmp_path / "runs" / "control-colour-fold0").write_provenance(made)
+    write_run("teacher", 10.0, 0)
+    with pytest.raises(NothingUsableError, match="no run to evaluate; teacher-10x lacks folds: 1"):
+        evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
 
 
 @pytest.mark.parametrize("text", ["", "junk", "[]", '{"format": "wsikd-metrics", "version": 1}'])

@@ -11,7 +11,7 @@ import pandas as pd
 
 from wsikd.cohort.splits import fold_count, splits_of_fold
 from wsikd.errors import CheckpointError
-from wsikd.runs import METHODS, Checkpoint, Provenance, RunFolder, find_runs, pooled_name
+from wsikd.runs import KINDS, METHODS, Checkpoint, Provenance, RunFolder, find_runs, pooled_name
 
 EvaluatedSplit = Literal["test", "val"]
 
@@ -102,7 +102,7 @@ def find_pairs(runs: list[PooledRun]) -> Iterator[tuple[PooledRun, PooledRun]]:
     for run in (run for run in runs if not run.is_control):
         wanted = [
             *(
-                find_reference(runs, run, method, same_magnification=method != "teacher")
+                find_reference(runs, run, method, same_magnification=not KINDS[method].is_yardstick)
                 for method in run.provenance.kind.compared_to
             ),
             next((other for other in runs if other.name == "control-colour"), None),

@@ -32,8 +32,9 @@ class Kind:
     is_control : bool
         Whether it stands there for others to be compared with.
     compared_to : tuple of str
-        Names of the kinds it is compared to, beside the colour control: the teacher whatever its
-        magnification, others at the same magnification.
+        Names of the kinds it is compared to, beside the colour control.
+    is_yardstick : bool
+        Whether others are compared to it whatever it reads, and not at their magnification only.
     follows_splits : bool
         Whether it was trained on the training patients of the manifest and chosen by those of
         validation, with the digest of the splits recorded.
@@ -59,6 +60,7 @@ class Kind:
     is_evaluated: bool = False
     is_control: bool = False
     compared_to: tuple[Method, ...] = ()
+    is_yardstick: bool = False
     follows_splits: bool = False
     records_learnt: bool = False
     has_encoder: bool = False
@@ -74,6 +76,7 @@ KINDS: dict[Method, Kind] = {
         title="teacher",
         command="wsikd teach",
         is_evaluated=True,
+        is_yardstick=True,
         follows_splits=True,
         has_encoder=True,
         can_teach=True,

@@ -1,6 +1,7 @@
 """Predictions of all runs to `runs/metrics.json` and `runs/metrics.csv`."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -9,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from wsikd.config import Settings
-from wsikd.errors import NothingUsableError
+from wsikd.config import Settings, first_difference
+from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
 from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
 from wsikd.evaluation.bootstrap import patient_matrices, resample_classes_evenly
 from wsikd.evaluation.documents import (
@@ -32,7 +33,7 @@ from wsikd.evaluation.folds import (
 from wsikd.evaluation.metrics import score
 from wsikd.evaluation.tables import metrics_table
 from wsikd.files import replacing, write_json
-from wsikd.runs import Checkpoint
+from wsikd.runs import Checkpoint, find_runs
 
 _FLOPS_PER_MAC = 2  # a multiplication and an addition
 
@@ -100,6 +101,7 @@ def evaluate_runs(
     if all(run.is_control for run in pooled):
         reason = next(iter(left_out.values()), "run wsikd teach first")
         raise NothingUsableError(f"{runs}: no run to evaluate; {reason}")
+    notes = [*notes, *_other_controls(runs, settings.control)]
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]
     decisions = {run.name: _decide(run) for run in pooled}
@@ -114,6 +116,18 @@ def evaluate_runs(
     with replacing(runs / "metrics.csv") as temporary:
         metrics_table(metrics).to_csv(temporary, index=False)
     return metrics
+
+
+def _other_controls(runs: Path, settings: ControlSettings) -> Iterator[str]:
+    """Yield which controls were made with other settings, on a machine that has no regions."""
+    for run in find_runs(runs):
+        with suppress(CheckpointError, ConfigError):  # a damaged run is left out by name
+            other = run.read_provenance().kind.is_control and first_difference(
+                run.read_settings(), settings.model_dump(mode="json")
+            )
+            if other:
+                key, made, asked = other
+                yield f"{run.name} was made with {key} {made}, not {asked}; its numbers are of that"
 
 
 def _differences(

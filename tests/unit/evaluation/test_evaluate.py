@@ -5,6 +5,7 @@ import pytest
 
 from wsikd.errors import NothingUsableError
 from wsikd.evaluation import (
+    ControlSettings,
     Estimate,
     EvaluateSettings,
     difference_table,
@@ -142,6 +143,18 @@ def test_a_damaged_run_is_left_out_by_name(tmp_path, write_run, store, manifest,
 def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):
     with pytest.raises(NothingUsableError, match="no run to evaluate; run wsikd teach first"):
         evaluate_runs(tmp_path, manifest, SETTINGS)
+
+
+def test_controls_of_other_settings_are_told_where_they_cannot_be_made_anew(
+    tmp_path, write_run, store, manifest
+):
+    for fold in range(3):
+        write_run("teacher", 10.0, fold)
+    evaluate(tmp_path / "runs", store, manifest, SETTINGS)
+    asked = SETTINGS.model_copy(update={"control": ControlSettings(bins=4)})
+    notes = evaluate_runs(tmp_path / "runs", manifest, asked).notes
+    assert notes[0] == "control-colour-fold0 was made with bins 8, not 4; its numbers are of that"
+    assert evaluate(tmp_path / "runs", store, manifest, asked).notes == ()
 
 
 def test_what_a_model_lacks_is_told_before_what_a_control_lacks(tmp_path, write_run, manifest):

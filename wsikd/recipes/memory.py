@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from wsikd.config import Settings, stated_options
 from wsikd.files import write_json
@@ -108,9 +108,7 @@ def _read(path: Path) -> dict[str, _Done]:
     """Read what was done; what an older wsikd or a damaged file says is done again."""
     try:
         return dict(_Steps(**json.loads(path.read_text(encoding="utf-8"))).steps)
-    except FileNotFoundError:
-        return {}
-    except (ValueError, TypeError, ValidationError):
+    except (FileNotFoundError, ValueError, TypeError):  # pydantic's own is a ValueError
         return {}
 
 

@@ -40,8 +40,8 @@ _SMALL = 128  # px; up to here PNG, as JPEG blurs
 def refresh_pictures(runs: Path, store: RegionStore, manifest: pd.DataFrame) -> Pictures:
     """Make the pictures of all prepared slides and of a region of each class.
 
-    A slide that is as it was is not drawn again. Pictures of slides that are in the manifest stay
-    when their regions are not here: they were made where they are.
+    What is of a slide that is as it was is not made again. Pictures of slides that are in the
+    manifest stay when their regions are not here: they were made where they are.
 
     Parameters
     ----------
@@ -69,12 +69,12 @@ def _refresh(folder: PictureFolder, store: RegionStore, manifest: pd.DataFrame) 
     before = {slide.slide_id: slide for slide in known.slides}
     here = store.slide_ids()
     kept = set(manifest["slide_id"]) - set(here)
-    shown = [_show_slide(store, name, before.get(name), folder.path) for name in here]
+    shown = [_show_slide(store, name, before.get(name), folder) for name in here]
     shown += [slide for slide in known.slides if slide.slide_id in kept]
     pictures = Pictures(
         slides=tuple(sorted(shown, key=lambda slide: slide.slide_id)),
         failed=tuple(_failed_slides(store)),
-        regions=tuple(_show_regions(store, manifest, folder.path)) or known.regions,
+        regions=tuple(_show_regions(store, manifest, known, folder)) or known.regions,
     )
     folder.write(pictures)
     return pictures
@@ -124,14 +124,14 @@ def crop_region(
 
 
 def _show_slide(
-    store: RegionStore, slide_id: str, before: ShownSlide | None, folder: Path
+    store: RegionStore, slide_id: str, before: ShownSlide | None, folder: PictureFolder
 ) -> ShownSlide:
     record = store.read_slide(slide_id)
     made_of = text_digest(record.model_dump_json())
-    if before is not None and before.made_of == made_of and (folder / before.picture).exists():
+    if before is not None and before.made_of == made_of and folder.holds(before.picture):
         return before
     name = f"slides/{slide_id}.jpg"
-    _save(draw_thumbnail(store, slide_id), folder / name)
+    _save(draw_thumbnail(store, slide_id), folder.path / name)
     return ShownSlide(
         slide_id=slide_id,
         picture=name,
@@ -158,29 +158,46 @@ def _failed_slides(store: RegionStore) -> Iterator[FailedSlide]:
 
 
 def _show_regions(
-    store: RegionStore, manifest: pd.DataFrame, folder: Path
+    store: RegionStore, manifest: pd.DataFrame, known: Pictures, folder: PictureFolder
 ) -> Iterator[ShownRegion]:
-    """Cut squares out of a large region of one slide per class."""
+    """Show a large region of one slide per class."""
+    before = {region.slide_id: region for region in known.regions}
     prepared = manifest[manifest["slide_id"].isin(store.slide_ids()) & (manifest["label"] != "")]
     firsts = prepared.sort_values(["label", "slide_id"]).groupby("label")["slide_id"].first()
     for label, slide_id in list(firsts.items())[:_CLASSES]:
-        region_id = _choose_region(store.read_slide(slide_id).regions).region_id
-        side_um, images = crop_region(store, slide_id, region_id)
-        crops = []
-        for magnification, image in images.items():
-            suffix = "png" if max(image.size) <= _SMALL else "jpg"
-            name = f"regions/{slide_id}/{region_id}-{magnification:g}x.{suffix}"
-            _save(image, folder / name)
-            size = f"{image.width} \N{MULTIPLICATION SIGN} {image.height} px"
-            title = format_magnification(magnification)
-            crops.append(Crop(magnification=title, picture=name, size=size))
-        yield ShownRegion(
-            label=str(label),
-            slide_id=slide_id,
-            region_id=region_id,
-            side_um=round(side_um),
-            crops=tuple(crops),
-        )
+        shown = before.get(slide_id)
+        made_of = text_digest(store.read_slide(slide_id).model_dump_json())
+        if shown is None or shown.made_of != made_of or not _is_there(shown, folder):
+            shown = _cut_region(store, slide_id, made_of, folder)
+        yield shown.model_copy(update={"label": str(label)})
+
+
+def _is_there(region: ShownRegion, folder: PictureFolder) -> bool:
+    return folder.holds(*(crop.picture for crop in region.crops))
+
+
+def _cut_region(
+    store: RegionStore, slide_id: str, made_of: str, folder: PictureFolder
+) -> ShownRegion:
+    """Cut squares out of a large region of a slide, whose label is not known here."""
+    region_id = _choose_region(store.read_slide(slide_id).regions).region_id
+    side_um, images = crop_region(store, slide_id, region_id)
+    crops = []
+    for magnification, image in images.items():
+        suffix = "png" if max(image.size) <= _SMALL else "jpg"
+        name = f"regions/{slide_id}/{region_id}-{magnification:g}x.{suffix}"
+        _save(image, folder.path / name)
+        size = f"{image.width} \N{MULTIPLICATION SIGN} {image.height} px"
+        title = format_magnification(magnification)
+        crops.append(Crop(magnification=title, picture=name, size=size))
+    return ShownRegion(
+        label="",
+        slide_id=slide_id,
+        region_id=region_id,
+        side_um=round(side_um),
+        crops=tuple(crops),
+        made_of=made_of,
+    )
 
 
 def _choose_region(regions: Sequence[RegionRecord]) -> RegionRecord:

@@ -51,6 +51,7 @@ class ShownRegion(Settings):
     region_id: str
     side_um: int
     crops: tuple[Crop, ...]
+    made_of: str = Field(description="hash of the slide's record; another one is cut anew")
 
 
 class Pictures(Settings):
@@ -86,6 +87,11 @@ class PictureFolder:
         path = self.path / "pictures.json"
         return load_document(path, Pictures, StoreError, _REMEDY) if path.exists() else None
 
+    def holds(self, *names: str) -> bool:
+        """Tell whether these pictures are there, and not empty."""
+        paths = [self.path / name for name in names]
+        return all(path.is_file() and path.stat().st_size > 0 for path in paths)
+
     def read_picture(self, name: str) -> bytes:
         """Read a picture that the record names.
 
@@ -95,10 +101,9 @@ class PictureFolder:
             If it is missing or empty.
         """
         path = self.path / name
-        content = path.read_bytes() if path.is_file() else b""
-        if not content:
+        if not self.holds(name):
             raise StoreError(f"{path}: must be a picture, is missing or empty; {_REMEDY}")
-        return content
+        return path.read_bytes()
 
     def write(self, pictures: Pictures) -> None:
         """Write the record, and remove the pictures that it does not name."""

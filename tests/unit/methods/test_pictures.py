@@ -126,3 +126,17 @@ def test_only_pictures_are_removed_from_the_folder(tmp_path, store):
     other.write_text("mine")
     refresh_pictures(runs, store, NO_SLIDES)
     assert other.read_text() == "mine"
+
+
+def test_a_region_is_cut_again_only_if_its_pictures_are_not_whole(tmp_path, store):
+    runs, manifest = tmp_path / "runs", pd.DataFrame({"slide_id": ["s"], "label": ["a"]})
+    (region,) = refresh_pictures(runs, store, manifest).regions
+    fine, coarse = (PictureFolder(runs).path / crop.picture for crop in region.crops)
+    before = coarse.stat().st_mtime_ns
+    assert refresh_pictures(runs, store, manifest).regions == (region,)
+    assert coarse.stat().st_mtime_ns == before
+    fine.write_bytes(b"")
+    assert refresh_pictures(runs, store, manifest).regions == (region,)
+    assert fine.stat().st_size > 0
+    renamed = refresh_pictures(runs, store, manifest.assign(label="b")).regions
+    assert [one.label for one in renamed] == ["b"]

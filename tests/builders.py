@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from shapely import box as rectangle
 
+from wsikd.data.fields.field import FileField
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.tissue import to_geojson
@@ -89,3 +90,17 @@ def write_coloured_store(folder, manifest):
         )
         writer.commit(record, {"type": "FeatureCollection", "features": []}, pixels)
     return RegionStore(folder)
+
+
+def picture_field(path, size):
+    """Return the field of a whole picture of unknown resolution."""
+    return FileField(
+        slide_id="a",
+        region_id="image",
+        box=Region(0, 0, size),
+        slide_mpp=None,
+        size=size,
+        magnification=None,
+        light=(255.0, 255.0, 255.0),
+        path=path,
+    )

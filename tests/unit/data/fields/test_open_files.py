@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from wsikd.data.fields.field import FileField, StoreField
+from tests.builders import picture_field
+from wsikd.data.fields.field import StoreField
 from wsikd.data.fields.open_files import OpenFiles
 from wsikd.errors import SlideError
 from wsikd.geometry import Region, Size
@@ -18,20 +19,6 @@ def paths(tmp_path):
         found.append(tmp_path / f"{number}.png")
         Image.fromarray(pixels).save(found[-1])
     return found
-
-
-def field_of(path):
-    size = Size(16, 16)
-    return FileField(
-        slide_id="a",
-        region_id="image",
-        box=Region(0, 0, size),
-        slide_mpp=None,
-        size=size,
-        magnification=None,
-        light=(255.0, 255.0, 255.0),
-        path=path,
-    )
 
 
 def test_reads_the_rectangle_of_the_file_that_is_named(paths):
@@ -69,7 +56,7 @@ def test_no_file_stays_open_afterwards(paths):
 
 
 def test_a_field_opens_its_file_for_each_crop_unless_files_are_kept(paths):
-    alone, other = field_of(paths[0]), field_of(paths[1])
+    alone, other = picture_field(paths[0], Size(16, 16)), picture_field(paths[1], Size(16, 16))
     with OpenFiles() as files:
         kept = other.keeping(files)
         before = [field.crop(0, 0, Size(8, 8)) for field in (alone, kept)]
@@ -82,7 +69,7 @@ def test_a_field_opens_its_file_for_each_crop_unless_files_are_kept(paths):
 
 def test_a_kept_field_is_the_same_field(paths):
     with OpenFiles() as files:
-        field = field_of(paths[0])
+        field = picture_field(paths[0], Size(16, 16))
         assert field.keeping(files) == field
         assert repr(field.keeping(files)) == repr(field)
 

@@ -9,28 +9,15 @@ from hypothesis import strategies as st
 from PIL import Image
 from shapely import box
 
-from wsikd.data.fields.field import FileField
-from wsikd.geometry import Region, Size
+from tests.builders import picture_field
+from wsikd.geometry import Size
 from wsikd.nuclei.learn.crops import deal_crops, draw_crop
 
 STAIN, GLASS = (150, 80, 170), (240, 238, 242)
 
 
-def field_of(path, size):
-    return FileField(
-        slide_id="a",
-        region_id="image",
-        box=Region(0, 0, size),
-        slide_mpp=None,
-        size=size,
-        magnification=None,
-        light=(255.0, 255.0, 255.0),
-        path=path,
-    )
-
-
 def unread(width, height):
-    return field_of(Path("unread.png"), Size(width, height))
+    return picture_field(Path("unread.png"), Size(width, height))
 
 
 class TestDealing:
@@ -66,7 +53,7 @@ class TestDrawing:
     def noise(self, tmp_path):
         pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "noise.png")
-        return field_of(tmp_path / "noise.png", Size(40, 30)), pixels
+        return picture_field(tmp_path / "noise.png", Size(40, 30)), pixels
 
     @pytest.fixture
     def half_glass(self, tmp_path):
@@ -74,7 +61,9 @@ class TestDrawing:
         pixels = np.full((40, 200, 3), STAIN, np.uint8)
         pixels[:, :100] = GLASS
         Image.fromarray(pixels).save(tmp_path / "half.png")
-        return replace(field_of(tmp_path / "half.png", Size(200, 40)), outline=box(0, 0, 200, 40))
+        return replace(
+            picture_field(tmp_path / "half.png", Size(200, 40)), outline=box(0, 0, 200, 40)
+        )
 
     def test_a_crop_is_what_lies_at_its_corner(self, noise):
         field, pixels = noise
@@ -111,6 +100,8 @@ class TestDrawing:
 
     def test_a_slide_of_nothing_but_glass_is_cropped_all_the_same(self, tmp_path):
         Image.new("RGB", (40, 30), GLASS).save(tmp_path / "glass.png")
-        field = replace(field_of(tmp_path / "glass.png", Size(40, 30)), outline=box(0, 0, 40, 30))
+        field = replace(
+            picture_field(tmp_path / "glass.png", Size(40, 30)), outline=box(0, 0, 40, 30)
+        )
         crop, _ = draw_crop(field, Size(9, 7), np.random.default_rng(0))
         assert (crop == GLASS).all()

@@ -27,9 +27,10 @@ def show(text: str) -> None:
     print(text)
 
 
-def show_tables(*tables: "pd.DataFrame") -> None:
-    """Print tables that have rows, with an empty line between."""
-    show("\n\n".join(table.to_string(index=False) for table in tables if len(table)))
+def show_tables(*tables: "pd.DataFrame", footnotes: Sequence[str] = ()) -> None:
+    """Print tables that have rows, with an empty line between, and the notes that they mark."""
+    parts = [table.to_string(index=False) for table in tables if len(table)]
+    show("\n\n".join([*parts, *(["\n".join(footnotes)] if footnotes else [])]))
 
 
 def show_json(value: Any) -> None:

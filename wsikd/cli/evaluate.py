@@ -6,7 +6,13 @@ Example: wsikd evaluate
 from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
-from wsikd.evaluation import EvaluateSettings, difference_table, summary_table
+from wsikd.evaluation import (
+    EvaluateSettings,
+    Footnotes,
+    difference_table,
+    probability_table,
+    summary_table,
+)
 from wsikd.recipes import Footprint
 from wsikd.study import Study
 
@@ -34,7 +40,9 @@ def evaluate(
     if json:
         show_json(metrics.model_dump(mode="json"))
     else:
-        show_tables(summary_table(metrics), difference_table(metrics))
+        footnotes = Footnotes()
+        makers = (summary_table, probability_table, difference_table)
+        show_tables(*(make(metrics, footnotes) for make in makers), footnotes=footnotes.lines)
     for note in metrics.notes:
         say(f"note: {note}")
     for left in metrics.left_out:

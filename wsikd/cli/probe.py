@@ -7,6 +7,7 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.data.patches import PatchSettings
+from wsikd.evaluation import Footnotes
 from wsikd.evaluation.seed_tables import seeds_differences, seeds_summary
 from wsikd.evaluation.seeds import SeedSettings
 from wsikd.probing.probe import probe as score
@@ -44,7 +45,12 @@ def probe(
     if json:
         show_json(result.model_dump(mode="json"))
     else:
-        show_tables(seeds_summary(result.arms), seeds_differences(result.differences))
+        footnotes = Footnotes()
+        tables = (
+            seeds_summary(result.arms, footnotes),
+            seeds_differences(result.differences, footnotes),
+        )
+        show_tables(*tables, footnotes=footnotes.lines)
     for note in result.notes:
         say(f"note: {note}")
     return 0

@@ -2,16 +2,24 @@
 
 from wsikd.evaluation.documents import Estimate, Metrics, read_metrics
 from wsikd.evaluation.evaluate import ControlSettings, EvaluateSettings, evaluate_runs
-from wsikd.evaluation.tables import difference_table, metrics_table, summary_table
+from wsikd.evaluation.notes import Footnotes
+from wsikd.evaluation.tables import (
+    difference_table,
+    metrics_table,
+    probability_table,
+    summary_table,
+)
 
 __all__ = [
     "ControlSettings",
     "Estimate",
     "EvaluateSettings",
+    "Footnotes",
     "Metrics",
     "difference_table",
     "evaluate_runs",
     "metrics_table",
+    "probability_table",
     "read_metrics",
     "summary_table",
 ]

@@ -61,15 +61,12 @@ def decide(table: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
     -------
     DataFrame
         The same index without the units of mixed label; columns truth and prediction, class
-        indices. Between equally probable classes the first one is taken.
+        indices, and p_0, p_1, ... Between equally probable classes the first one is taken.
     """
     clear = table[table["label"] != _MIXED]
     index_of = {name: index for index, name in enumerate(classes)}
-    probabilities = clear[probability_columns(classes)].to_numpy()
-    return pd.DataFrame(
-        {
-            "truth": clear["label"].map(index_of).astype(int),
-            "prediction": probabilities.argmax(axis=1),
-        },
-        index=clear.index,
+    probabilities = clear[probability_columns(classes)]
+    return probabilities.assign(
+        truth=clear["label"].map(index_of).astype(int),
+        prediction=probabilities.to_numpy().argmax(axis=1),
     )

@@ -1,7 +1,8 @@
 """Confidence intervals: test sets drawn again, patient by patient.
 
-Regions and slides of one patient resemble each other, so the patient is what gets resampled.
-A drawn test set is a sum of the patients' confusion matrices, and 10,000 of them one product.
+Regions and slides of one patient resemble each other, so the patient is what gets resampled, within
+its stratum: see `wsikd.evaluation.strata`. A drawn test set is a sum of the patients' confusion
+matrices, and 10,000 of them one product.
 """
 
 from functools import lru_cache
@@ -36,7 +37,42 @@ def patient_matrices(decisions: pd.DataFrame, class_count: int) -> NDArray[np.in
     return matrices
 
 
-def resample_patients(matrices: NDArray[np.int64] | Floats, *, draws: int, seed: int) -> Floats:
+def times_drawn(strata: NDArray[np.intp], *, draws: int, seed: int) -> NDArray[np.float32]:
+    """Draw the patients of every stratum with replacement, as many as it has.
+
+    Parameters
+    ----------
+    strata : ndarray of int, shape (patients,)
+        The stratum of each patient, counted from 0.
+    draws : int
+        Number of test sets.
+    seed : int
+        Of the random numbers; the same for strata of the same sizes.
+
+    Returns
+    -------
+    ndarray of float, shape (draws, patients)
+        How often each patient is in each drawn test set.
+
+    Examples
+    --------
+    >>> times_drawn(np.array([0, 1, 0]), draws=3, seed=0).sum(1).tolist()
+    [3.0, 3.0, 3.0]
+    >>> times_drawn(np.array([0, 1, 0]), draws=3, seed=0)[:, 1].tolist()  # alone in its stratum
+    [1.0, 1.0, 1.0]
+    """
+    by_stratum = np.argsort(strata, kind="stable")
+    sizes = tuple(np.bincount(strata).tolist())
+    return _times_drawn(sizes, draws, seed)[:, np.argsort(by_stratum)]
+
+
+def resample_patients(
+    matrices: NDArray[np.int64] | Floats,
+    *,
+    draws: int,
+    seed: int,
+    strata: NDArray[np.intp] | None = None,
+) -> Floats:
     """Draw test sets of as many patients, with replacement.
 
     Parameters
@@ -44,17 +80,20 @@ def resample_patients(matrices: NDArray[np.int64] | Floats, *, draws: int, seed:
     matrices : ndarray, shape (patients, ..., K, K) or (patients, ...)
         Confusion matrices of each patient, or other sums. Those of several runs side by side are
         resampled together, which makes their differences paired.
-    draws : int
-        Number of test sets.
-    seed : int
-        Of the random numbers; the same for the same number of patients.
+    draws, seed : int
+        As for `times_drawn`.
+    strata : ndarray of int, shape (patients,), optional
+        The stratum of each patient; all are of one if not stated.
 
     Returns
     -------
     ndarray of float, shape (draws, ..., K, K) or (draws, ...)
     """
     count = len(matrices)
-    sums = _times_drawn(count, draws, seed) @ matrices.reshape(count, -1).astype(np.float32)
+    if strata is None:
+        strata = np.zeros(count, np.intp)
+    times = times_drawn(strata, draws=draws, seed=seed)
+    sums = times @ matrices.reshape(count, -1).astype(np.float32)
     return sums.astype(np.float64).reshape(draws, *matrices.shape[1:])
 
 
@@ -97,10 +136,13 @@ def interval(values: Floats) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=1)  # every run of one test set asks for the same
-def _times_drawn(count: int, draws: int, seed: int) -> NDArray[np.float32]:
-    random, even = np.random.default_rng(seed), np.full(count, 1 / count)
-    drawn = np.empty((draws, count), np.float32)  # exact up to 16.7 million, also in the sums
+def _times_drawn(sizes: tuple[int, ...], draws: int, seed: int) -> NDArray[np.float32]:
+    """Draw patients that are in the order of their strata."""
+    random, ends = np.random.default_rng(seed), np.cumsum(sizes)
+    drawn = np.empty((draws, sum(sizes)), np.float32)  # exact up to 16.7 million, also in the sums
     for start in range(0, draws, _BLOCK):
         block = drawn[start : start + _BLOCK]
-        block[:] = random.multinomial(count, even, size=len(block))
+        for size, end in zip(sizes, ends, strict=True):
+            even = np.full(size, 1 / size)
+            block[:, end - size : end] = random.multinomial(size, even, size=len(block))
     return drawn

@@ -1,8 +1,9 @@
 """What `metrics.json` holds, and the estimates that every document of numbers is made of.
 
-An estimate is {value, low, high}; low and high are null where no interval exists, value as well
-where two runs have nothing in common, and `reason` then says why. Rows of a confusion matrix are
-true classes. Costs count multiply-accumulates (MAC), each of two FLOPs.
+An estimate is {value, low, high, note}; low and high are null where no interval exists, value as
+well where two runs have nothing in common or a metric is undefined, and the note or `reason` says
+why. Rows of a confusion matrix are true classes. Costs count multiply-accumulates (MAC), each of
+two FLOPs.
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ class Estimate(Settings):
     value: float | None
     low: float | None
     high: float | None
+    note: str | None = Field(None, description="what a reader of this number should know")
 
     @property
     def known(self) -> float:
@@ -35,6 +37,25 @@ class Estimate(Settings):
         return None if self.low is None or self.high is None else (self.low, self.high)
 
 
+class ClassScores(Settings):
+    """The scores of one class against the rest."""
+
+    name: str
+    count: int = Field(description="units of this class")
+    patients: int = Field(description="patients who have such a unit")
+    metrics: dict[str, Estimate]
+
+
+class CalibrationBin(Settings):
+    """Units whose most probable class has a probability between `low`, left out, and `high`."""
+
+    low: float
+    high: float
+    count: int
+    confidence: float = Field(description="mean probability of the most probable class")
+    right: float = Field(description="share of units of this class")
+
+
 class UnitScores(Settings):
     """The scores of one run on its regions, slides or patients."""
 
@@ -43,7 +64,9 @@ class UnitScores(Settings):
     mixed_labels: int = Field(description="units whose parts have different labels; not scored")
     metrics: dict[str, Estimate]
     confusion: tuple[tuple[int, ...], ...] = Field(description="rows: true classes")
-    reason: str | None = Field(description="why there is no interval")
+    reason: str | None = Field(description="why there is no interval, or not for all metrics")
+    per_class: tuple[ClassScores, ...] = Field((), description="in the order of the classes")
+    calibration: tuple[CalibrationBin, ...] = Field((), description="bins that hold a unit")
 
 
 class Cost(Settings):
@@ -108,6 +131,11 @@ class Metrics(Settings):
     def is_as_released(self) -> bool:
         """Whether the runs were scored as the published code does."""
         return self.settings.get("compat") == "release"
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether the classes have an order."""
+        return bool(self.settings.get("ordered"))
 
 
 def read_metrics(runs: Path) -> Metrics:

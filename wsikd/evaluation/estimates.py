@@ -8,17 +8,20 @@ from numpy.typing import ArrayLike, NDArray
 from wsikd.evaluation.bootstrap import interval, resample_patients
 from wsikd.evaluation.documents import Estimate
 from wsikd.evaluation.metrics import METRICS, Floats, score
+from wsikd.evaluation.notes import Limits
+from wsikd.evaluation.strata import find_strata, labels_of
 
 UNKNOWN: Mapping[str, Estimate] = {
     name: Estimate(value=None, low=None, high=None) for name in METRICS
 }
 """The estimates of what could not be compared."""
 
+_UNDEFINED = "there is nothing in the test set to compute it from"
+_SOMETIMES_UNDEFINED = "some drawn test sets have nothing to compute it from"
 
-def draw_scores(
-    matrices: NDArray[np.int64], *, draws: int, seed: int
-) -> tuple[dict[str, Floats], str | None]:
-    """Score test sets drawn from the patients.
+
+def draw_scores(matrices: NDArray[np.int64], *, draws: int, seed: int) -> dict[str, Floats]:
+    """Score test sets drawn from the patients, as many of each stratum as there are.
 
     Parameters
     ----------
@@ -29,14 +32,11 @@ def draw_scores(
 
     Returns
     -------
-    scores : dict of ndarray, shape (draws, ...)
-        By metric; empty where no interval exists.
-    reason : str or None
-        Why no interval exists.
+    dict of ndarray, shape (draws, ...)
+        By metric; each a mean over all classes of the test set, as every draw has them all.
     """
-    if len(matrices) < 2:
-        return {}, f"an interval needs at least 2 patients, got {len(matrices)}"
-    return score(resample_patients(matrices, draws=draws, seed=seed)), None
+    strata = find_strata(labels_of(matrices))
+    return score(resample_patients(matrices, draws=draws, seed=seed, strata=strata))
 
 
 def subtract(scores: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -45,17 +45,38 @@ def subtract(scores: Mapping[str, Floats]) -> dict[str, Floats]:
 
 
 def estimates(
-    observed: Mapping[str, ArrayLike], drawn: Mapping[str, Floats]
+    observed: Mapping[str, ArrayLike], drawn: Mapping[str, Floats], limits: Limits
 ) -> dict[str, Estimate]:
-    """Put each value beside its interval; without draws of it, low and high are None.
+    """Put each value beside its interval, and beside these what a reader of them should know.
+
+    Parameters
+    ----------
+    observed : mapping of str to float
+        By metric; NaN where it is undefined.
+    drawn : mapping of str to ndarray, shape (draws,)
+        By metric. What is not drawn has no interval.
+    limits : Limits
+        What the patients cannot tell.
 
     Examples
     --------
-    >>> estimates({"f1": 0.5}, {"f1": np.array([0.4, 0.4])})
-    {'f1': Estimate(value=0.5, low=0.4, high=0.4)}
+    >>> estimates({"f1": 0.5}, {"f1": np.linspace(0, 1, 201)}, Limits(patients=9))
+    {'f1': Estimate(value=0.5, low=0.025, high=0.975, note=None)}
     """
-    found: dict[str, Estimate] = {}
-    for name, value in observed.items():
-        low, high = interval(drawn[name]) if name in drawn else (None, None)
-        found[name] = Estimate(value=float(np.asarray(value)), low=low, high=high)
-    return found
+    return {
+        name: _estimate(float(np.asarray(value)), drawn.get(name), limits, name)
+        for name, value in observed.items()
+    }
+
+
+def _estimate(value: float, drawn: Floats | None, limits: Limits, name: str) -> Estimate:
+    if np.isnan(value) or limits.patients == 0:
+        return Estimate(value=None, low=None, high=None, note=_UNDEFINED)
+    if limits.forbids(name):
+        return Estimate(value=value, low=None, high=None, note=limits.reason)
+    if drawn is None:
+        return Estimate(value=value, low=None, high=None)
+    if np.isnan(drawn).any():
+        return Estimate(value=value, low=None, high=None, note=_SOMETIMES_UNDEFINED)
+    low, high = interval(drawn)
+    return Estimate(value=value, low=low, high=high, note=limits.beside(low, high))

@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from wsikd.cohort.splits import classes_of
 from wsikd.config import Settings, first_difference
 from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
 from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
-from wsikd.evaluation.bootstrap import patient_matrices, resample_classes_evenly
 from wsikd.evaluation.documents import (
     Cost,
     Difference,
@@ -22,7 +21,7 @@ from wsikd.evaluation.documents import (
     Metrics,
     UnitScores,
 )
-from wsikd.evaluation.estimates import UNKNOWN, draw_scores, estimates, subtract
+from wsikd.evaluation.estimates import UNKNOWN
 from wsikd.evaluation.folds import (
     EvaluatedSplit,
     PooledRun,
@@ -30,7 +29,9 @@ from wsikd.evaluation.folds import (
     find_reference,
     pool_runs,
 )
-from wsikd.evaluation.metrics import score
+from wsikd.evaluation.notes import absent_classes
+from wsikd.evaluation.ordered import check_order
+from wsikd.evaluation.scores import Scoring, TestedUnits, compare_units, score_units
 from wsikd.evaluation.tables import metrics_table
 from wsikd.files import replacing, write_json
 from wsikd.runs import Checkpoint, find_runs
@@ -58,7 +59,15 @@ class EvaluateSettings(Settings):
         description="'release' scores as the published code: classes drawn evenly, patients "
         "ignored, the mean over draws, accuracy as N / (N + FP + FN)",
     )
+    ordered: tuple[str, ...] = Field(
+        (), description="the classes in their order, such as grades: mistakes count by distance"
+    )
     control: ControlSettings = ControlSettings()
+
+    @property
+    def scoring(self) -> Scoring:
+        """How decisions are scored."""
+        return Scoring(self.draws, self.seed, self.compat == "release", self.ordered)
 
 
 def evaluate_runs(
@@ -101,7 +110,10 @@ def evaluate_runs(
     if all(run.is_control for run in pooled):
         reason = next(iter(left_out.values()), "run wsikd teach first")
         raise NothingUsableError(f"{runs}: no run to evaluate; {reason}")
-    notes = [*notes, *_other_controls(runs, settings.control)]
+    if settings.ordered:
+        for run in pooled:
+            check_order(run.name, run.classes, settings.ordered)
+    notes = [*notes, *_absent_classes(pooled, manifest), *_other_controls(runs, settings.control)]
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]
     decisions = {run.name: _decide(run) for run in pooled}
@@ -116,6 +128,12 @@ def evaluate_runs(
     with replacing(runs / "metrics.csv") as temporary:
         metrics_table(metrics).to_csv(temporary, index=False)
     return metrics
+
+
+def _absent_classes(pooled: list[PooledRun], manifest: pd.DataFrame) -> Iterator[str]:
+    tested = {run.name: set(run.predictions["label"]) for run in pooled}
+    known = set(classes_of(manifest)).union(*(run.classes for run in pooled))
+    return absent_classes(tested, known)
 
 
 def _other_controls(runs: Path, settings: ControlSettings) -> Iterator[str]:
@@ -142,9 +160,14 @@ def _differences(
 
 
 def _decide(run: PooledRun) -> Decisions:
-    return {
-        unit: decide(aggregate(run.predictions, run.classes, unit), run.classes) for unit in UNITS
-    }
+    """Decide about the units of every kind, and tell which fold's network answered."""
+    fold = run.predictions.drop_duplicates("patient_id").set_index("patient_id")["fold"]
+    decided = {}
+    for unit in UNITS:
+        one = decide(aggregate(run.predictions, run.classes, unit), run.classes)
+        patients = one.index.get_level_values("patient_id")
+        decided[unit] = one.assign(fold=fold.reindex(patients).to_numpy())
+    return decided
 
 
 def _describe(
@@ -167,22 +190,8 @@ def _describe(
 def _summarise(
     run: PooledRun, decisions: pd.DataFrame, unit: Unit, settings: EvaluateSettings
 ) -> UnitScores:
-    matrices = patient_matrices(decisions, len(run.classes))
-    confusion = matrices.sum(0)
-    if settings.compat == "release":
-        drawn = score(resample_classes_evenly(confusion, draws=settings.draws, seed=settings.seed))
-        observed, reason = {name: values.mean() for name, values in drawn.items()}, None
-    else:
-        drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.seed)
-        observed = score(confusion)
-    return UnitScores(
-        count=len(decisions),
-        patients=len(matrices),
-        mixed_labels=len(run.predictions.drop_duplicates(UNIT_KEYS[unit])) - len(decisions),
-        metrics=estimates(observed, drawn),
-        confusion=confusion.tolist(),
-        reason=reason,
-    )
+    mixed = len(run.predictions.drop_duplicates(UNIT_KEYS[unit])) - len(decisions)
+    return score_units(TestedUnits(decisions, run.classes, settings.scoring), mixed_labels=mixed)
 
 
 class _Compared(NamedTuple):
@@ -204,14 +213,12 @@ def _compare(
     if common.empty:
         nothing = "the two runs predict for nothing in common"
         return difference(count=0, patients=0, metrics={**UNKNOWN}, reason=nothing)
-    sides = [patient_matrices(one.loc[common], len(run.classes)) for one in compared]
-    matrices = np.stack(sides, axis=1)  # (patients, 2, K, K): drawn together, hence paired
-    drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.seed)
+    first, second = (
+        TestedUnits(one.loc[common], run.classes, settings.scoring) for one in compared
+    )
+    metrics, limits = compare_units(first, second)
     return difference(
-        count=len(common),
-        patients=len(matrices),
-        metrics=estimates(subtract(score(matrices.sum(0))), subtract(drawn)),
-        reason=reason,
+        count=len(common), patients=limits.patients, metrics=metrics, reason=limits.reason
     )
 
 

@@ -31,7 +31,7 @@ class PooledRun:
     folds : tuple of int
         The folds pooled; empty for a run without folds.
     predictions : DataFrame
-        Of the evaluated split, labelled regions only.
+        Of the evaluated split, labelled regions only; with the fold whose network answered.
     """
 
     name: str
@@ -145,7 +145,8 @@ def _pool(
     tables = [member.read_predictions(kept) for member in members]
     for one, predicted in zip(made, tables, strict=True):
         _check_splits(one, predicted, manifest)
-    table = pd.concat(tables, ignore_index=True)
+    answered = [table.assign(fold=one.fold) for one, table in zip(made, tables, strict=True)]
+    table = pd.concat(answered, ignore_index=True)
     table = table[(table["split"] == split) & (table["label"] != "")]
     _check_predictions(name, table, made[0].classes, split)
     folds = sorted(one.fold for one in made if one.fold is not None)

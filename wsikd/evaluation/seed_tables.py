@@ -6,8 +6,9 @@ import pandas as pd
 
 from wsikd.evaluation.aggregate import Unit
 from wsikd.evaluation.metrics import METRICS
+from wsikd.evaluation.notes import Footnotes
 from wsikd.evaluation.seeds import About, ScoredSeeds, SeedDifference, SeedEstimate
-from wsikd.evaluation.tables import format_estimate
+from wsikd.evaluation.tables import format_difference, write_cells
 
 
 def seeds_table(scored: Sequence[ScoredSeeds]) -> pd.DataFrame:
@@ -19,27 +20,29 @@ def seeds_table(scored: Sequence[ScoredSeeds]) -> pd.DataFrame:
             row |= {"runs": len(group.runs), "unit": unit}
             row |= {"count": scores.count, "patients": scores.patients}
             for name in METRICS:
-                ends = scores.metrics[name].model_dump()
+                ends = scores.metrics[name].model_dump(exclude={"note"})
                 row |= {name if key == "value" else f"{name}_{key}": ends[key] for key in ends}
             rows.append(row)
     return pd.DataFrame(rows)
 
 
-def seeds_summary(scored: Sequence[ScoredSeeds], unit: Unit = "region") -> pd.DataFrame:
+def seeds_summary(
+    scored: Sequence[ScoredSeeds], footnotes: Footnotes | None = None, *, unit: Unit = "region"
+) -> pd.DataFrame:
     """Return the table that is printed: one row per group, in per cent with intervals.
 
     Balanced is the mean recall over the classes, and one-vs-rest the accuracy of `wsikd evaluate`.
+    The notes beside the numbers go to `footnotes`, whose marks the table then has.
     """
+    others = {"F1 %": "f1", "balanced %": "recall", "one-vs-rest %": "accuracy"}
     return pd.DataFrame(
         {
             "arm": _shorten(group.name),
             "patches" if unit == "region" else f"{unit}s": scores.count,
             "runs": len(group.runs),
-            "right %": format_estimate(scores.metrics["plain_accuracy"]),
+            **write_cells(scores.metrics, {"right %": "plain_accuracy"}, footnotes),
             "range over runs": format_range(scores.metrics["plain_accuracy"]),
-            "F1 %": format_estimate(scores.metrics["f1"]),
-            "balanced %": format_estimate(scores.metrics["recall"]),
-            "one-vs-rest %": format_estimate(scores.metrics["accuracy"]),
+            **write_cells(scores.metrics, others, footnotes),
         }
         for group in scored
         for scores in [group.units.get(unit)]
@@ -47,15 +50,19 @@ def seeds_summary(scored: Sequence[ScoredSeeds], unit: Unit = "region") -> pd.Da
     )
 
 
-def seeds_differences(differences: Sequence[SeedDifference], unit: Unit = "region") -> pd.DataFrame:
+def seeds_differences(
+    differences: Sequence[SeedDifference],
+    footnotes: Footnotes | None = None,
+    *,
+    unit: Unit = "region",
+) -> pd.DataFrame:
     """Return the comparisons as a printed table, in percentage points; empty if there are none."""
+    columns = {"right": "plain_accuracy", "F1": "f1", "balanced": "recall"}
     return pd.DataFrame(
         {
             "arm": _shorten(difference.arm),
             "minus": _shorten(difference.reference),
-            "right": format_estimate(difference.metrics["plain_accuracy"], signed=True),
-            "F1": format_estimate(difference.metrics["f1"], signed=True),
-            "balanced": format_estimate(difference.metrics["recall"], signed=True),
+            **write_cells(difference.metrics, columns, footnotes, write=format_difference),
         }
         for difference in differences
         if difference.unit == unit

@@ -22,6 +22,8 @@ from wsikd.evaluation.bootstrap import patient_matrices
 from wsikd.evaluation.documents import Estimate
 from wsikd.evaluation.estimates import UNKNOWN, draw_scores, estimates
 from wsikd.evaluation.metrics import Floats, score
+from wsikd.evaluation.notes import Limits, find_limits
+from wsikd.evaluation.strata import labels_of
 
 GROUP_UNITS: tuple[Unit, ...] = ("region", "slide")
 
@@ -46,7 +48,7 @@ class SeedScores(Settings):
     count: int = Field(description="units that all runs predict")
     patients: int
     metrics: dict[str, SeedEstimate]
-    reason: str | None = Field(description="why there is no interval")
+    reason: str | None = Field(description="why there is no interval, or not for all metrics")
 
 
 class About(Settings):
@@ -130,7 +132,7 @@ def score_seeds(group: SeedGroup, settings: SeedSettings) -> ScoredSeeds:
     for unit in GROUP_UNITS:
         matrices = _matrices([group], unit)
         if len(matrices):
-            units[unit] = _summarise(matrices, settings)
+            units[unit] = _summarise(matrices, group.classes, settings)
     return ScoredSeeds(
         **group.about.model_dump(),
         runs=tuple(sorted(group.predictions)),
@@ -148,8 +150,9 @@ def compare_seeds(
         difference = partial(SeedDifference, **names, unit=unit)
         matrices = _matrices([group, reference], unit)
         if len(matrices):
-            metrics, reason = _subtract(matrices, len(group.predictions), settings)
-            yield difference(**_counts(matrices), metrics=metrics, reason=reason)
+            limits = find_limits(labels_of(matrices), group.classes)
+            metrics = _subtract(matrices, len(group.predictions), limits, settings)
+            yield difference(**_counts(matrices), metrics=metrics, reason=limits.reason)
         elif unit == "region":
             nothing = "the two groups predict for nothing in common"
             yield difference(count=0, patients=0, metrics={**UNKNOWN}, reason=nothing)
@@ -187,8 +190,11 @@ def _are_comparable(one: About, reference: About) -> bool:
     return (one.patches, one.percent) == (reference.patches, reference.percent)
 
 
-def _summarise(matrices: NDArray[np.int64], settings: SeedSettings) -> SeedScores:
-    drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
+def _summarise(
+    matrices: NDArray[np.int64], classes: Sequence[str], settings: SeedSettings
+) -> SeedScores:
+    drawn = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
+    limits = find_limits(labels_of(matrices), classes)
     of_runs = score(matrices.sum(0))  # by metric, of shape (runs,)
     metrics = {
         name: SeedEstimate(
@@ -196,16 +202,16 @@ def _summarise(matrices: NDArray[np.int64], settings: SeedSettings) -> SeedScore
             lowest=float(of_runs[name].min()),
             highest=float(of_runs[name].max()),
         )
-        for name, estimate in estimates(_mean(of_runs), _mean(drawn)).items()
+        for name, estimate in estimates(_mean(of_runs), _mean(drawn), limits).items()
     }
-    return SeedScores(**_counts(matrices), metrics=metrics, reason=reason)
+    return SeedScores(**_counts(matrices), metrics=metrics, reason=limits.reason)
 
 
 def _subtract(
-    matrices: NDArray[np.int64], runs: int, settings: SeedSettings
-) -> tuple[dict[str, Estimate], str | None]:
+    matrices: NDArray[np.int64], runs: int, limits: Limits, settings: SeedSettings
+) -> dict[str, Estimate]:
     """Subtract the mean scores of the runs after the first `runs` from that of these."""
-    drawn, reason = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
+    drawn = draw_scores(matrices, draws=settings.draws, seed=settings.bootstrap_seed)
     observed, redrawn = (
         {
             name: values[..., :runs].mean(-1) - values[..., runs:].mean(-1)
@@ -213,7 +219,7 @@ def _subtract(
         }
         for scores in (score(matrices.sum(0)), drawn)
     )
-    return estimates(observed, redrawn), reason
+    return estimates(observed, redrawn, limits)
 
 
 def _matrices(groups: Sequence[SeedGroup], unit: Unit) -> NDArray[np.int64]:

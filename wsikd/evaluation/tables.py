@@ -1,15 +1,23 @@
-"""The numbers of `metrics.json` as tables: one for machines, one for people."""
+"""The numbers of `metrics.json` as tables: one for machines, three for people."""
+
+from collections.abc import Callable, Mapping
 
 import pandas as pd
 
 from wsikd.evaluation.aggregate import UNITS, Unit
 from wsikd.evaluation.documents import Estimate, Metrics
 from wsikd.evaluation.metrics import METRICS
+from wsikd.evaluation.notes import Footnotes
+from wsikd.evaluation.ordered import ORDERED_METRICS
+from wsikd.evaluation.scores import PROBABILITY_METRICS
 from wsikd.geometry import format_magnification
+
+_UNKNOWN = Estimate(value=None, low=None, high=None)  # what older documents do not have
 
 
 def metrics_table(metrics: Metrics) -> pd.DataFrame:
     """Flatten the metrics: one row per run and unit, numbers unrounded (`metrics.csv`)."""
+    names = (*METRICS, *PROBABILITY_METRICS, *(ORDERED_METRICS if metrics.is_ordered else ()))
     rows = []
     for run in metrics.runs:
         for unit in UNITS:
@@ -23,8 +31,8 @@ def metrics_table(metrics: Metrics) -> pd.DataFrame:
                 "count": scores.count,
                 "patients": scores.patients,
             }
-            for name in METRICS:
-                estimate = scores.metrics[name]
+            for name in names:
+                estimate = scores.metrics.get(name, _UNKNOWN)
                 row |= {
                     name: estimate.value,
                     f"{name}_low": estimate.low,
@@ -34,24 +42,30 @@ def metrics_table(metrics: Metrics) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary_table(metrics: Metrics, unit: Unit = "slide") -> pd.DataFrame:
+def summary_table(
+    metrics: Metrics, footnotes: Footnotes | None = None, *, unit: Unit = "slide"
+) -> pd.DataFrame:
     """Return the table that is printed: one row per run, shares in per cent with their intervals.
+
+    Balanced is the balanced accuracy, which is the mean recall over the classes.
 
     Parameters
     ----------
     metrics : Metrics
         From `wsikd.evaluation.evaluate_runs`.
+    footnotes : Footnotes, optional
+        Gets the notes beside the numbers, which the table then marks.
     unit : {"region", "slide", "patient"}
         What the shares are of.
     """
     accuracy = "accuracy_as_released" if metrics.is_as_released else "accuracy"
+    columns = {"right %": "plain_accuracy", "balanced %": "recall", "F1 %": "f1"}
+    columns |= {"accuracy %": accuracy}
     return pd.DataFrame(
         {
             "run": run.name,
             f"{unit}s": run.units[unit].count,
-            "accuracy %": format_estimate(run.units[unit].metrics[accuracy]),
-            "F1 %": format_estimate(run.units[unit].metrics["f1"]),
-            "right %": format_estimate(run.units[unit].metrics["plain_accuracy"]),
+            **write_cells(run.units[unit].metrics, columns, footnotes),
             "GFLOPs per slide": format_number(run.cost.gflops_per_slide),
             "cheaper": format_saving(run.cost.times_cheaper_than_teacher),
         }
@@ -59,18 +73,57 @@ def summary_table(metrics: Metrics, unit: Unit = "slide") -> pd.DataFrame:
     )
 
 
-def difference_table(metrics: Metrics, unit: Unit = "slide") -> pd.DataFrame:
+def probability_table(
+    metrics: Metrics, footnotes: Footnotes | None = None, *, unit: Unit = "slide"
+) -> pd.DataFrame:
+    """Return the second table that is printed: what probabilities tell, and the classes' order.
+
+    Kappa is Cohen's with quadratic weights, and the distance is in classes; both are there for
+    classes that have an order alone.
+    """
+    shares, numbers = {"AUROC %": "auroc", "ECE %": "ece"}, {}
+    if metrics.is_ordered:
+        numbers = {"quadratic kappa": "quadratic_kappa", "distance": "distance"}
+    return pd.DataFrame(
+        {
+            "run": run.name,
+            **write_cells(run.units[unit].metrics, shares, footnotes),
+            **write_cells(run.units[unit].metrics, numbers, footnotes, write=format_plain),
+        }
+        for run in metrics.runs
+    )
+
+
+def difference_table(
+    metrics: Metrics, footnotes: Footnotes | None = None, *, unit: Unit = "slide"
+) -> pd.DataFrame:
     """Return the comparisons as a printed table, in percentage points; empty if there are none."""
+    columns = {"right": "plain_accuracy", "balanced": "recall", "F1": "f1", "accuracy": "accuracy"}
     return pd.DataFrame(
         {
             "run": difference.run,
             "minus": difference.reference,
-            "accuracy": format_estimate(difference.metrics["accuracy"], signed=True),
-            "F1": format_estimate(difference.metrics["f1"], signed=True),
+            **write_cells(difference.metrics, columns, footnotes, write=format_difference),
         }
         for difference in metrics.differences
         if difference.unit == unit
     )
+
+
+def write_cells(
+    estimates: Mapping[str, Estimate],
+    columns: Mapping[str, str],
+    footnotes: Footnotes | None,
+    *,
+    write: Callable[[Estimate], str] | None = None,
+) -> dict[str, str]:
+    """Write estimates by the titles of their columns, each with the mark of its note."""
+    cells = {}
+    for title, name in columns.items():
+        estimate = estimates.get(name, _UNKNOWN)
+        mark = footnotes.mark(estimate.note) if footnotes else ""
+        cells[title] = f"{(write or format_estimate)(estimate)} {mark}".strip()
+    return cells
 
 
 def format_estimate(estimate: Estimate, *, signed: bool = False) -> str:
@@ -84,10 +137,32 @@ def format_estimate(estimate: Estimate, *, signed: bool = False) -> str:
     '+2.0'
     """
     style = "+.1f" if signed else ".1f"
-    value, low, high = (
-        _percent(end, style) for end in (estimate.value, estimate.low, estimate.high)
-    )
-    return f"{value} ({low} to {high})" if low else value
+    return _with_interval(estimate, lambda share: _number(100 * share, style))
+
+
+def format_difference(estimate: Estimate) -> str:
+    """Write a difference of shares and its interval in percentage points."""
+    return format_estimate(estimate, signed=True)
+
+
+def format_plain(estimate: Estimate) -> str:
+    """Write a number that is no share, and its interval.
+
+    Examples
+    --------
+    >>> format_plain(Estimate(value=0.8125, low=0.07, high=0.9))
+    '0.81 (0.07 to 0.90)'
+    """
+    return _with_interval(estimate, lambda number: _number(number, ".2f"))
+
+
+def _with_interval(estimate: Estimate, write: Callable[[float], str]) -> str:
+    if estimate.value is None:
+        return ""
+    if estimate.interval is None:
+        return write(estimate.value)
+    low, high = estimate.interval
+    return f"{write(estimate.value)} ({write(low)} to {write(high)})"
 
 
 def format_number(value: float) -> str:
@@ -113,8 +188,6 @@ def format_saving(ratio: float | None) -> str:
     return "" if ratio is None else format_magnification(float(f"{ratio:.2g}"))
 
 
-def _percent(value: float | None, style: str) -> str:
-    if value is None:
-        return ""
-    text = format(100 * value, style)
+def _number(value: float, style: str) -> str:
+    text = format(value, style)
     return text.lstrip("+-") if float(text) == 0 else text.replace("-", "\N{MINUS SIGN}")

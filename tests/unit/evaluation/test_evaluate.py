@@ -12,6 +12,7 @@ from wsikd.evaluation import (
     evaluate_runs,
     read_metrics,
 )
+from wsikd.evaluation.notes import NO_WIDTH
 from wsikd.methods.controls import refresh_controls
 from wsikd.report.words import headline
 from wsikd.runs import RunFolder
@@ -64,7 +65,7 @@ def test_a_difference_is_zero_wide_between_equal_runs(tmp_path, write_run, manif
         if one.unit == "slide"
     ]
     assert (difference.run, difference.reference) == ("student-1.25x", "teacher-10x")
-    assert difference.metrics["f1"] == Estimate(value=0.0, low=0.0, high=0.0)
+    assert difference.metrics["f1"] == Estimate(value=0.0, low=0.0, high=0.0, note=NO_WIDTH)
 
 
 def test_a_difference_is_over_what_both_runs_predicted(tmp_path, write_run, manifest):
@@ -92,8 +93,9 @@ def test_one_patient_has_a_value_but_no_interval(tmp_path, write_run, manifest):
     write_run("teacher", 10.0)
     metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
     slides = by_name(metrics)["teacher-10x"].units["slide"]
-    assert slides.metrics["accuracy"] == Estimate(value=1.0, low=None, high=None)
-    assert slides.reason == "an interval needs at least 2 patients, got 1"
+    why = "an interval needs at least 2 patients, got 1"
+    assert slides.metrics["accuracy"] == Estimate(value=1.0, low=None, high=None, note=why)
+    assert slides.reason == why
 
 
 def test_a_patient_of_two_labels_is_counted_not_scored(tmp_path, write_run, manifest):

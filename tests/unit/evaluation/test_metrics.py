@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from sklearn.metrics import confusion_matrix as sklearn_confusion
 
-from wsikd.evaluation.metrics import METRICS, confusion_matrix, score
+from wsikd.evaluation.metrics import METRICS, confusion_matrix, score, score_classes
 
 CLASSES = 4
 decisions = arrays(np.int64, st.tuples(st.integers(1, 30), st.just(2)), elements=st.integers(0, 3))
@@ -23,7 +23,7 @@ def test_the_confusion_matrix_is_scikit_learns(pairs):
 def test_precision_recall_and_f1_are_scikit_learns_macro_means(pairs):
     truth, prediction = pairs.T
     precision, recall, f1, _ = precision_recall_fscore_support(
-        truth, prediction, average="macro", zero_division=0
+        truth, prediction, labels=np.unique(truth), average="macro", zero_division=0
     )
     scores = score(confusion_matrix(truth, prediction, CLASSES))
     assert scores["precision"] == pytest.approx(precision)
@@ -34,8 +34,8 @@ def test_precision_recall_and_f1_are_scikit_learns_macro_means(pairs):
 @given(decisions)
 def test_accuracy_is_the_mean_of_one_against_the_rest(pairs):
     truth, prediction = pairs.T
-    present = np.union1d(truth, prediction)
-    expected = np.mean([accuracy_score(truth == k, prediction == k) for k in present])
+    classes = np.unique(truth)
+    expected = np.mean([accuracy_score(truth == k, prediction == k) for k in classes])
     scores = score(confusion_matrix(truth, prediction, CLASSES))
     assert scores["accuracy"] == pytest.approx(expected)
     assert scores["plain_accuracy"] == pytest.approx(accuracy_score(truth, prediction))
@@ -57,3 +57,34 @@ def test_a_stack_is_scored_matrix_by_matrix():
     for name in METRICS:
         assert scores[name].shape == (5, 2)
         assert scores[name][4, 1] == score(stack[4, 1])[name]
+
+
+def test_a_wrong_call_of_a_class_that_nothing_is_of_never_raises_a_score():
+    # rows: true a and b; of 5 a, one is taken for b, or for c, which nothing is of
+    taken_for_b = score([[4, 1, 0], [0, 5, 0], [0, 0, 0]])
+    taken_for_c = score([[4, 0, 1], [0, 5, 0], [0, 0, 0]])
+    for name in METRICS:
+        everything_right = score(np.diag([5, 5, 0]))[name]
+        assert taken_for_c[name] <= everything_right
+    # one-vs-rest by hand: a 9 of 10; b 10 of 10, as no b was missed or called
+    assert taken_for_c["accuracy"] == pytest.approx((9 / 10 + 10 / 10) / 2)
+    assert taken_for_b["accuracy"] == pytest.approx((9 / 10 + 9 / 10) / 2)
+
+
+def test_classes_that_count_can_be_those_of_another_test_set():
+    # the second class is in the test set and not in this draw, where its recall and F1 are 0
+    drawn = score([[4, 0], [0, 0]], [True, True])
+    assert drawn["recall"] == 0.5
+    assert drawn["f1"] == 0.5
+
+
+@given(decisions)
+def test_the_scores_of_each_class_are_scikit_learns(pairs):
+    truth, prediction = pairs.T
+    precision, recall, f1, _ = precision_recall_fscore_support(
+        truth, prediction, labels=range(CLASSES), zero_division=0
+    )
+    scores = score_classes(confusion_matrix(truth, prediction, CLASSES))
+    assert scores["precision"] == pytest.approx(precision)
+    assert scores["recall"] == pytest.approx(recall)
+    assert scores["f1"] == pytest.approx(f1)

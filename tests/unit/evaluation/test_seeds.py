@@ -4,6 +4,7 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from wsikd.evaluation import Estimate
+from wsikd.evaluation.notes import NO_WIDTH
 from wsikd.evaluation.seed_tables import seeds_differences, seeds_summary, seeds_table
 from wsikd.evaluation.seeds import (
     About,
@@ -22,9 +23,9 @@ ABOUT = SEEN | {"control": False}
 
 
 def predictions(seed, *, patients=6, patches=5, slides=1):
-    """Patches of drawn labels, predicted rightly in about two of three cases."""
+    """Patches of all classes in turn, predicted rightly in about two of three cases."""
     random = np.random.default_rng(seed)
-    labels = np.random.default_rng(99).integers(0, 3, patients * patches)
+    labels = np.arange(patients * patches) % 3  # every patient has every class: one stratum
     said = np.where(random.random(len(labels)) < 0.6, labels, random.integers(0, 3, len(labels)))
     table = pd.DataFrame(np.eye(3)[said], columns=["p_0", "p_1", "p_2"])
     place = np.arange(len(labels))
@@ -115,7 +116,9 @@ def test_groups_are_compared_on_what_all_their_runs_predicted():
     second.predictions["b-seed1"] = second.predictions["b-seed1"][20:]
     region = next(iter(compare_seeds(first, second, SETTINGS)))
     assert (region.count, region.patients) == (10, 2)
-    assert region.metrics["f1"] == Estimate(value=0.0, low=0.0, high=0.0)
+    right = region.metrics["plain_accuracy"]
+    assert right == Estimate(value=0.0, low=0.0, high=0.0, note=NO_WIDTH)
+    assert region.metrics["f1"] == Estimate(value=0.0, low=None, high=None, note=region.reason)
 
 
 def test_groups_with_nothing_in_common_have_no_difference_but_a_reason():

@@ -15,6 +15,7 @@ import pandas as pd
 from wsikd.evaluation.bootstrap import resample_patients
 from wsikd.evaluation.estimates import estimates
 from wsikd.evaluation.metrics import Floats
+from wsikd.evaluation.notes import Limits
 from wsikd.evaluation.seed_tables import format_range
 from wsikd.evaluation.seeds import SeedSettings
 from wsikd.evaluation.tables import format_estimate
@@ -47,9 +48,9 @@ class SegmenterRows:
 
 def score_segmenter(segmenter: SegmenterRows, settings: SeedSettings) -> ScoredSegmenter:
     """Average the scores of a segmenter; `settings` are those of the bootstrap."""
-    observed, drawn, reason = _means([segmenter.rows], settings)
-    of_runs = _by_metric(observed)
-    found = estimates(_by_metric(observed.mean(0)), _by_metric(drawn.mean(1)) if drawn.size else {})
+    observed, drawn = _means([segmenter.rows], settings)
+    of_runs, limits = _by_metric(observed), _limits(segmenter.rows)
+    found = estimates(_by_metric(observed.mean(0)), _by_metric(drawn.mean(1)), limits)
     metrics = {
         name: SegmenterEstimate(
             **estimate.model_dump(),
@@ -60,7 +61,10 @@ def score_segmenter(segmenter: SegmenterRows, settings: SeedSettings) -> ScoredS
         for name, estimate in found.items()
     }
     return ScoredSegmenter(
-        **segmenter.about.model_dump(), **_counts(segmenter.rows), metrics=metrics, reason=reason
+        **segmenter.about.model_dump(),
+        **_counts(segmenter.rows),
+        metrics=metrics,
+        reason=limits.reason,
     )
 
 
@@ -69,7 +73,8 @@ def compare_segmenters(
 ) -> SegmenterDifference:
     """Subtract the scores of a reference, both of the same images and under the same draws."""
     runs = segmenter.rows["run"].nunique()
-    observed, drawn, reason = _means([segmenter.rows, reference.rows], settings)
+    observed, drawn = _means([segmenter.rows, reference.rows], settings)
+    limits = _limits(segmenter.rows)
     difference, redrawn = (
         means[..., :runs, :].mean(-2) - means[..., runs:, :].mean(-2) for means in (observed, drawn)
     )
@@ -77,8 +82,8 @@ def compare_segmenters(
         segmenter=segmenter.about.name,
         reference=reference.about.name,
         **_counts(segmenter.rows),
-        metrics=estimates(_by_metric(difference), _by_metric(redrawn) if drawn.size else {}),
-        reason=reason,
+        metrics=estimates(_by_metric(difference), _by_metric(redrawn), limits),
+        reason=limits.reason,
     )
 
 
@@ -117,22 +122,17 @@ def segmenter_differences(differences: Sequence[SegmenterDifference]) -> pd.Data
     )
 
 
-def _means(
-    tables: Sequence[pd.DataFrame], settings: SeedSettings
-) -> tuple[Floats, Floats, str | None]:
-    """Average over images: observed (runs, metrics), and drawn (draws, runs, metrics) if any."""
+def _means(tables: Sequence[pd.DataFrame], settings: SeedSettings) -> tuple[Floats, Floats]:
+    """Average over images: observed (runs, metrics), and drawn (draws, runs, metrics)."""
     values = np.concatenate([_values(table) for table in tables], axis=1)
     observed: Floats = values.mean(0)
     by_image = tables[0].drop_duplicates("image").sort_values("image")
     codes, patients = pd.factorize(by_image["patient_id"], sort=True)
-    if len(patients) < 2:
-        reason = f"an interval needs at least 2 patients, got {len(patients)}"
-        return observed, np.zeros((0, *observed.shape)), reason
     sums = np.zeros((len(patients), 1 + observed.size))  # first the patient's images
     flat = values.reshape(len(values), -1)
     np.add.at(sums, codes, np.concatenate([np.ones((len(values), 1)), flat], axis=1))
     drawn = resample_patients(sums, draws=settings.draws, seed=settings.bootstrap_seed)
-    return observed, (drawn[:, 1:] / drawn[:, :1]).reshape(-1, *observed.shape), None
+    return observed, (drawn[:, 1:] / drawn[:, :1]).reshape(-1, *observed.shape)
 
 
 def _values(rows: pd.DataFrame) -> Floats:
@@ -145,6 +145,10 @@ def _values(rows: pd.DataFrame) -> Floats:
 
 def _by_metric(values: Floats) -> dict[str, Floats]:
     return {name: values[..., place] for place, name in enumerate(NUCLEI_METRICS)}
+
+
+def _limits(rows: pd.DataFrame) -> Limits:
+    return Limits(patients=rows["patient_id"].nunique())
 
 
 def _counts(rows: pd.DataFrame) -> dict[str, int]:

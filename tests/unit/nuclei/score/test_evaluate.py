@@ -152,7 +152,7 @@ def test_the_file_of_numbers_has_these_keys_in_this_order(folder):
     assert list(segmenter) == ["name", "control", "labels", "runs", *counts]
     assert list(difference) == ["segmenter", "reference", *counts]
     assert list(segmenter["metrics"]) == list(difference["metrics"]) == list(NUCLEI_METRICS)
-    ends = ["value", "low", "high"]
+    ends = ["value", "low", "high", "note"]
     assert list(segmenter["metrics"]["aji"]) == [*ends, "lowest", "highest", "deviation"]
     assert list(difference["metrics"]["aji"]) == ends
 

@@ -1,0 +1,138 @@
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, roc_auc_score
+
+from wsikd.evaluation import (
+    EvaluateSettings,
+    Footnotes,
+    evaluate_runs,
+    probability_table,
+    summary_table,
+)
+from wsikd.evaluation.documents import Estimate
+from wsikd.evaluation.notes import NO_WIDTH, Limits, find_limits
+
+SETTINGS = EvaluateSettings(draws=300)
+
+
+def labels(*counts):
+    """Patients of one class each, so many of each class."""
+    return np.repeat(np.eye(len(counts), dtype=bool), counts, axis=0)
+
+
+def evaluated(tmp_path, manifest, settings=SETTINGS):
+    metrics = evaluate_runs(tmp_path / "runs", manifest, settings)
+    return metrics, metrics.runs[0].units["slide"]
+
+
+@pytest.fixture
+def few_red(manifest, write_run):
+    """Six patients of class blue and four of class red, one of each read wrongly."""
+    write_run("teacher", 10.0, wrong=["s00", "s01"], without=["s09", "s11"])
+
+
+def test_limits_name_the_classes_that_few_patients_have():
+    limits = find_limits(labels(9, 10, 1, 3, 0), "abcde")
+    assert limits == Limits(patients=23, rare={"c": 1, "d": 3}, hardly_drawn=4)
+    assert limits.reason == (
+        "an interval needs at least 5 patients of each class, and 'c' has 1, 'd' has 3"
+    )
+    assert limits.forbids("f1")
+    assert not limits.forbids("plain_accuracy")
+
+
+def test_five_patients_are_enough():
+    assert find_limits(labels(5, 5), "ab") == Limits(patients=10)
+
+
+@pytest.mark.parametrize(
+    ("limits", "ends", "note"),
+    [
+        (Limits(10), (0.5, 0.9), None),
+        (Limits(10), (0.9, 0.9), NO_WIDTH),
+        (Limits(3), (0.5, 0.9), "3 patients are too few to trust an interval"),
+        (Limits(20, hardly_drawn=1), (0.5, 0.9), "the interval may be too narrow: the labels of 1"),
+    ],
+)
+def test_what_stands_beside_an_interval(limits, ends, note):
+    found = limits.beside(*ends)
+    assert found == note if note is None else found.startswith(note)
+
+
+def test_means_over_a_class_of_few_patients_have_no_interval(tmp_path, few_red, manifest):
+    _, slides = evaluated(tmp_path, manifest)
+    reason = "an interval needs at least 5 patients of each class, and 'red' has 4"
+    assert slides.reason == reason
+    truth, read = [0] * 6 + [1] * 4, [1] + [0] * 5 + [0] + [1] * 3
+    f1 = f1_score(truth, read, average="macro")
+    assert slides.metrics["f1"] == Estimate(value=f1, low=None, high=None, note=reason)
+    for name in ("accuracy", "precision", "recall", "auroc", "accuracy_as_released"):
+        assert slides.metrics[name].interval is None
+        assert slides.metrics[name].note == reason
+    right = slides.metrics["plain_accuracy"]
+    assert right.interval is not None
+    assert "the labels of 4 of 10 patients are those of fewer than 5" in right.note
+
+
+def test_each_class_has_its_scores_and_its_interval_where_patients_suffice(
+    tmp_path, few_red, manifest
+):
+    _, slides = evaluated(tmp_path, manifest)
+    blue, red = slides.per_class
+    assert (blue.name, blue.count, blue.patients) == ("blue", 6, 6)
+    assert (red.name, red.count, red.patients) == ("red", 4, 4)
+    assert blue.metrics["recall"].value == pytest.approx(5 / 6)
+    assert red.metrics["precision"].value == pytest.approx(3 / 4)
+    assert blue.metrics["recall"].interval is not None
+    assert red.metrics["recall"].interval is None
+    assert "'red' has 4" in red.metrics["recall"].note
+    sure = [0.1] + [0.9] * 5 + [1 - 0.1] + [1 - 0.9] * 3  # probability of blue, as in the run
+    area = roc_auc_score([1] * 6 + [0] * 4, sure)
+    assert blue.metrics["auroc"].value == pytest.approx(area)
+    assert blue.metrics["auroc"].interval is None  # its rest is those four
+
+
+def test_a_class_that_nothing_tested_is_of_has_no_scores_and_is_named(
+    tmp_path, write_run, manifest
+):
+    write_run("teacher", 10.0, without=manifest["slide_id"][1::2])
+    metrics, slides = evaluated(tmp_path, manifest)
+    assert "no tested region is of class 'red'; no number covers it" in metrics.notes
+    red = slides.per_class[1]
+    assert (red.count, red.patients) == (0, 0)
+    assert {one.value for one in red.metrics.values()} == {None}
+    assert slides.metrics["auroc"].value is None
+    assert slides.metrics["recall"].value == 1.0
+
+
+def test_a_class_of_the_manifest_that_no_run_knows_is_named(tmp_path, write_run, manifest):
+    manifest.loc[11, ["label", "split"]] = ["green", "train"]
+    write_run("teacher", 10.0, without=["s11"])
+    metrics, _ = evaluated(tmp_path, manifest)
+    assert "no tested region is of class 'green'; no number covers it" in metrics.notes
+
+
+def test_marks_stand_beside_the_numbers_and_notes_below_the_table(tmp_path, few_red, manifest):
+    metrics, slides = evaluated(tmp_path, manifest)
+    footnotes = Footnotes()
+    row = summary_table(metrics, footnotes).iloc[0]
+    assert row["right %"].endswith(") [1]")
+    assert row["F1 %"].endswith(" [2]")
+    assert row["balanced %"].endswith(" [2]")
+    assert probability_table(metrics, footnotes).iloc[0]["AUROC %"].endswith(" [2]")
+    assert footnotes.lines[1] == f"[2] {slides.reason}"
+
+
+def test_everything_right_gives_an_interval_of_no_width_and_says_so(tmp_path, write_run, manifest):
+    write_run("teacher", 10.0)
+    _, slides = evaluated(tmp_path, manifest)
+    for name in ("f1", "plain_accuracy", "auroc", "ece"):
+        assert slides.metrics[name].note == NO_WIDTH
+
+
+def test_as_released_intervals_are_those_of_the_published_code(tmp_path, few_red, manifest):
+    settings = EvaluateSettings(draws=300, compat="release")
+    _, slides = evaluated(tmp_path, manifest, settings)
+    assert slides.reason is None
+    assert slides.metrics["f1"].interval is not None
+    assert slides.metrics["auroc"].interval is None

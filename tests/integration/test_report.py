@@ -130,6 +130,14 @@ def test_every_slide_is_shown_with_what_was_read_and_mistakes_come_first(page):
     assert [mark for _, mark in shown[1:]] == ["✓"] * 5
 
 
+def test_numbers_that_a_test_set_is_too_small_for_have_their_note(page):
+    # three patients of each class: no interval of a mean over classes
+    assert "balanced F1 accuracy AUROC ECE GFLOPs" in page.text
+    note = "An interval needs at least 5 patients of each class, and 'normal' has 3, "
+    assert re.search(rf"Notes beside the numbers .*(\d) {re.escape(note)}", page.text)
+    assert "Each class, per slide" in page.text
+
+
 def test_a_slide_that_failed_is_named_with_its_reason(page):
     assert re.search(r"could not be used.* page .*page\.svs: ", page.text)
 
@@ -190,5 +198,5 @@ def test_scored_as_released_the_page_has_the_released_accuracy(workspace, tmp_pa
     evaluate_runs(tmp_path / "runs", manifest, settings)
     write_report(tmp_path / "runs", manifest, tmp_path / "report.html")
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
-    assert "recall accuracy as released GFLOPs" in page.text
+    assert "AUROC ECE accuracy as released GFLOPs" in page.text
     assert "Differences per slide" not in page.text

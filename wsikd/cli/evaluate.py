@@ -42,7 +42,8 @@ def evaluate(
     else:
         footnotes = Footnotes()
         makers = (summary_table, probability_table, difference_table)
-        show_tables(*(make(metrics, footnotes) for make in makers), footnotes=footnotes.lines)
+        tables = [make(metrics, footnotes) for make in makers]  # all, before the notes are read
+        show_tables(*tables, footnotes=footnotes.lines)
     for note in metrics.notes:
         say(f"note: {note}")
     for left in metrics.left_out:

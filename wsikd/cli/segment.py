@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_tables, tell_runs
 from wsikd.data.fields.inputs import list_inputs
 from wsikd.errors import ConfigError, NothingUsableError
+from wsikd.evaluation import Footnotes
 from wsikd.nuclei.apply import ApplySettings, apply_segmenter, refuse_failures
 from wsikd.nuclei.learn.inputs import gather
 from wsikd.nuclei.learn.segment import segment as learn
@@ -129,7 +130,12 @@ def evaluate(
     segmenters = _open_segmenters(workspace, runs)
     on = choose_device(settings.device)
     metrics = evaluate_segmenters(segmenters, images, workspace.runs, objects, settings, on)
-    show_tables(segmenter_summary(metrics.segmenters), segmenter_differences(metrics.differences))
+    footnotes = Footnotes()
+    tables = (
+        segmenter_summary(metrics.segmenters, footnotes),
+        segmenter_differences(metrics.differences, footnotes),
+    )
+    show_tables(*tables, footnotes=footnotes.lines)
     for note in metrics.notes:
         say(note)
     if figure is not None:

@@ -57,9 +57,9 @@ class Limits:
             return f"{self.patients} patients are too few to trust an interval"
         if self.hardly_drawn:
             return (
-                f"the interval may be too narrow: the labels of {self.hardly_drawn} of "
-                f"{self.patients} patients are those of fewer than {FEWEST_PATIENTS}, which drawn "
-                "test sets hardly vary"
+                f"the interval may be too narrow: of {self.patients} patients, {self.hardly_drawn} "
+                f"have labels that fewer than {FEWEST_PATIENTS} have, and drawn test sets hardly "
+                "vary these"
             )
         return None
 
@@ -74,14 +74,18 @@ def find_limits(labels: Flags, classes: Sequence[str]) -> Limits:
     classes : sequence of str
         Their names.
     """
-    counts = labels.sum(0)
     rare = {
         name: int(count)
-        for name, count in zip(classes, counts, strict=True)
+        for name, count in zip(classes, labels.sum(0), strict=True)
         if 0 < count < FEWEST_PATIENTS
     }
-    sizes = np.bincount(find_strata(labels))
-    return Limits(len(labels), rare, int(sizes[sizes < FEWEST_PATIENTS].sum()))
+    return Limits(len(labels), rare, int(are_hardly_drawn(labels).sum()))
+
+
+def are_hardly_drawn(labels: Flags) -> Flags:
+    """Tell which patients are in strata of fewer than `FEWEST_PATIENTS`."""
+    strata = find_strata(labels)
+    return np.asarray((np.bincount(strata) < FEWEST_PATIENTS)[strata])
 
 
 def absent_classes(tested: Mapping[str, Collection[str]], known: Collection[str]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from wsikd.evaluation.bootstrap import patient_matrices, resample_classes_evenly
 from wsikd.evaluation.documents import ClassScores, Estimate, UnitScores
 from wsikd.evaluation.estimates import estimates, subtract
 from wsikd.evaluation.metrics import Floats, mean_over, score, score_classes
-from wsikd.evaluation.notes import Limits, find_limits
+from wsikd.evaluation.notes import Limits, are_hardly_drawn, find_limits
 from wsikd.evaluation.ordered import score_order
 from wsikd.evaluation.probabilities import (
     Answers,
@@ -175,17 +175,37 @@ def compare_units(first: TestedUnits, second: TestedUnits) -> tuple[dict[str, Es
 def _score_class(
     tested: TestedUnits, index: int, observed: dict[str, Floats], drawn: dict[str, Floats]
 ) -> ClassScores:
-    labels, name = labels_of(tested.matrices), tested.classes[index]
-    of_class = tested.matrices[:, index].sum(1)  # units, by patient
-    patients, rest = int(labels[:, index].sum()), int(np.delete(labels, index, 1).any(1).sum())
-    limits = tested.limits
-    own = replace(limits, rare={key: count for key, count in limits.rare.items() if key == name})
+    has_class = labels_of(tested.matrices)[:, index]
+    limits = _limits_of_class(tested, index)
     metrics = {
         metric: estimates(
-            {metric: observed[metric][index] if patients else np.nan},
+            {metric: observed[metric][index] if has_class.any() else np.nan},
             {metric: drawn[metric][:, index]} if metric in drawn else {},
-            limits if metric == "auroc" and rest < FEWEST_PATIENTS else own,
+            limits[metric],
         )[metric]
         for metric in CLASS_METRICS
     }
-    return ClassScores(name=name, count=int(of_class.sum()), patients=patients, metrics=metrics)
+    return ClassScores(
+        name=tested.classes[index],
+        count=int(tested.matrices[:, index].sum()),
+        patients=int(has_class.sum()),
+        metrics=metrics,
+    )
+
+
+def _limits_of_class(tested: TestedUnits, index: int) -> dict[str, Limits]:
+    """Return, by metric, what the patients cannot tell of a class.
+
+    That others are rare does not matter, but to the area where they are all there is beside it;
+    the recall depends on the patients of the class alone.
+    """
+    whole, labels = tested.limits, labels_of(tested.matrices)
+    name, rare = tested.classes[index], whole.rare
+    own = replace(whole, rare={name: rare[name]} if name in rare else {})
+    rest = np.delete(labels, index, axis=1).any(1).sum()
+    found = dict.fromkeys(CLASS_METRICS, own)
+    found["auroc"] = whole if rest < FEWEST_PATIENTS else own
+    if not tested.scoring.as_released:
+        varied_little = int((are_hardly_drawn(labels) & labels[:, index]).sum())
+        found["recall"] = replace(own, hardly_drawn=varied_little)
+    return found

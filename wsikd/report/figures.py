@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from wsikd.evaluation import Metrics
 from wsikd.evaluation.aggregate import Unit
-from wsikd.evaluation.documents import EvaluatedRun
+from wsikd.evaluation.documents import CalibrationBin, EvaluatedRun
 from wsikd.evaluation.tables import format_number
 from wsikd.geometry import format_magnification
 from wsikd.report.words import CONTROL_TITLES, run_title
@@ -92,19 +92,63 @@ def draw_learning_curves(
     str
         A data URI of an SVG.
     """
-    rows = -(-len(runs) // 4)
-    columns = -(-len(runs) // rows)  # rows of about the same length
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(10.4, 2.3 * rows + 0.3), layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for axis, (run, logs) in zip(axes, runs, strict=False):
+        figure, axes = _panels([run for run, _ in runs], height=2.3)
+        for axis, (run, logs) in zip(axes, runs, strict=True):
             _draw_losses(axis, logs, COLOURS[run.method])
-            axis.set_title(run_title(run), loc="left", fontsize=10)
-        for axis in axes[len(runs) :]:
-            axis.remove()
         figure.supxlabel("epoch", fontsize=10.5)
         figure.supylabel("loss", fontsize=10.5)
         return _data_uri(figure)
+
+
+def draw_reliability(metrics: Metrics, unit: Unit = "slide") -> str | None:
+    """Draw how often each model is right against how sure it is, one panel per model.
+
+    Returns
+    -------
+    str or None
+        A data URI of an SVG; None for metrics of an older version, which do not tell.
+    """
+    runs = [run for run in metrics.runs if not run.kind.is_control and run.units[unit].calibration]
+    if not runs:
+        return None
+    with mpl.rc_context(_STYLE):
+        figure, axes = _panels(runs, height=2.9)
+        for axis, run in zip(axes, runs, strict=True):
+            _draw_bins(axis, run.units[unit].calibration, COLOURS[run.method])
+        figure.supxlabel("how sure: probability of the class that was read, %", fontsize=10.5)
+        figure.supylabel("how often right, %", fontsize=10.5)
+        return _data_uri(figure)
+
+
+def _panels(runs: Sequence[EvaluatedRun], *, height: float) -> tuple[Figure, list[Axes]]:
+    """Make a panel for each run, titled, in rows of about the same length, of 4 at most."""
+    rows = -(-len(runs) // 4)
+    columns = -(-len(runs) // rows)
+    figure = Figure(figsize=(10.4, height * rows + 0.3), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, run in zip(axes, runs, strict=False):
+        axis.set_title(run_title(run), loc="left", fontsize=10)
+    for axis in axes[len(runs) :]:
+        axis.remove()
+    return figure, list(axes[: len(runs)])
+
+
+def _draw_bins(axis: Axes, bins: Sequence[CalibrationBin], colour: str) -> None:
+    total = sum(one.count for one in bins)
+    axis.plot([0, 100], [0, 100], color=COLOURS["control"], linestyle=(0, (4, 3)), linewidth=1)
+    axis.scatter(
+        [100 * one.confidence for one in bins],
+        [100 * one.right for one in bins],
+        s=[20 + 400 * one.count / total for one in bins],  # points squared: the dot's area
+        color=colour,
+        alpha=0.75,
+        linewidth=0,
+        clip_on=False,
+        zorder=3,
+    )
+    axis.set(xlim=(0, 100), ylim=(-3, 103), xticks=(0, 25, 50, 75, 100), aspect="equal")
+    axis.set_yticks((0, 25, 50, 75, 100))
 
 
 def _draw_cost_panel(axis: Axes, runs: Sequence[EvaluatedRun], metric: str, unit: Unit) -> None:

@@ -1,7 +1,7 @@
 """Gather what the report shows and fill the page."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import wsikd
 from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
-from wsikd.evaluation import Estimate, Metrics, read_metrics
-from wsikd.evaluation.aggregate import UNITS, Unit
+from wsikd.evaluation import Metrics, read_metrics
 from wsikd.evaluation.documents import EvaluatedRun
-from wsikd.evaluation.tables import format_estimate, format_number, format_saving
+from wsikd.evaluation.tables import format_number
 from wsikd.files import write_text
-from wsikd.report.figures import draw_cost_chart, draw_learning_curves
+from wsikd.report.figures import draw_cost_chart, draw_learning_curves, draw_reliability
+from wsikd.report.numbers import tables_of
 from wsikd.report.slides import data_uri, shown_slides
 from wsikd.report.words import headline, run_title
 from wsikd.runs import RunFolder, find_runs, pooled_name
 from wsikd.runs.pictures import PictureFolder, Pictures
-
-_COLUMNS = {
-    "plain_accuracy": "right",
-    "accuracy": "accuracy",
-    "f1": "F1",
-    "precision": "precision",
-    "recall": "recall",
-}
-_RELEASED = {"accuracy_as_released": "accuracy as released"}
 
 
 def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
@@ -71,7 +62,8 @@ def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
         metrics=metrics,
         headline=headline(metrics),
         cost_chart=draw_cost_chart(metrics),
-        **_tables(metrics),
+        **tables_of(metrics),
+        reliability=draw_reliability(metrics),
         learning_curves=_learning_curves(metrics, folders),
         picture=lambda name: data_uri(name, folder.read_picture(name)),
         slides=shown_slides(pictures, folder, runs, metrics, manifest),
@@ -129,70 +121,6 @@ def _explained(folders: dict[str, list[RunFolder]], metrics: Metrics) -> Iterato
                     remedy = f"run wsikd explain {folder.name} again, or remove it"
                     raise NothingUsableError(f"{picture}: must be a picture, is empty; {remedy}")
                 yield {"name": picture.stem, "picture": data_uri(picture.name, content)}
-
-
-def _tables(metrics: Metrics) -> dict[str, Any]:
-    columns = _COLUMNS | (_RELEASED if metrics.is_as_released else {})
-    return {
-        "columns": list(columns.values()),
-        "units": [
-            (unit, [_row(run, unit, columns) for run in metrics.runs]) for unit in _units(metrics)
-        ],
-        "differences": list(_differences(metrics)),
-        "confusions": [_confusion(run) for run in metrics.runs if _is_informative(run)],
-    }
-
-
-def _units(metrics: Metrics) -> list[Unit]:
-    """List the units worth a table: patients of one slide each would repeat the slides."""
-    counts = [run.units for run in metrics.runs]
-    repeated = all(one["slide"].count == one["patient"].count for one in counts)
-    return [unit for unit in UNITS if unit != "patient" or not repeated]
-
-
-def _row(run: EvaluatedRun, unit: Unit, columns: Iterable[str]) -> dict[str, Any]:
-    summary = run.units[unit]
-    return {
-        "title": run_title(run),
-        "method": run.method,
-        "count": summary.count,
-        "patients": summary.patients,
-        "reason": summary.reason,
-        "estimates": [_cell(summary.metrics[name]) for name in columns],
-        "gflops": format_number(
-            run.cost.gflops_per_region if unit == "region" else run.cost.gflops_per_slide
-        ),
-        "cheaper": format_saving(run.cost.times_cheaper_than_teacher),
-    }
-
-
-def _cell(estimate: Estimate, *, signed: bool = False) -> tuple[str, str]:
-    value, _, interval = format_estimate(estimate, signed=signed).partition(" ")
-    return value, interval.strip("()")
-
-
-def _differences(metrics: Metrics) -> Iterator[dict[str, Any]]:
-    titles = {run.name: run_title(run) for run in metrics.runs}
-    for difference in metrics.differences:
-        if difference.unit == "slide":
-            yield {
-                "run": titles[difference.run],
-                "reference": titles[difference.reference],
-                "estimates": [_cell(difference.metrics[name], signed=True) for name in _COLUMNS],
-            }
-
-
-def _is_informative(run: EvaluatedRun) -> bool:
-    return bool(run.name != "control-majority")  # its matrix is one column
-
-
-def _confusion(run: EvaluatedRun) -> dict[str, Any]:
-    matrix = run.units["slide"].confusion
-    rows = [
-        {"label": label, "cells": [(count, count / max(1, sum(row))) for count in row]}
-        for label, row in zip(run.classes, matrix, strict=True)
-    ]
-    return {"title": run_title(run), "classes": run.classes, "rows": rows}
 
 
 def _provenance(run: EvaluatedRun, folders: list[RunFolder]) -> dict[str, Any]:

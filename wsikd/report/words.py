@@ -98,6 +98,8 @@ def _right(scores: UnitScores, of: str = "") -> str:
     said = f"{100 * share.known:.0f}{_PERCENT}{of} right"
     if share.interval is None:
         return said
+    if share.low == share.high:
+        return f"{said} (an interval of no width, which tells nothing of other patients)"
     low, high = (f"{100 * end:.0f}" for end in share.interval)
     return f"{said} (95{_PERCENT} interval {low} to {high}{_PERCENT})"
 

@@ -1,7 +1,10 @@
+import re
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
+from wsikd.cli import main
 from wsikd.evaluation import (
     EvaluateSettings,
     Footnotes,
@@ -51,7 +54,11 @@ def test_five_patients_are_enough():
         (Limits(10), (0.5, 0.9), None),
         (Limits(10), (0.9, 0.9), NO_WIDTH),
         (Limits(3), (0.5, 0.9), "3 patients are too few to trust an interval"),
-        (Limits(20, hardly_drawn=1), (0.5, 0.9), "the interval may be too narrow: the labels of 1"),
+        (
+            Limits(20, hardly_drawn=1),
+            (0.5, 0.9),
+            "the interval may be too narrow: of 20 ",
+        ),
     ],
 )
 def test_what_stands_beside_an_interval(limits, ends, note):
@@ -71,7 +78,7 @@ def test_means_over_a_class_of_few_patients_have_no_interval(tmp_path, few_red, 
         assert slides.metrics[name].note == reason
     right = slides.metrics["plain_accuracy"]
     assert right.interval is not None
-    assert "the labels of 4 of 10 patients are those of fewer than 5" in right.note
+    assert "of 10 patients, 4 have labels that fewer than 5 have" in right.note
 
 
 def test_each_class_has_its_scores_and_its_interval_where_patients_suffice(
@@ -136,3 +143,13 @@ def test_as_released_intervals_are_those_of_the_published_code(tmp_path, few_red
     assert slides.reason is None
     assert slides.metrics["f1"].interval is not None
     assert slides.metrics["auroc"].interval is None
+
+
+def test_the_command_prints_the_notes_below_its_tables(tmp_path, few_red, manifest, capsys):
+    manifest.drop(columns="fold").to_csv(tmp_path / "slides.csv", index=False)
+    command = ["--workspace", str(tmp_path), "evaluate", "--draws", "200"]
+    assert main(command) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^teacher-10x +10 .*\) \[1\] ", shown, re.M)
+    last = "[2] an interval needs at least 5 patients of each class, and 'red' has 4\n"
+    assert shown.endswith(last)

@@ -4,7 +4,12 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.figure import Figure
 
-from wsikd.report.figures import _draw_losses, draw_cost_chart, draw_learning_curves
+from wsikd.report.figures import (
+    _draw_losses,
+    draw_cost_chart,
+    draw_learning_curves,
+    draw_reliability,
+)
 
 
 def svg_of(uri):
@@ -53,3 +58,31 @@ def test_learning_curves_count_epochs_in_whole_numbers(epochs):
 def test_learning_curves_stand_folds_without_validation_or_log(metrics):
     runs = [(metrics.runs[0], [log([1.0, 0.5]), log([0.9], val=False), []])]
     svg_of(draw_learning_curves(runs * 5))
+
+
+def with_bins(*bins):
+    """Put bins of (confidence, right, count) into the slides of every run."""
+
+    def change(values):
+        for run in values["runs"]:
+            run["units"]["slide"] = run["units"]["slide"] | {
+                "calibration": [
+                    {"low": 0.0, "high": 1.0, "confidence": sure, "right": right, "count": count}
+                    for sure, right, count in bins
+                ]
+            }
+
+    return change
+
+
+def test_the_reliability_plot_moves_with_the_bins(changed):
+    first, second = (
+        draw_reliability(changed(with_bins((0.7, right, 5), (0.9, 0.8, 30))))
+        for right in (0.5, 0.6)
+    )
+    assert svg_of(first).tag.endswith("svg")
+    assert first != second
+
+
+def test_numbers_of_an_older_version_have_no_reliability_plot(metrics):
+    assert draw_reliability(metrics) is None

@@ -43,6 +43,16 @@ def test_an_interval_that_is_one_number_is_not_put_down_to_chance(changed, estim
     assert told in baseline.replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_an_interval_of_no_width_is_said_to_tell_nothing(changed):
+    everything = {"value": 1.0, "low": 1.0, "high": 1.0}
+
+    def all_right(values):
+        values["runs"][3]["units"]["slide"]["metrics"]["plain_accuracy"] = everything
+
+    answer = headline(changed(all_right))[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "100 % of 40 slides right (an interval of no width, which tells nothing of" in answer
+
+
 def test_a_difference_without_an_interval_is_given_bare(sentences):
     (colour,) = [one for one in sentences if "colour alone" in one]
     assert colour.endswith("the distilled student is 40 percentage points above it.")

@@ -15,10 +15,10 @@ import pandas as pd
 from wsikd.evaluation.bootstrap import resample_patients
 from wsikd.evaluation.estimates import estimates
 from wsikd.evaluation.metrics import Floats
-from wsikd.evaluation.notes import Limits
+from wsikd.evaluation.notes import Footnotes, Limits
 from wsikd.evaluation.seed_tables import format_range
 from wsikd.evaluation.seeds import SeedSettings
-from wsikd.evaluation.tables import format_estimate
+from wsikd.evaluation.tables import format_difference, write_cells
 from wsikd.nuclei.score.documents import (
     About,
     ScoredSegmenter,
@@ -87,36 +87,38 @@ def compare_segmenters(
     )
 
 
-def segmenter_summary(segmenters: Sequence[ScoredSegmenter]) -> pd.DataFrame:
-    """Return the table that is printed: one row per segmenter, in per cent with intervals."""
+def segmenter_summary(
+    segmenters: Sequence[ScoredSegmenter], footnotes: Footnotes | None = None
+) -> pd.DataFrame:
+    """Return the table that is printed: one row per segmenter, in per cent with intervals.
+
+    The notes beside the numbers go to `footnotes`, whose marks the table then has.
+    """
+    others = {f"{title} %": name for name, title in _SHOWN.items() if name != "dice"}
     return pd.DataFrame(
         {
             "segmenter": one.name,
             "labels": one.labels,
             "images": one.images,
             "runs": len(one.runs),
-            "Dice %": format_estimate(one.metrics["dice"]),
+            **write_cells(one.metrics, {"Dice %": "dice"}, footnotes),
             "range over runs": format_range(one.metrics["dice"]),
-            **{
-                f"{title} %": format_estimate(one.metrics[name])
-                for name, title in _SHOWN.items()
-                if name != "dice"
-            },
+            **write_cells(one.metrics, others, footnotes),
         }
         for one in segmenters
     )
 
 
-def segmenter_differences(differences: Sequence[SegmenterDifference]) -> pd.DataFrame:
+def segmenter_differences(
+    differences: Sequence[SegmenterDifference], footnotes: Footnotes | None = None
+) -> pd.DataFrame:
     """Return the comparisons as a printed table, in percentage points; empty if there are none."""
+    columns = {title: name for name, title in _SHOWN.items()}
     return pd.DataFrame(
         {
             "segmenter": one.segmenter,
             "minus": one.reference,
-            **{
-                title: format_estimate(one.metrics[name], signed=True)
-                for name, title in _SHOWN.items()
-            },
+            **write_cells(one.metrics, columns, footnotes, write=format_difference),
         }
         for one in differences
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import pandas as pd
 from pydantic import Field
@@ -38,7 +38,7 @@ from wsikd.runs import Checkpoint, find_runs
 
 _FLOPS_PER_MAC = 2  # a multiplication and an addition
 
-Decisions = dict[Unit, pd.DataFrame]
+Decisions = dict[Unit, TestedUnits]
 
 
 class ControlSettings(Settings):
@@ -116,10 +116,10 @@ def evaluate_runs(
     notes = [*notes, *_absent_classes(pooled, manifest), *_other_controls(runs, settings.control)]
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]
-    decisions = {run.name: _decide(run) for run in pooled}
+    decisions = {run.name: _decide(run, settings) for run in pooled}
     metrics = Metrics(
         settings=settings.model_dump(mode="json"),
-        runs=tuple(_describe(run, pooled, decisions[run.name], settings) for run in pooled),
+        runs=tuple(_describe(run, pooled, decisions[run.name]) for run in pooled),
         differences=tuple(_differences(pooled, decisions, settings)),
         left_out=tuple(LeftOut(name=name, reason=why) for name, why in left_out.items()),
         notes=tuple(notes),
@@ -156,23 +156,22 @@ def _differences(
     for run, reference in find_pairs(pooled):
         for unit in UNITS:
             one, other = decisions[run.name][unit], decisions[reference.name][unit]
-            yield _compare(run, reference, unit, _Compared(one, other), settings)
+            yield _compare(run.name, reference.name, unit, (one, other))
 
 
-def _decide(run: PooledRun) -> Decisions:
+def _decide(run: PooledRun, settings: EvaluateSettings) -> Decisions:
     """Decide about the units of every kind, and tell which fold's network answered."""
     fold = run.predictions.drop_duplicates("patient_id").set_index("patient_id")["fold"]
     decided = {}
     for unit in UNITS:
         one = decide(aggregate(run.predictions, run.classes, unit), run.classes)
         patients = one.index.get_level_values("patient_id")
-        decided[unit] = one.assign(fold=fold.reindex(patients).to_numpy())
+        one = one.assign(fold=fold.reindex(patients).to_numpy())
+        decided[unit] = TestedUnits(one, run.classes, settings.scoring)
     return decided
 
 
-def _describe(
-    run: PooledRun, pooled: list[PooledRun], decisions: Decisions, settings: EvaluateSettings
-) -> EvaluatedRun:
+def _describe(run: PooledRun, pooled: list[PooledRun], decisions: Decisions) -> EvaluatedRun:
     made = run.provenance
     teacher = find_reference(pooled, run, "teacher")
     return EvaluatedRun(
@@ -182,41 +181,26 @@ def _describe(
         seed=made.seed,
         folds=run.folds,
         classes=run.classes,
-        units={unit: _summarise(run, decisions[unit], unit, settings) for unit in UNITS},
+        units={unit: _summarise(run, decisions[unit], unit) for unit in UNITS},
         cost=_cost(run, teacher),
     )
 
 
-def _summarise(
-    run: PooledRun, decisions: pd.DataFrame, unit: Unit, settings: EvaluateSettings
-) -> UnitScores:
-    mixed = len(run.predictions.drop_duplicates(UNIT_KEYS[unit])) - len(decisions)
-    return score_units(TestedUnits(decisions, run.classes, settings.scoring), mixed_labels=mixed)
-
-
-class _Compared(NamedTuple):
-    """What two runs decide of one kind of unit."""
-
-    first: pd.DataFrame
-    second: pd.DataFrame
+def _summarise(run: PooledRun, tested: TestedUnits, unit: Unit) -> UnitScores:
+    units = len(run.predictions.drop_duplicates(UNIT_KEYS[unit]))
+    return score_units(tested, mixed_labels=units - len(tested.decisions))
 
 
 def _compare(
-    run: PooledRun,
-    reference: PooledRun,
-    unit: Unit,
-    compared: _Compared,
-    settings: EvaluateSettings,
+    run: str, reference: str, unit: Unit, compared: tuple[TestedUnits, TestedUnits]
 ) -> Difference:
-    common = compared.first.index.intersection(compared.second.index)
-    difference = partial(Difference, run=run.name, reference=reference.name, unit=unit)
+    first, second = compared
+    common = first.decisions.index.intersection(second.decisions.index)
+    difference = partial(Difference, run=run, reference=reference, unit=unit)
     if common.empty:
         nothing = "the two runs predict for nothing in common"
         return difference(count=0, patients=0, metrics={**UNKNOWN}, reason=nothing)
-    first, second = (
-        TestedUnits(one.loc[common], run.classes, settings.scoring) for one in compared
-    )
-    metrics, limits = compare_units(first, second)
+    metrics, limits = compare_units(first.among(common), second.among(common))
     return difference(
         count=len(common), patients=limits.patients, metrics=metrics, reason=limits.reason
     )

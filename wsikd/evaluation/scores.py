@@ -100,16 +100,20 @@ class TestedUnits:
 
     def among(self, common: pd.Index) -> "TestedUnits":
         """Return those of the units that are in an index, in its order."""
+        if common.equals(self.decisions.index):  # what is scored already need not be again
+            return self
         return TestedUnits(self.decisions.loc[common], self.classes, self.scoring)
 
+    @cached_property
     def observed(self) -> Scores:
         """Score the test set itself; as released, the mean over draws where there are any."""
         scores = self.score(np.ones((1, len(self.matrices))))
         if self.scoring.as_released:
-            for mine, drawn in zip(scores, self.drawn(), strict=True):
+            for mine, drawn in zip(scores, self.drawn, strict=True):
                 mine |= {name: values.mean(0, keepdims=True) for name, values in drawn.items()}
         return Scores(*({name: values[0] for name, values in one.items()} for one in scores))
 
+    @cached_property
     def drawn(self) -> Scores:
         """Score drawn test sets; runs that have the same units get the same ones."""
         draws, seed = self.scoring.draws, self.scoring.seed
@@ -143,7 +147,7 @@ class TestedUnits:
 
 def score_units(tested: TestedUnits, *, mixed_labels: int) -> UnitScores:
     """Score what a run decided; `mixed_labels` units have no one label and are not in it."""
-    observed, drawn, limits = tested.observed(), tested.drawn(), tested.limits
+    observed, drawn, limits = tested.observed, tested.drawn, tested.limits
     return UnitScores(
         count=len(tested.decisions),
         patients=len(tested.matrices),
@@ -164,8 +168,8 @@ def compare_units(first: TestedUnits, second: TestedUnits) -> tuple[dict[str, Es
     pairs = [
         {name: np.stack([values, other.overall[name]], axis=-1) for name, values in one.items()}
         for (one, _), other in (
-            (first.observed(), second.observed()),
-            (first.drawn(), second.drawn()),
+            (first.observed, second.observed),
+            (first.drawn, second.drawn),
         )
     ]
     observed, drawn = (subtract(pair) for pair in pairs)

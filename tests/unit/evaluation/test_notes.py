@@ -1,6 +1,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 
@@ -14,6 +15,7 @@ from wsikd.evaluation import (
 )
 from wsikd.evaluation.documents import Estimate
 from wsikd.evaluation.notes import NO_WIDTH, Limits, find_limits
+from wsikd.evaluation.scores import Scoring, TestedUnits, score_units
 
 SETTINGS = EvaluateSettings(draws=300)
 
@@ -143,6 +145,21 @@ def test_as_released_intervals_are_those_of_the_published_code(tmp_path, few_red
     assert slides.reason is None
     assert slides.metrics["f1"].interval is not None
     assert slides.metrics["auroc"].interval is None
+
+
+def test_a_class_of_one_patient_that_is_always_missed_leaves_macro_f1_without_interval():
+    # 9 patients of a and 10 of b, all read rightly, and the one of c taken for a
+    truth, read = np.repeat([0, 1, 2], [9, 10, 1]), np.repeat([0, 1, 0], [9, 10, 1])
+    probabilities = pd.DataFrame(0.8 * np.eye(3)[read] + 0.1, columns=["p_0", "p_1", "p_2"])
+    decisions = probabilities.assign(truth=truth, prediction=read, fold="")
+    decisions.index = pd.Index([f"p{place:02d}" for place in range(20)], name="patient_id")
+    tested = TestedUnits(decisions, ("a", "b", "c"), Scoring(draws=1000, seed=0))
+    scores = score_units(tested, mixed_labels=0)
+    f1 = scores.metrics["f1"]
+    assert round(f1.value, 3) == 0.649
+    assert f1.interval is None  # it was 0.60 to 1.00
+    assert "'c' has 1" in f1.note
+    assert tested.drawn.overall["f1"].max() < 0.65  # as no draw is without the class
 
 
 def test_the_command_prints_the_notes_below_its_tables(tmp_path, few_red, manifest, capsys):

@@ -9,8 +9,8 @@ from wsikd.cli.console import Flat, InWorkspace, say, show_json, show_tables
 from wsikd.evaluation import (
     EvaluateSettings,
     Footnotes,
+    detail_table,
     difference_table,
-    probability_table,
     summary_table,
 )
 from wsikd.recipes import Footprint
@@ -41,7 +41,7 @@ def evaluate(
         show_json(metrics.model_dump(mode="json"))
     else:
         footnotes = Footnotes()
-        makers = (summary_table, probability_table, difference_table)
+        makers = (summary_table, detail_table, difference_table)
         tables = [make(metrics, footnotes) for make in makers]  # all, before the notes are read
         show_tables(*tables, footnotes=footnotes.lines)
     for note in metrics.notes:

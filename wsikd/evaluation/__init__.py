@@ -4,9 +4,9 @@ from wsikd.evaluation.documents import Estimate, Metrics, read_metrics
 from wsikd.evaluation.evaluate import ControlSettings, EvaluateSettings, evaluate_runs
 from wsikd.evaluation.notes import Footnotes
 from wsikd.evaluation.tables import (
+    detail_table,
     difference_table,
     metrics_table,
-    probability_table,
     summary_table,
 )
 
@@ -16,10 +16,10 @@ __all__ = [
     "EvaluateSettings",
     "Footnotes",
     "Metrics",
+    "detail_table",
     "difference_table",
     "evaluate_runs",
     "metrics_table",
-    "probability_table",
     "read_metrics",
     "summary_table",
 ]

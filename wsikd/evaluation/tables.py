@@ -58,9 +58,7 @@ def summary_table(
     unit : {"region", "slide", "patient"}
         What the shares are of.
     """
-    accuracy = "accuracy_as_released" if metrics.is_as_released else "accuracy"
     columns = {"right %": "plain_accuracy", "balanced %": "recall", "F1 %": "f1"}
-    columns |= {"accuracy %": accuracy}
     return pd.DataFrame(
         {
             "run": run.name,
@@ -73,15 +71,16 @@ def summary_table(
     )
 
 
-def probability_table(
+def detail_table(
     metrics: Metrics, footnotes: Footnotes | None = None, *, unit: Unit = "slide"
 ) -> pd.DataFrame:
-    """Return the second table that is printed: what probabilities tell, and the classes' order.
+    """Return the second table that is printed: one-vs-rest scores, calibration, and order.
 
-    Kappa is Cohen's with quadratic weights, and the distance is in classes; both are there for
-    classes that have an order alone.
+    Accuracy and AUROC are of each class against the rest. Kappa is Cohen's with quadratic weights,
+    the distance is in classes; both are there for classes that have an order alone.
     """
-    shares, numbers = {"AUROC %": "auroc", "ECE %": "ece"}, {}
+    accuracy = "accuracy_as_released" if metrics.is_as_released else "accuracy"
+    shares, numbers = {"accuracy %": accuracy, "AUROC %": "auroc", "ECE %": "ece"}, {}
     if metrics.is_ordered:
         numbers = {"quadratic kappa": "quadratic_kappa", "distance": "distance"}
     return pd.DataFrame(
@@ -98,7 +97,7 @@ def difference_table(
     metrics: Metrics, footnotes: Footnotes | None = None, *, unit: Unit = "slide"
 ) -> pd.DataFrame:
     """Return the comparisons as a printed table, in percentage points; empty if there are none."""
-    columns = {"right": "plain_accuracy", "balanced": "recall", "F1": "f1", "accuracy": "accuracy"}
+    columns = {"right": "plain_accuracy", "balanced": "recall", "F1": "f1"}
     return pd.DataFrame(
         {
             "run": difference.run,

@@ -84,7 +84,7 @@ def test_a_difference_over_nothing_in_common_is_unknown(tmp_path, write_run, man
     difference = next(one for one in metrics.differences if one.unit == "slide")
     assert difference.metrics["accuracy"] == Estimate(value=None, low=None, high=None)
     assert difference.reason == "the two runs predict for nothing in common"
-    assert difference_table(metrics)["accuracy"].tolist() == [""]
+    assert difference_table(metrics)["balanced"].tolist() == [""]
     assert not any("level" in sentence for sentence in headline(metrics))
 
 

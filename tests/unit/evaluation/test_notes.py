@@ -9,8 +9,8 @@ from wsikd.cli import main
 from wsikd.evaluation import (
     EvaluateSettings,
     Footnotes,
+    detail_table,
     evaluate_runs,
-    probability_table,
     summary_table,
 )
 from wsikd.evaluation.documents import Estimate
@@ -128,7 +128,7 @@ def test_marks_stand_beside_the_numbers_and_notes_below_the_table(tmp_path, few_
     assert row["right %"].endswith(") [1]")
     assert row["F1 %"].endswith(" [2]")
     assert row["balanced %"].endswith(" [2]")
-    assert probability_table(metrics, footnotes).iloc[0]["AUROC %"].endswith(" [2]")
+    assert detail_table(metrics, footnotes).iloc[0]["AUROC %"].endswith(" [2]")
     assert footnotes.lines[1] == f"[2] {slides.reason}"
 
 

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import cohen_kappa_score
 
 from wsikd.errors import ConfigError
-from wsikd.evaluation import EvaluateSettings, evaluate_runs, metrics_table, probability_table
+from wsikd.evaluation import EvaluateSettings, detail_table, evaluate_runs, metrics_table
 from wsikd.evaluation.metrics import confusion_matrix
 from wsikd.evaluation.ordered import check_order, score_order
 
@@ -61,7 +61,7 @@ def test_the_order_adds_kappa_and_distance_to_the_numbers_and_tables(tmp_path, w
     assert student["distance"].value == 3 / 12
     # 2 blue called red, 1 red called blue: chance is (6 * 7 + 6 * 5) / 12
     assert student["quadratic_kappa"].value == pytest.approx(1 - 3 / ((6 * 7 + 6 * 5) / 12))
-    shown = probability_table(metrics).set_index("run")
+    shown = detail_table(metrics).set_index("run")
     assert shown.loc["student-1.25x", "distance"].startswith("0.25 (")
     assert shown.loc["teacher-10x", "quadratic kappa"] == "1.00 (1.00 to 1.00)"
     assert {"quadratic_kappa_low", "distance_high"} <= set(metrics_table(metrics).columns)

@@ -16,4 +16,4 @@ def test_differences_carry_their_sign(tmp_path, write_run, manifest):
     metrics = evaluate_runs(tmp_path / "runs", manifest, EvaluateSettings(draws=100))
     row = difference_table(metrics).iloc[0]
     assert row["minus"] == "teacher-10x"
-    assert row["accuracy"].startswith("\N{MINUS SIGN}25.0 (")
+    assert row["balanced"].startswith("\N{MINUS SIGN}25.0 (")

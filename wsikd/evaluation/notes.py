@@ -9,8 +9,8 @@ from wsikd.evaluation.metrics import CLASS_MEANS
 from wsikd.evaluation.strata import FEWEST_PATIENTS, Flags, find_strata
 
 NO_WIDTH = (
-    "every drawn test set gives this value, so the interval has no width and tells nothing of "
-    "other patients"
+    "at least 95 % of the drawn test sets give this value, so the interval has no width and tells "
+    "nothing of other patients"
 )
 _MEANS = {*CLASS_MEANS, "auroc"}
 
@@ -89,7 +89,7 @@ def are_hardly_drawn(labels: Flags) -> Flags:
 
 
 def absent_classes(tested: Mapping[str, Collection[str]], known: Collection[str]) -> Iterator[str]:
-    """Yield a sentence on each class that is not tested, of all runs or of some.
+    """Yield a sentence on each class that is not scored, of all runs or of some.
 
     Parameters
     ----------
@@ -106,7 +106,7 @@ def absent_classes(tested: Mapping[str, Collection[str]], known: Collection[str]
     for name in sorted(known):
         lacking = [run for run, labels in tested.items() if name not in labels]
         if len(lacking) == len(tested):
-            yield f"no tested region is of class {name!r}; no number covers it"
+            yield f"no region of class {name!r} is scored; no number covers it"
         elif lacking:
             runs, whose = ", ".join(lacking), "its" if len(lacking) == 1 else "their"
             yield (

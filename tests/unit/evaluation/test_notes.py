@@ -106,7 +106,7 @@ def test_a_class_that_nothing_tested_is_of_has_no_scores_and_is_named(
 ):
     write_run("teacher", 10.0, without=manifest["slide_id"][1::2])
     metrics, slides = evaluated(tmp_path, manifest)
-    assert "no tested region is of class 'red'; no number covers it" in metrics.notes
+    assert "no region of class 'red' is scored; no number covers it" in metrics.notes
     red = slides.per_class[1]
     assert (red.count, red.patients) == (0, 0)
     assert {one.value for one in red.metrics.values()} == {None}
@@ -118,7 +118,7 @@ def test_a_class_of_the_manifest_that_no_run_knows_is_named(tmp_path, write_run,
     manifest.loc[11, ["label", "split"]] = ["green", "train"]
     write_run("teacher", 10.0, without=["s11"])
     metrics, _ = evaluated(tmp_path, manifest)
-    assert "no tested region is of class 'green'; no number covers it" in metrics.notes
+    assert "no region of class 'green' is scored; no number covers it" in metrics.notes
 
 
 def test_marks_stand_beside_the_numbers_and_notes_below_the_table(tmp_path, few_red, manifest):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import to_jsonable_python
 
 from wsikd.errors import ConfigError, WsikdError
 
@@ -245,6 +246,25 @@ def first_difference(
         elif old != new:
             return key, old, new
     return None
+
+
+def with_defaults(values: Mapping[str, Any], kind: type[Settings]) -> dict[str, Any]:
+    """Fill in what saved settings lack: fields that were declared after they were saved.
+
+    Examples
+    --------
+    >>> class Example(Settings):
+    ...     epochs: int = 3
+    ...     sampling: str = "shuffled"
+    >>> with_defaults({"epochs": 5}, Example)
+    {'epochs': 5, 'sampling': 'shuffled'}
+    """
+    filled = dict(values)
+    for name, field in kind.model_fields.items():
+        if not field.is_required():
+            default = to_jsonable_python(field.get_default(call_default_factory=True))
+            filled.setdefault(name, default)
+    return filled
 
 
 def explain(error: ValidationError, *, as_option: bool = False) -> str:

@@ -5,7 +5,7 @@ third of the program works where the libraries of the others are absent.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +19,7 @@ from wsikd.workspace import Workspace
 if TYPE_CHECKING:
     import pandas as pd
 
+    from wsikd.cohort import SplitSettings
     from wsikd.evaluation import ControlSettings, EvaluateSettings, Metrics
     from wsikd.methods.distil import DistilSettings
     from wsikd.methods.finetune import FinetuneSettings
@@ -114,7 +115,7 @@ class Study:
         list of SlideStatus
             One per slide; those that failed are among them.
         """
-        from wsikd.cohort.manifest import write_manifest  # noqa: PLC0415
+        from wsikd.cohort import find_doubts, write_manifest  # noqa: PLC0415
         from wsikd.prepare import PrepareSettings, prepare_slides, take_in  # noqa: PLC0415
 
         how = self._settings(PrepareSettings, settings, options)
@@ -122,6 +123,7 @@ class Study:
         self.workspace.root.mkdir(parents=True, exist_ok=True)
         write_manifest(table, self.workspace.manifest)
         self._say(f"{len(table)} slides in {self.workspace.manifest}")
+        self._note(find_doubts(table))
         on_start(len(table))
 
         def warn(text: str) -> None:
@@ -129,25 +131,15 @@ class Study:
 
         return prepare_slides(table, self.workspace.store, how, on_done, warn)
 
-    def split(
-        self,
-        folds: int | None = None,
-        fractions: tuple[float, float, float] | None = None,
-        seed: int | None = None,
-    ) -> "pd.DataFrame":
+    def split(self, settings: "SplitSettings | None" = None, **options: Any) -> "pd.DataFrame":
         """Deal the patients into training, validation and test, or folds; return the manifest."""
-        from wsikd.cohort import assign_folds, split_by_patient, write_manifest  # noqa: PLC0415
+        from wsikd import cohort  # noqa: PLC0415
 
-        stated = stated_options(self.workspace.settings, "split")
-        asked = {"folds": folds, "fractions": fractions, "seed": seed}
-        how: dict[str, Any] = {"fractions": (0.70, 0.15, 0.15), "seed": 0, "folds": None}
-        how |= stated | {name: value for name, value in asked.items() if value is not None}
-        table = self.manifest
-        if how["folds"] is None:
-            dealt = split_by_patient(table, tuple(how["fractions"]), how["seed"])
-        else:
-            dealt = assign_folds(table, how["folds"], how["seed"])
-        write_manifest(dealt, self.workspace.manifest)
+        how, table = self._settings(cohort.SplitSettings, settings, options), self.manifest
+        self._note(cohort.find_doubts(table, by_site=how.folds == "site"))
+        dealt = cohort.deal(table, how)
+        cohort.write_manifest(dealt, self.workspace.manifest)
+        self._note(cohort.about_splits(dealt))
         return dealt
 
     def teach(self, settings: "TeachSettings | None" = None, **options: Any) -> "list[RunFolder]":
@@ -175,6 +167,7 @@ class Study:
 
     def pair(self, settings: "PairSettings | None" = None, **options: Any) -> "list[RunFolder]":
         """Train an encoder without labels, from pairs of images of the same tissue."""
+        from wsikd.cohort import about_unlabelled  # noqa: PLC0415
         from wsikd.data.pairs import open_views  # noqa: PLC0415
         from wsikd.data.patches import open_patches  # noqa: PLC0415
         from wsikd.methods.pair import pair  # noqa: PLC0415
@@ -186,15 +179,18 @@ class Study:
         side, other = (shown[name].size.width for name in ("primary", "privileged"))
         count = len(source.items)
         self._say(f"{source.origin}: {count} patches, in pairs of {side} and {other} px")
+        if how.follows_splits(source.table):
+            self._note(about_unlabelled(source.table, "patches"))
         return pair(source, shown, self.workspace.cache, self.workspace.runs, how)
 
     def evaluate(self, settings: "EvaluateSettings | None" = None, **options: Any) -> "Metrics":
         """Score all runs on the test patients, with confidence intervals and controls."""
+        from wsikd.cohort import find_doubts  # noqa: PLC0415
         from wsikd.evaluation import EvaluateSettings, evaluate_runs  # noqa: PLC0415
 
         how = self._settings(EvaluateSettings, settings, options)
         table = self.manifest
-        notes = self._make_controls(table, how.control)
+        notes = [*find_doubts(table), *self._make_controls(table, how.control)]
         return evaluate_runs(self.workspace.runs, table, how, notes=notes)
 
     def report(self, output: Path | str | None = None) -> Path:
@@ -208,8 +204,7 @@ class Study:
         from wsikd.report import write_report  # noqa: PLC0415
 
         path, table = _path(output) or self.workspace.report, self.manifest
-        for note in self._make_pictures(table):
-            self._say(f"note: {note}")
+        self._note(self._make_pictures(table))
         write_report(self.workspace.runs, table, path)
         return path
 
@@ -250,15 +245,19 @@ class Study:
         return store, table
 
     def _with_splits(self) -> "pd.DataFrame":
-        from wsikd.cohort import split_by_patient, write_manifest  # noqa: PLC0415
-        from wsikd.cohort.splits import is_split  # noqa: PLC0415
+        from wsikd.cohort import about_unlabelled, find_doubts, is_split  # noqa: PLC0415
 
         table, place = self.manifest, self.workspace.manifest
-        if not is_split(table):
-            table = split_by_patient(table)
-            write_manifest(table, place)
-            self._say(f"{place}: had no splits, now 70/15/15 by patient; wsikd split deals others")
-        return table
+        if is_split(table):
+            self._note([*find_doubts(table), *about_unlabelled(table)])
+            return table
+        dealt = self.split()
+        self._say(f"{place}: had no splits, now dealt by patient; wsikd split deals others")
+        return dealt
+
+    def _note(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self._say(f"note: {note}")
 
     def _make_controls(self, table: "pd.DataFrame", settings: "ControlSettings") -> list[str]:
         """Make the controls where the regions are; return what could not be made."""

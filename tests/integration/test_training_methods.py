@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,9 @@ from safetensors.torch import load_file
 from shapely import box
 
 from tests.builders import slide_record
+from wsikd import methods
 from wsikd.cohort.splits import splits_of_fold
+from wsikd.data.augment.regions import AugmentSettings
 from wsikd.errors import (
     BusyError,
     CheckpointError,
@@ -27,17 +30,24 @@ from wsikd.errors import (
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.methods.distil import DistilSettings, distil
 from wsikd.methods.finetune import FinetuneSettings, finetune
+from wsikd.methods.region_inputs import read_inputs
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.models import build_model
-from wsikd.models.weights import ModelDescription, save_model
+from wsikd.models.weights import ModelDescription, load_model, save_model
+from wsikd.probing.encoders import patients_of_labels
 from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, find_runs
 from wsikd.runs.pictures import PictureFolder
 from wsikd.store import RegionStore, SlideWriter
 from wsikd.tissue import to_geojson
 from wsikd.training import loop
+from wsikd.training.feeds.batches import draw_balanced
+from wsikd.workspace import Workspace
 
 QUICK = {"epochs": 2, "accumulate": 2, "device": "cpu"}
 STUDENT_MAG = 2.5
+UNCHANGED = AugmentSettings(
+    brightness=0, contrast=0, saturation=0, hue=0, flips=False, quarter_turns=False
+)
 
 
 def write_slide(folder, slide_id, size):
@@ -345,3 +355,137 @@ def test_a_training_that_another_process_is_at_is_left_to_it(store, runs):
     assert not run.is_complete()
     (again,) = teach(store, make_manifest(), runs, settings)
     assert again.is_complete()
+
+
+class TestBalancing:
+    """Classes that count alike, however few regions they have."""
+
+    def uneven(self):
+        """Make folds 1 and 2 of one region of a and two of b each: fold 0 learns from fold 2."""
+        table = make_manifest()
+        table.loc[6, ["label", "split", "fold"]] = ["b", "", "2"]
+        table.loc[1, "fold"] = "1"
+        return table
+
+    def taught(self, store, runs, **options):
+        options = {"mag": STUDENT_MAG, "fold": 0, **QUICK, "epochs": 1, **options}
+        (run,) = teach(store, self.uneven(), runs, TeachSettings(**options))
+        return run
+
+    def losses(self, run, split):
+        """The loss of each region under the first weights, which a tiny learning rate leaves."""
+        items = read_inputs(self.store, self.uneven(), 0).items[split]
+        model, reads = load_model(run.model_path())
+        model.eval()
+        found = []
+        for item in items:
+            pixels = self.store.read_pixels(item.slide_id, item.region_id, STUDENT_MAG)
+            image = torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None] / 255
+            mean, std = (torch.tensor(v)[:, None, None] for v in (reads.mean, reads.std))
+            with torch.no_grad():
+                chances = model((image - mean) / std).logits.softmax(1)[0]
+            found.append((item.label, -np.log(chances["ab".index(item.label)].item())))
+        return found
+
+    @pytest.fixture(autouse=True)
+    def _keep(self, store):
+        self.store = store
+
+    def test_weights_are_recorded_and_make_the_loss_the_mean_over_classes(self, store, tmp_path):
+        still = {"learning_rate": 1e-12, "weight_decay": 0.0, "augment": UNCHANGED}
+        run = self.taught(store, tmp_path, class_weights="balanced", **still)
+        assert run.read_provenance().class_weights == {"a": 1.5, "b": 0.75}  # one a, two b
+        (entry,) = run.read_log()
+        for split in ("train", "val"):
+            by_class = defaultdict(list)
+            for label, loss in self.losses(run, split):
+                by_class[label].append(loss)
+            expected = np.mean([np.mean(losses) for losses in by_class.values()])
+            assert entry[split]["loss"] == pytest.approx(expected, rel=1e-4)
+            plain = np.mean([loss for losses in by_class.values() for loss in losses])
+            assert plain != pytest.approx(expected, rel=1e-3)
+
+    def test_without_them_nothing_is_recorded(self, store, runs):
+        assert RunFolder(runs / "teacher-10x-fold0").read_provenance().class_weights == {}
+
+    def test_balanced_draws_repeat_the_rare_class(self, store, tmp_path, monkeypatch):
+        seen = []
+        loss = methods.teach.cross_entropy_loss
+
+        def listen(logits, labels, weights):
+            seen.append((torch.is_grad_enabled(), labels.item(), weights))
+            return loss(logits, labels, weights)
+
+        monkeypatch.setattr(methods.teach, "cross_entropy_loss", listen)
+        self.taught(store, tmp_path, sampling="balanced", epochs=2)
+        drawn = [label for training, label, _ in seen if training]
+        assert len(drawn) == 6  # two epochs of three
+        for epoch, labels in ((1, drawn[:3]), (2, drawn[3:])):
+            expected = draw_balanced("abb", seed=0, epoch=epoch)
+            assert labels == ["abb"[draw % 3] == "b" for draw in expected]
+        assert all((weights is None) == training for training, _, weights in seen)
+
+    def test_fine_tuning_takes_them_and_distilling_has_no_labels_to_balance(self, store, runs):
+        distil(store, make_manifest(), runs, student(epochs=1))
+        options = {"student_mag": STUDENT_MAG, "fold": 0, **QUICK, "epochs": 1}
+        (run,) = finetune(
+            store, make_manifest(), runs, FinetuneSettings(class_weights="balanced", **options)
+        )
+        assert run.read_provenance().class_weights == {"a": 1.0, "b": 1.0}
+        with pytest.raises(ValidationError, match=r"sampling\n.*not permitted"):
+            student(sampling="balanced")
+
+    def test_both_at_once_are_refused(self):
+        with pytest.raises(ValidationError, match="both balance the classes; choose one"):
+            TeachSettings(class_weights="balanced", sampling="balanced")
+
+    def test_a_run_of_a_version_without_these_settings_is_still_the_same_run(
+        self, store, runs, capsys
+    ):
+        path = RunFolder(runs / "teacher-10x-fold0").settings_path
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(x for x in lines if not x.startswith(("class_w", "sampling"))))
+        teach(store, make_manifest(), runs, TeachSettings(fold=0, **QUICK))
+        assert "is finished already" in capsys.readouterr().err
+        with pytest.raises(
+            ResumeError, match=r"started with sampling .*, now asked for 'balanced'"
+        ):
+            teach(store, make_manifest(), runs, TeachSettings(fold=0, sampling="balanced", **QUICK))
+
+
+class TestUnlabelledSlides:
+    def test_a_teacher_is_taught_as_if_they_were_not_there(self, store, tmp_path):
+        table = make_manifest()
+        alone = table[table["slide_id"] != "s6"]
+        settings = TeachSettings(mag=STUDENT_MAG, fold=0, **QUICK)
+        left_out = table.assign(split="")
+        made = [
+            teach(store, one, tmp_path / name, settings)[0]
+            for name, one in (("alone", alone), ("left out", left_out), ("auxiliary", table))
+        ]
+        assert len({run.read_provenance().inputs["splits"] for run in made}) == 1
+        first, *others = (load_file(run.model_path()) for run in made)
+        for other in others:
+            assert all(torch.equal(first[name], other[name]) for name in first)
+
+    @pytest.mark.parametrize(("fold", "steps"), [(0, 2), (1, 1), (2, 1)])
+    def test_a_student_learns_from_them_unless_their_patient_is_tested(
+        self, store, tmp_path, fold, steps
+    ):
+        table = make_manifest()
+        table.loc[6, "patient_id"] = "p4"  # of fold 2, which fold 0 trains on, fold 1 validates
+        teach(store, table, tmp_path, TeachSettings(fold=fold, **{**QUICK, "epochs": 1}))
+        (run,) = distil(store, table, tmp_path, student(fold=fold, epochs=1))
+        (entry,) = run.read_log()
+        assert entry["steps"] == steps  # two training regions, and the unlabelled one or not
+
+    def test_they_make_nobody_known_to_a_run_that_is_probed(self, store, tmp_path):
+        table = make_manifest()
+        table.loc[6, ["patient_id", "split"]] = ["p0", ""]  # whom fold 0 tests
+        (run,) = teach(
+            store, table, tmp_path / "runs", TeachSettings(mag=STUDENT_MAG, fold=0, **QUICK)
+        )
+        table.to_csv(tmp_path / "slides.csv", index=False)
+        (tmp_path / "regions").symlink_to(store.path)
+        known = patients_of_labels(run, Workspace(tmp_path))
+        assert known == {"p2", "p3", "p4", "p5"}

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from wsikd import Study
+from wsikd.cohort import write_manifest
 from wsikd.drawn import DrawSettings, draw_slides
 from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation import EvaluateSettings
@@ -88,6 +89,38 @@ def test_what_wsikd_yaml_states_holds_unless_it_is_given(study):
     settings = run.read_settings()
     assert (settings["mag"], settings["seed"], settings["augment"]["hue"]) == (1.25, 8, 0.1)
     study.workspace.settings.unlink()
+
+
+def test_slides_without_a_known_patient_are_noted_beside_the_numbers(study, tmp_path):
+    said = []
+    other = Study(tmp_path, say=said.append)
+    table = study.manifest
+    table["label"], table["split"] = "a", "train"
+    table.loc[table.index[::2], "label"] = "b"
+    table.loc[table.index[:2], "split"] = "test"
+    table.loc[table.index[2:4], "patient_id"] = "NA"
+    table.loc[table.index[4], "label"] = ""
+    write_manifest(table, other.workspace.manifest)
+    other.workspace.store.symlink_to(study.workspace.store)
+    other.teach(mag=1.25, epochs=1, device="cpu")
+    doubt = "patient_id is 'NA' of 2 slides, which are taken for one patient; name their patients"
+    assert said[0] == f"note: {doubt}"
+    left_out = f"left out: 1 of 9, first {table['slide_id'][4]!r}; label them, or let students"
+    assert said[1].startswith(f"note: slides without a label that are {left_out}")
+    assert len(said) == 2
+    assert doubt in other.evaluate(draws=100).notes
+
+
+def test_splits_that_nobody_dealt_are_dealt_as_wsikd_yaml_states(study, tmp_path):
+    said = []
+    other = Study(tmp_path, say=said.append)
+    write_manifest(study.manifest.assign(split="", fold=""), other.workspace.manifest)
+    other.workspace.settings.write_text("split: {folds: 3}\nteach: {epochs: 1, device: cpu}\n")
+    other.workspace.store.symlink_to(study.workspace.store)
+    runs = other.teach(mag=1.25, fold=2)
+    assert [run.name for run in runs] == ["baseline-1.25x-fold2"]
+    (note,) = said
+    assert note.endswith("had no splits, now dealt by patient; wsikd split deals others")
 
 
 def test_shows_its_folder(tmp_path):

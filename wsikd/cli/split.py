@@ -3,9 +3,10 @@
 Example: wsikd split --folds 5
 """
 
-from collections import Counter
+from typing import Annotated
 
-from wsikd.cli.console import InWorkspace, show
+from wsikd.cli.console import Flat, InWorkspace, say, show
+from wsikd.cohort import SplitSettings, site_of_fold
 from wsikd.recipes import Footprint
 from wsikd.study import Study
 
@@ -14,25 +15,17 @@ FOOTPRINTS = {"split": Footprint(reads=("slides.csv",), writes=("slides.csv",))}
 
 def split(
     *,
-    folds: int | None = None,
-    fractions: tuple[float, float, float] = (0.70, 0.15, 0.15),
-    seed: int = 0,
+    settings: Annotated[SplitSettings, Flat] = SplitSettings(),
     workspace: InWorkspace,
 ) -> int:
-    """Deal the patients into training, validation and test, or into folds.
-
-    Parameters
-    ----------
-    folds
-        number of folds, for small cohorts; each is tested once
-    fractions
-        of the patients for train, val and test
-    seed
-        of the shuffling
-    """
-    dealt = Study(workspace).split(folds, fractions, seed)
-    column = "split" if folds is None else "fold"
-    patients = dealt[dealt["split"] != "auxiliary"].drop_duplicates("patient_id")
-    for name, count in sorted(Counter(patients[column]).items()):
-        show(f"{column} {name}: {count} patients")
+    """Deal the patients into training, validation and test, or into folds."""
+    dealt = Study(workspace, say=say).split(settings)
+    column, sites = "fold" if (dealt["fold"] != "").any() else "split", site_of_fold(dealt)
+    patients = dealt[(dealt[column] != "") & (dealt["split"] != "auxiliary")]
+    counts = patients.drop_duplicates("patient_id")[column].value_counts()
+    for name, count in sorted(counts.items()):
+        site = f", site {sites[name]}" if name in sites else ""
+        show(f"{column} {name}: {count} patients{site}")
+    if auxiliary := int((dealt["split"] == "auxiliary").sum()):
+        show(f"auxiliary: {auxiliary} slides")
     return 0

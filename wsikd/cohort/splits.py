@@ -2,13 +2,20 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
 
 import pandas as pd
 
 from wsikd.cohort.columns import SPLITS
 from wsikd.cohort.manifest import refuse_empty, source_of
 from wsikd.cohort.stratify import deal_folds, deal_splits
+from wsikd.cohort.unlabelled import (
+    Unlabelled,
+    is_dealt,
+    is_left_out,
+    leave_out_of_fold,
+    leave_out_tested,
+    state_unlabelled,
+)
 from wsikd.errors import ConfigError, LeakageError, ManifestError
 
 
@@ -16,6 +23,7 @@ def split_by_patient(
     table: pd.DataFrame,
     fractions: tuple[float, float, float] = (0.70, 0.15, 0.15),
     seed: int = 0,
+    unlabelled: Unlabelled | None = None,
 ) -> pd.DataFrame:
     """Fill the column `split` by patient, each class in the same proportions; clear `fold`.
 
@@ -25,47 +33,71 @@ def split_by_patient(
     Parameters
     ----------
     table : DataFrame
-        A manifest with every patient id and label filled in.
+        A manifest with the patient ids filled in.
     fractions : tuple of float
         Of train, val and test; each class has at least one patient in each that is not 0.
     seed : int
         Of the shuffling.
+    unlabelled : str or None
+        What becomes of slides without a label, see `state_unlabelled`. Where they become
+        auxiliary, those of patients who are validated or tested are left out all the same.
 
     Raises
     ------
     ConfigError
         If the fractions are negative, leave nothing to train on, or do not add up to 1.
     ManifestError
-        If an id or a label is empty, or a class has fewer patients than there are splits.
+        If a patient id is empty, all labels are, or one that is refused, or a class has fewer
+        patients than there are splits.
     LeakageError
-        If a patient is auxiliary and not.
+        If a patient is tested whose slide was stated as auxiliary.
     """
     if min(fractions) < 0 or fractions[0] == 0 or not math.isclose(sum(fractions), 1):
         raise ConfigError(f"fractions must be at least 0, train above 0, sum 1, got {fractions}")
+    table = state_unlabelled(table, unlabelled)
     labels = _patient_labels(table, needed=sum(share > 0 for share in fractions))
     shares = dict(zip(SPLITS, fractions, strict=False))
-    return _assign(table, "split", deal_splits(labels, shares, seed))
+    given = table["patient_id"].map(deal_splits(labels, shares, seed))
+    dealt = table.assign(split=table["split"].mask(is_dealt(table), given), fold="")
+    if unlabelled == "auxiliary":
+        dealt = leave_out_tested(dealt)
+    check_no_leak(dealt)
+    return dealt
 
 
-def assign_folds(table: pd.DataFrame, folds: int, seed: int = 0) -> pd.DataFrame:
+def assign_folds(
+    table: pd.DataFrame, folds: int, seed: int = 0, unlabelled: Unlabelled | None = None
+) -> pd.DataFrame:
     """Fill the column `fold` with 0 to `folds` - 1 by patient, each class spread evenly.
 
-    Clears `split` except of auxiliary slides; `splits_of_fold` says what a fold means.
+    Clears `split` except of auxiliary slides, which get the fold of their patient, if that has
+    one; `splits_of_fold` says what a fold means.
 
     Raises
     ------
     ConfigError
         If there are fewer than 3 folds: one to test, one to validate, the rest to train.
     ManifestError
-        If an id or a label is empty, or a class has fewer patients than there are folds.
+        If a patient id is empty, all labels are, or one that is refused, or a class has fewer
+        patients than there are folds.
     LeakageError
-        If a patient is auxiliary and not.
+        If a file is in two folds.
     """
     if folds < 3:
         raise ConfigError(f"folds must be at least 3 (test, val, train), got {folds}")
-    labels = _patient_labels(table, needed=folds)
-    dealt = deal_folds(labels, folds, seed)
-    return _assign(table, "fold", {patient: str(fold) for patient, fold in dealt.items()})
+    table = state_unlabelled(table, unlabelled)
+    dealt = deal_folds(_patient_labels(table, needed=folds), folds, seed)
+    return with_folds(table, table["patient_id"].map(dealt))
+
+
+def with_folds(table: pd.DataFrame, folds: "pd.Series[float]") -> pd.DataFrame:
+    """Return the manifest with these folds, NaN for none, checked for leaks."""
+    text = folds.map(lambda fold: f"{fold:.0f}", na_action="ignore").fillna("")
+    auxiliary = table["split"] == "auxiliary"
+    split, fold = table["split"].where(auxiliary, ""), text.mask(is_left_out(table), "")
+    dealt = table.assign(split=split, fold=fold)
+    check_no_leak(dealt)
+    return dealt
 
 
 def is_split(table: pd.DataFrame) -> bool:
@@ -101,25 +133,29 @@ def splits_of_fold(table: pd.DataFrame, fold: int | None) -> pd.DataFrame:
         Fold k tests on fold k, validates on the next (of the last: fold 0), trains on the others.
         None takes the column `split` as it is.
 
+    Returns
+    -------
+    DataFrame
+        The rows of `table`. The split of slides that take no part is empty: those without a label
+        that are not auxiliary, and auxiliary ones of what the fold validates or tests.
+
     Raises
     ------
     ManifestError
-        If there is no such fold, a patient, label or split is empty, or a class is not in training.
+        If there is no such fold, a patient or split is empty, all labels are, or a class is not in
+        training.
     LeakageError
         If a patient or a file is in two splits.
     """
     table = table.copy()
     if fold is not None:
-        count = fold_count(table)
-        if count is None or not 0 <= fold < count:
-            held = "no folds" if count is None else f"folds 0 to {count - 1}"
-            raise ManifestError(f"{source_of(table)}: has {held}, not fold {fold}; run wsikd split")
-        names = {str(k): "train" for k in range(count)}
-        names |= {str((fold + 1) % count): "val", str(fold): "test"}
+        names = _splits_by_fold(table, fold)
         used = table["split"] != "auxiliary"
         table.loc[used, "split"] = table.loc[used, "fold"].map(names).fillna("")
-    _check_filled(table)
-    refuse_empty(table, "split", "run wsikd split or set it")
+        table = leave_out_of_fold(table, names)
+    table["split"] = table["split"].mask(is_left_out(table), "")
+    check_patients(table)
+    refuse_empty(_with_all_filled(table, "split"), "split", "run wsikd split or set it")
     check_no_leak(table)
     trained = set(table.loc[table["split"] == "train", "label"])
     for label in classes_of(table):
@@ -139,7 +175,9 @@ def classes_of(table: pd.DataFrame) -> tuple[str, ...]:
 def check_no_leak(table: pd.DataFrame) -> None:
     """Refuse a manifest in which a patient, or a slide's file, is in two splits or two folds.
 
-    Auxiliary is a split like the others: what a student has seen must not be tested on.
+    Auxiliary is a split like the others: what a student has seen must not be tested on. A patient
+    may be in train as well, as both are learnt from, and in a fold: `splits_of_fold` leaves
+    auxiliary slides out where their patient is tested.
 
     Raises
     ------
@@ -152,6 +190,8 @@ def check_no_leak(table: pd.DataFrame) -> None:
             used = (places != "") & (table[column] != "")
             held = table.assign(place=places)[used][[column, "place"]].drop_duplicates()
             twice = held[held[column].duplicated(keep=False)].sort_values([column, "place"])
+            if column == "patient_id":
+                twice = _without_learnt_alike(twice, part)
             if len(twice):
                 value, first, second = twice[column].iloc[0], *twice["place"].iloc[:2]
                 raise LeakageError(
@@ -160,16 +200,51 @@ def check_no_leak(table: pd.DataFrame) -> None:
                 )
 
 
-def _check_filled(table: pd.DataFrame) -> None:
-    refuse_empty(table, "patient_id", "fill in the column patient_id")
-    labelled = table.assign(label=table["label"].where(table["split"] != "auxiliary", "none"))
-    refuse_empty(labelled, "label", "fill it in, or set split to auxiliary")
+def _without_learnt_alike(held: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Return where patients are in two places, without those who may be auxiliary as well."""
+    if part == "fold":
+        kept = held[held["place"] != "auxiliary"]
+        return kept[kept["patient_id"].duplicated(keep=False)]
+    tested = held.loc[~held["place"].isin(("auxiliary", "train")), "patient_id"]
+    return held[held["patient_id"].isin(tested)]
+
+
+def _splits_by_fold(table: pd.DataFrame, fold: int) -> dict[str, str]:
+    """Return the split that each fold is when one of them is tested."""
+    count = fold_count(table)
+    if count is None or not 0 <= fold < count:
+        held = "no folds" if count is None else f"folds 0 to {count - 1}"
+        raise ManifestError(f"{source_of(table)}: has {held}, not fold {fold}; run wsikd split")
+    names = {str(k): "train" for k in range(count)}
+    return names | {str((fold + 1) % count): "val", str(fold): "test"}
+
+
+def check_patients(table: pd.DataFrame) -> None:
+    """Refuse a slide that takes part and has no patient, and a manifest without any label.
+
+    Raises
+    ------
+    ManifestError
+        The message names the slide.
+    """
+    if not is_dealt(table).any():
+        refuse_empty(table, "patient_id", "fill in the column patient_id")
+        labelled = table.assign(label=table["label"].where(table["split"] != "auxiliary", "none"))
+        refuse_empty(labelled, "label", "fill it in, or set split to auxiliary")
+    refuse_empty(
+        _with_all_filled(table, "patient_id"), "patient_id", "fill in the column patient_id"
+    )
+
+
+def _with_all_filled(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the manifest with the cells of a column filled where slides take no part."""
+    return table.assign(**{column: table[column].mask(is_left_out(table), "none")})
 
 
 def _patient_labels(table: pd.DataFrame, needed: int) -> dict[str, set[str]]:
     """Return the label of each patient to be split; of every class there are at least `needed`."""
-    _check_filled(table)
-    used = table[table["split"] != "auxiliary"]
+    check_patients(table)
+    used = table[is_dealt(table)]
     labels = {str(patient): set(found) for patient, found in used.groupby("patient_id")["label"]}
     counts = Counter(label for found in labels.values() for label in found)
     for label, count in sorted(counts.items()):
@@ -179,12 +254,3 @@ def _patient_labels(table: pd.DataFrame, needed: int) -> dict[str, set[str]]:
                 "add patients, ask for fewer folds, or drop the label"
             )
     return labels
-
-
-def _assign(table: pd.DataFrame, column: str, given: Mapping[str, str]) -> pd.DataFrame:
-    """Fill `split` or `fold` by patient and clear the other; auxiliary slides keep their split."""
-    auxiliary = table["split"] == "auxiliary"
-    cleared = table.assign(split=table["split"].where(auxiliary, ""), fold="")
-    cleared.loc[~auxiliary, column] = cleared.loc[~auxiliary, "patient_id"].map(given)
-    check_no_leak(cleared)
-    return cleared

@@ -85,6 +85,8 @@ class RegionDataset(Dataset[dict[str, Tensor]]):
         Name of each view and its magnification.
     classes : sequence of str
         The labels, in the order of the logits.
+    weights : mapping of str to float, optional
+        How much a region of each label counts in the loss; an item then has it as "weight".
 
     Raises
     ------
@@ -98,7 +100,9 @@ class RegionDataset(Dataset[dict[str, Tensor]]):
         items: Sequence[RegionItem],
         views: Mapping[str, float],
         classes: Sequence[str],
+        weights: Mapping[str, float] | None = None,
     ) -> None:
+        self._weights = weights
         self._store, self._items, self._views = store, items, dict(views)
         self._labels = [_place(item, classes) for item in items]
 
@@ -112,7 +116,10 @@ class RegionDataset(Dataset[dict[str, Tensor]]):
             for name, magnification in self._views.items()
         }
         label, place = torch.tensor(self._labels[index]), torch.tensor(index)
-        return {**views, "label": label, "index": place}
+        found = {**views, "label": label, "index": place}
+        if self._weights is not None:
+            found["weight"] = torch.tensor(self._weights[item.label])
+        return found
 
     def _read_view(self, item: RegionItem, magnification: float) -> Tensor:
         pixels = self._store.read_pixels(item.slide_id, item.region_id, magnification)

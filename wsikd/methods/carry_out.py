@@ -15,6 +15,7 @@ import torch
 from wsikd.data.regions import RegionDataset
 from wsikd.data.statistics import channel_statistics
 from wsikd.geometry import magnification_to_mpp
+from wsikd.losses.classification import balanced_weights
 from wsikd.methods.hand_over import hand_over
 from wsikd.methods.predictions import predict
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
@@ -108,13 +109,17 @@ class Feeds:
         """Make the feed of these items and views."""
         settings, inputs = self._settings, self._inputs
         magnifications = {name: about.magnification for name, about in views.items()}
+        labels = [item.label for item in items]
+        is_weighed = settings.weighs_balanced(training=augmented)
+        weights = balanced_weights(labels) if is_weighed else None
         return Feed(
-            RegionDataset(inputs.store, items, magnifications, inputs.classes),
+            RegionDataset(inputs.store, items, magnifications, inputs.classes, weights),
             views,
             self._device,
             augmentation=Augmentation(settings.augment, settings.seed) if augmented else None,
             workers=settings.workers,
             names=[f"{item.slide_id}/{item.region_id}" for item in items],
+            balanced=labels if augmented and settings.draws_balanced else None,
         )
 
 
@@ -166,6 +171,9 @@ def _carry_out_fold(
     runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan
 ) -> "RunFolder":
     about = inputs.describe_run(plan.kind, plan.magnification, plan.fingerprints)
+    if settings.weighs_balanced(training=True):
+        weights = balanced_weights([item.label for item in inputs.items["train"]])
+        about = about.model_copy(update={"class_weights": weights})
     run = begin(runs, about, settings)
     if not run.is_complete():
         device = choose_device(settings.device)

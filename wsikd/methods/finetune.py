@@ -26,13 +26,13 @@ from wsikd.methods.teach import make_step
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.device import place
-from wsikd.training.settings import TrainingSettings
+from wsikd.training.settings import LabelSettings
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
 
 
-class FinetuneSettings(TrainingSettings):
+class FinetuneSettings(LabelSettings):
     """How a student's last layer is fine-tuned."""
 
     student_mag: float = Field(gt=0, description="magnification of the student")

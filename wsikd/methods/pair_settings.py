@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+import pandas as pd
 from pydantic import Field
 
 from wsikd.cohort.splits import is_split, splits_of_fold
@@ -104,6 +105,10 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
         """Return the folds to train: none if all patches are learnt from, of whatever fold."""
         return (None,) if self.learn_from == "all" else folds_of(source.table, self.fold)
 
+    def follows_splits(self, table: pd.DataFrame) -> bool:
+        """Tell whether only some of the patches of a table are learnt from, by their split."""
+        return self.learn_from == "train" and (self.fold is not None or is_split(table))
+
     def rows_of(self, source: PatchSource) -> list[int]:
         """Return the patches to learn from, by their place in the source.
 
@@ -114,7 +119,7 @@ class PairSettings(PatchSettings, PairingSettings, FoldSettings):
         """
         table = source.table
         rows = range(len(table))
-        if self.learn_from == "train" and (self.fold is not None or is_split(table)):
+        if self.follows_splits(table):
             splits = splits_of_fold(table, self.fold)["split"]
             chosen = [row for row in rows if splits.iloc[row] in ("train", "auxiliary")]
         else:

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
-import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from wsikd.losses.classification import cross_entropy_loss
 from wsikd.methods.carry_out import Method, Plan, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
 from wsikd.methods.starting_runs import INIT_HELP, start_from
@@ -27,13 +27,13 @@ from wsikd.runs import RunFolder
 from wsikd.training.device import place
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
-from wsikd.training.settings import TrainingSettings
+from wsikd.training.settings import LabelSettings
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
 
 
-class TeachSettings(TrainingSettings):
+class TeachSettings(LabelSettings):
     """How a network is taught from labels."""
 
     mag: float = Field(10.0, gt=0, description="magnification it reads; not 10: a baseline")
@@ -81,7 +81,8 @@ def make_step(model: Network) -> Step:
     """Return the loss of learning from labels."""
 
     def step(batch: Views) -> dict[str, Tensor]:
-        return {"cross_entropy": F.cross_entropy(model(batch["image"]).logits, batch["label"])}
+        logits = model(batch["image"]).logits
+        return {"cross_entropy": cross_entropy_loss(logits, batch["label"], batch.get("weight"))}
 
     return step
 

@@ -92,7 +92,7 @@ def patients_of_labels(run: RunFolder, workspace: Workspace) -> set[str]:
             "probe it with the manifest it was made with"
         )
     table = splits_of_fold(manifest, made.fold)
-    return set(table.loc[table["split"] != "test", "patient_id"])
+    return set(table.loc[~table["split"].isin(("test", "")), "patient_id"])
 
 
 def encoder_name(made: Provenance, *, same_folds: bool) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 import pandas as pd
 
-from wsikd.config import Settings, first_difference, load_document, load_yaml, save
+from wsikd.config import Settings, first_difference, load_document, load_yaml, save, with_defaults
 from wsikd.errors import CheckpointError, ConfigError, ResumeError, StoreError
 from wsikd.files import replacing, write_json
 from wsikd.locks import alone, in_turn
@@ -233,16 +233,17 @@ class RunFolder:
     def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
         remedy = "remove the folder to start anew, or name another run with --name"
         now = settings.model_dump(mode="json")
-        difference = first_difference(self.read_settings(), now, ignored=_HOW_NOT_WHAT)
+        before = with_defaults(self.read_settings(), type(settings))
+        difference = first_difference(before, now, ignored=_HOW_NOT_WHAT)
         if difference is not None:
             self._refuse_held()
             key, old, new = difference
             raise ResumeError(
                 f"{self.path}: was started with {key} {old!r}, now asked for {new!r}; {remedy}"
             )
-        before = self.read_provenance()
-        for key in sorted(before.inputs.keys() | provenance.inputs.keys()):
-            if before.inputs.get(key) != provenance.inputs.get(key):
+        made = self.read_provenance()
+        for key in sorted(made.inputs.keys() | provenance.inputs.keys()):
+            if made.inputs.get(key) != provenance.inputs.get(key):
                 self._refuse_held()
                 raise ResumeError(f"{self.path}: {key} changed since it was started; {remedy}")
 

@@ -19,6 +19,9 @@ class Provenance(Settings):
     fold: int | None = None
     seed: int = 0
     classes: tuple[str, ...] = Field(description="in the order of p_0, p_1, ...")
+    class_weights: dict[str, float] = Field(
+        default_factory=dict, description="of the training loss; empty: all items count alike"
+    )
     status: Literal["running", "complete"] = "running"
     inputs: dict[str, str] = Field(default_factory=dict, description="fingerprints of the inputs")
     versions: dict[str, str] = Field(default_factory=dict)

@@ -1,8 +1,9 @@
 """What every training command can be told."""
 
 import abc
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from wsikd.config import Settings
 from wsikd.data.augment.regions import AugmentSettings
@@ -61,3 +62,38 @@ class TrainingSettings(FoldSettings):
     @property
     def epochs_to_wait(self) -> int | None:
         return self.patience
+
+    @property
+    def draws_balanced(self) -> bool:
+        """Whether an epoch draws each class equally often; only where labels are learnt from."""
+        return False
+
+    def weighs_balanced(self, *, training: bool) -> bool:  # noqa: ARG002
+        """Tell whether the loss of training, or of validation, counts all classes alike."""
+        return False
+
+
+class LabelSettings(TrainingSettings):
+    """How a network is trained on tissue regions from the labels of their slides."""
+
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="of the loss; balanced: all classes count alike, however few regions"
+    )
+    sampling: Literal["shuffled", "balanced"] = Field(
+        "shuffled",
+        description="of an epoch; balanced: each class equally often, some regions twice",
+    )
+
+    @property
+    def draws_balanced(self) -> bool:
+        return self.sampling == "balanced"
+
+    def weighs_balanced(self, *, training: bool) -> bool:
+        # what balanced draws minimise is what a balanced loss of all validation regions measures
+        return self.class_weights == "balanced" or (self.draws_balanced and not training)
+
+    @model_validator(mode="after")
+    def _refuse_both(self) -> Self:
+        if self.draws_balanced and self.class_weights == "balanced":
+            raise ValueError("--class-weights and --sampling both balance the classes; choose one")
+        return self

@@ -41,7 +41,7 @@ def told(capsys, *arguments):
         (["prepare", "--pyramid.magnifications", "0"],
          "--pyramid.magnifications: must be one or more numbers above 0 and at most 400"),
         (["prepare", "--workers", "-1"], "--workers must be at least 0, got '-1'"),
-        (["split", "--folds", "two"], "folds"),
+        (["split", "--folds", "two"], "--folds must be a number of folds, or site, got 'two'"),
         (["split", "--folds", "2"], "folds must be at least 3 (test, val, train), got 2"),
         (["distil"], "student-mag"),
         (["info"], "SLIDE"),
@@ -224,6 +224,55 @@ def test_a_leak_exits_5(workspace, capsys):
     status, said = told(capsys, "split")
     assert status == 5
     assert "patient_id 'p0' is in split auxiliary and " in said
+
+
+def add_slides(workspace, *rows):
+    with (workspace / "slides.csv").open("a") as file:
+        file.writelines(f"{row}\n" for row in rows)
+
+
+def test_split_says_what_becomes_of_slides_without_a_label(workspace, capsys):
+    add_slides(workspace, "u0,new,u0.svs,,", "u1,new,u1.svs,,")
+    assert main(["split"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == [
+        "split test: 2 patients",
+        "split train: 8 patients",
+        "split val: 2 patients",
+    ]
+    assert said.err == (
+        "note: slides without a label that are left out: 2 of 14, first 'u0'; label them, or let "
+        "students learn from them with split auxiliary\n"
+    )
+    (workspace / "wsikd.yaml").write_text("split: {unlabelled: auxiliary}")
+    assert main(["split"]) == 0
+    said = capsys.readouterr()
+    assert (said.out.splitlines()[-1], said.err) == ("auxiliary: 2 slides", "")
+    status, refusal = told(capsys, "split", "--unlabelled", "ignore")
+    assert status == 2
+    assert refusal.endswith("must be 'auxiliary', 'leave-out' or 'refuse', got 'ignore'")
+
+
+def test_split_by_site_says_which_fold_is_which_site(workspace, capsys):
+    table = (workspace / "slides.csv").read_text().splitlines()
+    sites = ["site", *("Ulm" if k < 2 else "Bern" if k < 6 else "Graz" for k in range(12))]
+    rows = [f"{row},{site}\n" for row, site in zip(table, sites, strict=True)]
+    (workspace / "slides.csv").write_text("".join(rows))
+    assert main(["split", "--folds", "site"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "fold 0: 4 patients, site Bern",
+        "fold 1: 6 patients, site Graz",
+        "fold 2: 2 patients, site Ulm",
+    ]
+
+
+def test_an_unknown_patient_is_noted_before_anything_is_dealt(workspace, capsys):
+    add_slides(workspace, "x,NA,x.svs,a,", "y,NA,y.svs,A,")
+    assert main(["split"]) == 2
+    patients, labels, refusal = capsys.readouterr().err.splitlines()
+    assert patients.startswith("note: patient_id is 'NA' of 2 slides, which are taken for one p")
+    assert labels.startswith("note: label has 'A' and 'a', which are taken for two; write them")
+    assert refusal.startswith("wsikd: slides.csv: label 'A' has 1 patients, needs 3;")
 
 
 def test_a_missing_store_exits_4_and_names_prepare(workspace, capsys):

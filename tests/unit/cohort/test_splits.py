@@ -122,18 +122,28 @@ class TestSplitting:
         ):
             split_by_patient(table)
 
-    def test_refuses_a_missing_label_by_slide(self):
+    def test_refuses_a_manifest_without_any_label_by_slide(self):
         table = cohort(a=5)
-        table.loc[3, "label"] = ""
-        with pytest.raises(ManifestError, match=r"label of slide 's3' in row 5 is empty; .* auxil"):
+        table["label"] = ""
+        with pytest.raises(ManifestError, match=r"label of slide 's0' in row 2 is empty; .* auxil"):
             split_by_patient(table)
 
-    @pytest.mark.parametrize("divide", [split_by_patient, lambda table: assign_folds(table, 3)])
-    def test_refuses_a_patient_who_is_auxiliary_and_not(self, divide):
+    def test_refuses_a_tested_patient_whose_slide_is_stated_as_auxiliary(self):
         table = cohort(a=5)
-        table.loc[0, "split"] = "auxiliary"
-        with pytest.raises(LeakageError, match=r"patient_id 'a0' is in .* auxiliary"):
-            divide(table)
+        tested = split_by_patient(table).query("split == 'test'").iloc[0]
+        table.loc[tested.name, "split"] = "auxiliary"
+        message = f"patient_id '{tested['patient_id']}' is in split auxiliary and test"
+        with pytest.raises(LeakageError, match=message):
+            split_by_patient(table)
+
+    def test_lets_a_patient_be_learnt_from_with_labels_and_without(self):
+        table = cohort(a=5)
+        trained = split_by_patient(table).query("split == 'train'").iloc[0]
+        table.loc[trained.name, "split"] = "auxiliary"
+        dealt = split_by_patient(table)
+        of_patient = dealt[dealt["patient_id"] == trained["patient_id"]]
+        assert sorted(of_patient["split"]) == ["auxiliary", "train"]
+        check_no_leak(dealt)
 
 
 class TestFolds:

@@ -107,6 +107,19 @@ def test_a_stopped_run_ends_with_the_weights_of_an_unbroken_one(tmp_path, stop_a
     assert torch.equal(weights_of(resumed), weights_of(unbroken))
 
 
+@pytest.mark.parametrize("stop_at", range(1, 15, 2))
+def test_a_stopped_run_of_balanced_draws_ends_with_the_weights_of_an_unbroken_one(
+    tmp_path, stop_at
+):
+    feed = make_feed(7, balanced="abbbbbb")
+    unbroken = train(tmp_path / "unbroken", feed)
+    with pytest.raises(StoppedError):
+        train(tmp_path / "stopped", feed, on_step=ask_to_stop(stop_at))
+    resumed = train(tmp_path / "stopped", feed)
+    assert torch.equal(weights_of(resumed), weights_of(unbroken))
+    assert not torch.equal(weights_of(resumed), weights_of(train(tmp_path / "x", make_feed(7))))
+
+
 @pytest.mark.parametrize("stop_at", [8, 9])
 def test_a_stop_in_validation_changes_neither_weights_nor_log(tmp_path, stop_at):
     feed, val = make_feed(7), make_feed(2, seed=1)

@@ -11,7 +11,7 @@ from wsikd.data.augment.regions import AugmentSettings, augment, draw_augmentati
 from wsikd.data.statistics import standardise
 from wsikd.models.weights import ModelDescription
 from wsikd.training.device import memory_format
-from wsikd.training.feeds.batches import Views, shuffle
+from wsikd.training.feeds.batches import Views, draw_balanced, shuffle
 
 
 class Augmentation(NamedTuple):
@@ -38,9 +38,11 @@ class Feed:
         Processes that read items; 0 reads them here.
     names : sequence of str
         What messages call the items.
+    balanced : sequence of str, optional
+        The class of each item; an epoch then draws every class equally often.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         dataset: Dataset[dict[str, Tensor]],
         views: Mapping[str, ModelDescription],
@@ -49,9 +51,10 @@ class Feed:
         augmentation: Augmentation | None = None,
         workers: int = 0,
         names: Sequence[str] = (),
+        balanced: Sequence[str] | None = None,
     ) -> None:
         self._dataset, self._views, self._device = dataset, views, device
-        self._augmentation, self._names = augmentation, names
+        self._augmentation, self._names, self._balanced = augmentation, names, balanced
         self._order = _Order()
         self._loader = DataLoader(
             dataset,
@@ -67,32 +70,29 @@ class Feed:
         return len(self._dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
 
     def order(self, seed: int, epoch: int) -> list[int]:
-        """Return all items, shuffled."""
+        """Return all items, shuffled, or as many draws of classes in balance."""
+        if self._balanced is not None:
+            return draw_balanced(self._balanced, seed=seed, epoch=epoch)
         return shuffle(len(self), seed=seed, epoch=epoch)
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
         """Yield the items in this order; without an epoch they are not augmented."""
-        self._order.indices = order
-        for batch in self._loader:
-            yield self._ready(batch, epoch)
+        self._order.indices = [draw % len(self) for draw in order]
+        for draw, batch in zip(order, self._loader, strict=True):
+            yield self._ready(batch, draw, epoch)
 
     def name(self, batch: Views) -> str:
         """Name the items of a batch."""
         indices = batch["index"].tolist()
         return ", ".join(self._names[i] if self._names else f"item {i}" for i in indices)
 
-    def _ready(self, batch: Views, epoch: int | None) -> Views:
-        indices = batch["index"].tolist()
+    def _ready(self, batch: Views, draw: int, epoch: int | None) -> Views:
         ready = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
         for name, description in self._views.items():
             images = ready[name].float().div_(255)  # (B, 3, h, w)
             if self._augmentation is not None and epoch is not None:
-                images = torch.stack(
-                    [
-                        augment(image, draw_augmentation(*self._augmentation, epoch, index))
-                        for image, index in zip(images, indices, strict=True)
-                    ]
-                )
+                drawn = draw_augmentation(*self._augmentation, epoch, draw)
+                images = torch.stack([augment(image, drawn) for image in images])
             images = standardise(images, description.mean, description.std)
             ready[name] = images.contiguous(memory_format=memory_format(self._device))
         return ready

@@ -1,8 +1,11 @@
+from collections import Counter
+
 import pytest
 import torch
 
 from wsikd.data.augment.regions import AugmentSettings, augment, draw_augmentation
 from wsikd.models.weights import ModelDescription
+from wsikd.training.feeds.batches import draw_balanced
 from wsikd.training.feeds.regions import Augmentation, Feed
 
 CPU = torch.device("cpu")
@@ -73,3 +76,48 @@ def test_a_batch_is_named_by_its_items(items):
 
 def _every_change(seed=0):
     return Augmentation(AugmentSettings(), seed)
+
+
+class TestDrawingInBalance:
+    LABELS = ("rare", *["often"] * 9, *["seldom"] * 2)
+
+    def test_an_epoch_has_its_length_and_each_class_equally_often(self):
+        draws = draw_balanced(self.LABELS, seed=0, epoch=1)
+        assert len(draws) == 12
+        drawn = Counter(self.LABELS[draw % 12] for draw in draws)
+        assert drawn == {"rare": 4, "often": 4, "seldom": 4}
+
+    def test_no_item_comes_twice_more_often_than_another_of_its_class(self):
+        draws = draw_balanced(self.LABELS, seed=0, epoch=1)
+        times = Counter(draw % 12 for draw in draws)
+        assert times[0] == 4
+        assert times[10] == times[11] == 2
+        assert max(times[item] for item in range(1, 10)) == 1
+        assert len(set(draws)) == 12  # a second draw of an item is another draw
+
+    def test_a_rest_goes_to_other_classes_in_other_epochs(self):
+        seen = set()
+        for epoch in range(20):
+            counts = Counter("abb"[draw % 3] for draw in draw_balanced("abb", seed=0, epoch=epoch))
+            assert sorted(counts.values()) == [1, 2]
+            seen.add(counts["a"])
+        assert seen == {1, 2}
+
+    def test_it_depends_on_seed_and_epoch_alone(self):
+        draws = [
+            draw_balanced(self.LABELS, seed=seed, epoch=epoch)
+            for seed, epoch in ((0, 1), (0, 1), (0, 2), (1, 1))
+        ]
+        assert draws[0] == draws[1]
+        assert draws[0] not in draws[2:]
+
+    def test_a_feed_yields_what_is_drawn_and_varies_a_second_draw_in_another_way(self, items):
+        views = {"fine": make_description(10)}
+        feed = Feed(items, views, CPU, augmentation=_every_change(), balanced="aab")
+        order = feed.order(7, 3)
+        assert order == draw_balanced("aab", seed=7, epoch=3)
+        first, second = feed.batches([2, 2 + 3], epoch=1)
+        assert first["index"].tolist() == second["index"].tolist() == [2]
+        assert not torch.equal(first["fine"], second["fine"])
+        drawn = augment(items[2]["fine"] / 255, draw_augmentation(AugmentSettings(), 0, 1, 5))
+        assert torch.allclose(second["fine"][0], standardise_by_hand(255 * drawn), atol=1e-5)

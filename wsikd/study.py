@@ -154,7 +154,8 @@ class Study:
         from wsikd.methods.distil import DistilSettings, distil  # noqa: PLC0415
 
         how = self._settings(DistilSettings, settings, options)
-        return distil(*self._training_data(), self.workspace.runs, how)
+        place = self.workspace
+        return distil(*self._training_data(), place.runs, how, cache=place.cache)
 
     def finetune(
         self, settings: "FinetuneSettings | None" = None, **options: Any

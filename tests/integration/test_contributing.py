@@ -24,12 +24,11 @@ def _mitchell(x: Weights) -> Weights:
 
 class Kernel("""
 AVERAGE = """
-def _average(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    height, width = student_map.shape[2:]
-    return F.mse_loss(student_map, F.adaptive_avg_pool2d(teacher_map, (height, width)))
+def _average(teacher_map: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.adaptive_avg_pool2d(teacher_map, size)
 
 
-FEATURE_MAP_LOSSES:"""
+RESIZINGS:"""
 
 # name of the change: name of what is added, new files, text inserted into old ones
 MADE = {
@@ -52,7 +51,9 @@ MADE = {
         "average",
         {},
         {"wsikd/losses/distillation.py": [
-            ("FEATURE_MAP_LOSSES: dict[str, FeatureMapLoss] = {\n", '    "average": _average,\n'),
+            ("RESIZINGS: dict[str, Resizing] = {\n", '    "average": _average,\n'),
+            ("FEATURE_MAP_LOSSES: dict[str, dict[str, float]] = {\n",
+             '    "average": {"average": 1.0},\n'),
         ]},
     ),
     "a pairing": (
@@ -73,7 +74,7 @@ MADE = {
 }  # fmt: skip
 FUNCTIONS = {
     "wsikd/pyramid/kernels.py": ("\nclass Kernel(", MITCHELL),
-    "wsikd/losses/distillation.py": ("\nFEATURE_MAP_LOSSES:", AVERAGE),
+    "wsikd/losses/distillation.py": ("\nRESIZINGS:", AVERAGE),
 }
 
 

@@ -25,6 +25,11 @@ class RegionItem(NamedTuple):
     split: str
     label: str
 
+    @property
+    def name(self) -> str:
+        """What messages call the region; no other has that name."""
+        return f"{self.slide_id}/{self.region_id}"
+
 
 def list_items(
     store: RegionStore, manifest: pd.DataFrame, splits: Sequence[str]

@@ -9,15 +9,16 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wsikd.errors import ConfigError
 
-FeatureMapLoss = Callable[[Tensor, Tensor], Tensor]
-"""From student's and teacher's map, (B, C, h, w) and (B, C, H, W), to a loss of shape ()."""
+Resizing = Callable[[Tensor, tuple[int, int]], Tensor]
+"""From the teacher's map, (B, C, H, W), and a size (h, w) to a map of that size, (B, C, h, w)."""
 
 
 def soft_target_loss(
@@ -104,37 +105,87 @@ def feature_map_loss(student_map: Tensor, teacher_map: Tensor, kind: str = "both
     >>> feature_map_loss(torch.zeros(1, 1, 1, 1), teacher_map, "maxpool").item()
     9.0
     """
-    if student_map.shape[1] != teacher_map.shape[1]:
-        raise ConfigError(
-            f"feature maps must have equal channels, got {student_map.shape[1]} of the student "
-            f"and {teacher_map.shape[1]} of the teacher; use one architecture for both"
-        )
-    return FEATURE_MAP_LOSSES[kind](student_map, teacher_map.detach())
+    size = (student_map.shape[2], student_map.shape[3])
+    resized = resize_feature_map(teacher_map.detach(), size, FEATURE_MAP_LOSSES[kind])
+    return resized_map_loss(student_map, resized, kind)
 
 
-def _maxpool(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    return F.mse_loss(student_map, F.adaptive_max_pool2d(teacher_map, student_map.shape[2:]))
+def resize_feature_map(
+    teacher_map: Tensor, size: tuple[int, int], names: Iterable[str]
+) -> dict[str, Tensor]:
+    """Bring the teacher's map to the size of the student's, in each of several ways.
+
+    Parameters
+    ----------
+    teacher_map : Tensor, shape (B, C, H, W)
+        Output of the last stage.
+    size : tuple of int
+        Height and width (h, w) of the student's map.
+    names : iterable of str
+        Keys of `RESIZINGS`.
+
+    Returns
+    -------
+    dict of Tensor, shape (B, C, h, w)
+        By name. A loss depends on the teacher's map through these alone.
+    """
+    return {name: RESIZINGS[name](teacher_map, size) for name in names}
 
 
-def _bicubic(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    size = student_map.shape[2:]
-    resized = F.interpolate(teacher_map, size, mode="bicubic", align_corners=False)
-    return F.mse_loss(student_map, resized)
+def resized_map_loss(
+    student_map: Tensor, resized: Mapping[str, Tensor], kind: str = "both"
+) -> Tensor:
+    """Compute `feature_map_loss` from teacher's maps that are of the student's size already.
+
+    Parameters
+    ----------
+    student_map : Tensor, shape (B, C, h, w)
+        Output of the last stage.
+    resized : mapping of str to Tensor, shape (B, C, h, w)
+        From `resize_feature_map`; those that `kind` needs are among them.
+    kind : str
+        Key of `FEATURE_MAP_LOSSES`.
+
+    Returns
+    -------
+    Tensor, shape ()
+
+    Raises
+    ------
+    ConfigError
+        If the maps differ in channels.
+    """
+    terms = []
+    for name, weight in FEATURE_MAP_LOSSES[kind].items():
+        if student_map.shape[1] != resized[name].shape[1]:
+            raise ConfigError(
+                f"feature maps must have equal channels, got {student_map.shape[1]} of the student "
+                f"and {resized[name].shape[1]} of the teacher; use one architecture for both"
+            )
+        terms.append(weight * F.mse_loss(student_map, resized[name]))
+    return torch.stack(terms).sum()
 
 
-def _both(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    return 0.5 * _maxpool(student_map, teacher_map) + 0.5 * _bicubic(student_map, teacher_map)
+def _maxpool(teacher_map: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.adaptive_max_pool2d(teacher_map, size)
 
 
-def _both_released(student_map: Tensor, teacher_map: Tensor) -> Tensor:
-    return 0.5 * _maxpool(student_map, teacher_map)
+def _bicubic(teacher_map: Tensor, size: tuple[int, int]) -> Tensor:
+    return F.interpolate(teacher_map, size, mode="bicubic", align_corners=False)
 
 
-FEATURE_MAP_LOSSES: dict[str, FeatureMapLoss] = {
+RESIZINGS: dict[str, Resizing] = {
     "maxpool": _maxpool,
     "bicubic": _bicubic,
-    "both": _both,
-    "both-release": _both_released,
 }
-"""Name to loss. "maxpool" and "bicubic" are the paper's ablations; "both-release" is what the
-published code computes when asked for both: half the max-pool term, the bicubic one never added."""
+"""Name to how a teacher's map is brought to the size of the student's."""
+
+FEATURE_MAP_LOSSES: dict[str, dict[str, float]] = {
+    "maxpool": {"maxpool": 1.0},
+    "bicubic": {"bicubic": 1.0},
+    "both": {"maxpool": 0.5, "bicubic": 0.5},
+    "both-release": {"maxpool": 0.5},
+}
+"""Name to the weight of the mean squared error to each resized map. "maxpool" and "bicubic" are the
+paper's ablations; "both-release" is what the published code computes when asked for both: half the
+max-pool term, the bicubic one never added."""

@@ -23,7 +23,7 @@ from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
-from wsikd.training.feeds.regions import Augmentation, Feed
+from wsikd.training.feeds.regions import Augmentation, Feed, Variation
 from wsikd.training.loop import Learner, Loop, Step
 from wsikd.training.settings import TrainingSettings
 
@@ -52,6 +52,8 @@ class Method:
         The images `step` asks for, each described by the model that reads it.
     train_splits : tuple of str
         The splits it learns from.
+    variation : Variation, optional
+        How training images are varied; by the settings' augmentation unless stated.
     """
 
     model: Network
@@ -59,6 +61,7 @@ class Method:
     step: Step
     views: Mapping[str, ModelDescription]
     train_splits: tuple[str, ...] = ("train",)
+    variation: Variation | None = None
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,12 @@ class Feeds:
         self,
         items: list["RegionItem"],
         views: Mapping[str, ModelDescription],
-        *,
-        augmented: bool = False,
+        variation: Variation | None = None,
     ) -> Feed:
-        """Make the feed of these items and views."""
+        """Make the feed of these items and views; images are varied only if it is said how."""
         settings, inputs = self._settings, self._inputs
         magnifications = {name: about.magnification for name, about in views.items()}
+        augmented = variation is not None
         labels = [item.label for item in items]
         is_weighed = settings.weighs_balanced(training=augmented)
         weights = balanced_weights(labels) if is_weighed else None
@@ -116,9 +119,9 @@ class Feeds:
             RegionDataset(inputs.store, items, magnifications, inputs.classes, weights),
             views,
             self._device,
-            augmentation=Augmentation(settings.augment, settings.seed) if augmented else None,
+            augmentation=variation,
             workers=settings.workers,
-            names=[f"{item.slide_id}/{item.region_id}" for item in items],
+            names=[item.name for item in items],
             balanced=labels if augmented and settings.draws_balanced else None,
         )
 
@@ -193,10 +196,11 @@ def _train(
     feeds = Feeds(inputs, settings, device)
     learnt_from = [item for split in method.train_splits for item in inputs.items[split]]
     save = partial(save_model, method.model, method.description)
+    variation = method.variation or Augmentation(settings.augment, settings.seed)
     seconds = Loop(
         run,
         Learner(method.model, method.step, save),
-        feeds.make(learnt_from, method.views, augmented=True),
+        feeds.make(learnt_from, method.views, variation),
         feeds.make(inputs.items["val"], method.views),
         settings,
     ).run()

@@ -18,13 +18,15 @@ from pydantic import Field
 from torch import Tensor
 
 from wsikd.config import OneOf
+from wsikd.data.augment.views import CountedViews
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
 from wsikd.losses import as_released, choices
-from wsikd.losses.distillation import FEATURE_MAP_LOSSES, feature_map_loss, soft_target_loss
+from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft_target_loss
 from wsikd.methods.carry_out import Method, Plan, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
+from wsikd.methods.remembered_teacher import Asked, Questions, RememberedTeacher, answers_folder
 from wsikd.methods.starting_runs import (
     INIT_HELP,
     check_source,
@@ -32,11 +34,13 @@ from wsikd.methods.starting_runs import (
     kind_of,
     start_from,
 )
-from wsikd.models import Network, Seen
+from wsikd.methods.teacher_answers import LiveTeacher, Teacher
+from wsikd.models import Network
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.device import place
+from wsikd.training.display import Display
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
 from wsikd.training.settings import TrainingSettings
@@ -60,6 +64,12 @@ class DistilSettings(TrainingSettings):
     loss: LossName = Field(
         "both", description="soft targets alone, or with a loss of feature maps added to them"
     )
+    teacher_pass: Literal["live", "cached"] = Field(
+        "live",
+        description="live: the teacher sees each epoch's augmentation, as published; cached: it is "
+        "asked once about --views of each region, and answers from cache/ after that",
+    )
+    views: int = Field(8, ge=1, description="of a region, each with an orientation and colours")
     compat: Literal["release"] | None = Field(
         None, description="release: the published code's loss, in which both is half of maxpool"
     )
@@ -73,7 +83,12 @@ class DistilSettings(TrainingSettings):
 
 
 def distil(
-    store: "RegionStore", manifest: pd.DataFrame, runs: Path, settings: DistilSettings
+    store: "RegionStore",
+    manifest: pd.DataFrame,
+    runs: Path,
+    settings: DistilSettings,
+    *,
+    cache: Path | None = None,
 ) -> list[RunFolder]:
     """Train a student to see at its magnification what the teacher sees at a higher one.
 
@@ -89,6 +104,8 @@ def distil(
         Folder of all runs, the teacher's among them.
     settings : DistilSettings
         What to train, and how.
+    cache : Path, optional
+        Folder of what can be made again, such as a teacher's answers; by default beside `runs`.
 
     Returns
     -------
@@ -112,64 +129,28 @@ def distil(
     StoppedError
         If a signal came; the same call goes on.
     """
-    return carry_out(store, manifest, runs, settings, partial(_plan, runs))
+    return carry_out(
+        store, manifest, runs, settings, partial(_plan, runs, cache or runs.parent / "cache")
+    )
 
 
-class CachedTeacher:
-    """The frozen teacher, which remembers what it saw of images that cannot change.
-
-    Validation shows the same images in every epoch, and there the teacher is nearly all of the
-    cost. What it saw of them is kept, by index, up to a limit.
-
-    Parameters
-    ----------
-    teacher : Network
-        Put into eval mode; no gradient reaches it.
-    limit_bytes : int
-        Most memory that is kept; a map takes 1/1024 of its image's pixels, 4 bytes a channel.
-    """
-
-    def __init__(self, teacher: Network, *, limit_bytes: int = 2**30) -> None:
-        self._teacher = teacher.eval().requires_grad_(False)
-        self._kept: dict[tuple[int, ...], Seen] = {}
-        self._room = limit_bytes
-
-    @torch.no_grad()
-    def see(self, batch: Views, *, augmented: bool) -> Seen:
-        """Return what the teacher sees of its view."""
-        if augmented:
-            return self._look(batch)
-        key = tuple(batch["index"].tolist())
-        if key in self._kept:
-            return self._kept[key]
-        seen = self._look(batch)
-        needed = seen.feature_map.nbytes + seen.logits.nbytes
-        if needed <= self._room:
-            self._room -= needed
-            self._kept[key] = seen
-        return seen
-
-    def _look(self, batch: Views) -> Seen:
-        seen: Seen = self._teacher(batch["teacher"])
-        return seen
-
-
-def make_step(student: Network, teacher: Network, settings: DistilSettings) -> Step:
+def make_step(student: Network, teacher: Teacher, settings: DistilSettings) -> Step:
     """Return the loss of distillation, the sum of equations 2 and 3."""
-    kind, cached = settings.feature_map_kind, CachedTeacher(teacher)
+    kind = settings.feature_map_kind
 
     def step(batch: Views) -> dict[str, Tensor]:
-        fine = cached.see(batch, augmented=student.training)
         coarse = student(batch["student"])
+        height, width = coarse.feature_map.shape[2:]
+        fine = teacher.answer(batch, (height, width))
         terms = {"soft": soft_target_loss(coarse.logits, fine.logits, settings.temperature)}
         if kind is not None:
-            terms["pixel"] = feature_map_loss(coarse.feature_map, fine.feature_map, kind)
+            terms["pixel"] = resized_map_loss(coarse.feature_map, fine.maps, kind)
         return terms
 
     return step
 
 
-def _plan(runs: Path, inputs: Inputs, settings: DistilSettings) -> Plan:
+def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> Plan:
     inputs.check_prepared(settings.student_mag, with_auxiliary=True)
     source = find_source(
         runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
@@ -186,10 +167,25 @@ def _plan(runs: Path, inputs: Inputs, settings: DistilSettings) -> Plan:
         fingerprints["init"] = start_from(student, runs, settings.init, inputs, settings)
 
     def method(device: torch.device) -> Method:
-        step = make_step(place(student, device), place(teacher, device), settings)
+        place(student, device)
+        place(teacher, device)
         reads = describe(inputs, architecture, settings.student_mag)
-        views = {"student": reads, "teacher": teacher_reads}
-        return Method(student, reads, step, views, train_splits=("train", "auxiliary"))
+        learnt_from = ("train", "auxiliary")
+        if settings.teacher_pass == "live":  # noqa: S105  no password
+            step = make_step(student, LiveTeacher(teacher), settings)
+            views = {"student": reads, "teacher": teacher_reads}
+            return Method(student, reads, step, views, learnt_from)
+        asked = Asked(teacher, student, teacher_reads, settings.student_mag, device)
+        items = [item for split in learnt_from for item in inputs.items[split]]
+        names = [item.name for item in items]
+        shown = CountedViews(settings.augment, settings.views, names)
+        folder = answers_folder(cache, fingerprints["teacher"], asked, shown)
+        remembered = RememberedTeacher(
+            folder, Questions(inputs.store, items, inputs.items["val"], shown)
+        )
+        remembered.learn(asked, Display(source.name))
+        step = make_step(student, remembered, settings)
+        return Method(student, reads, step, {"student": reads}, learnt_from, shown)
 
     return Plan("student", settings.student_mag, fingerprints, method)
 

@@ -9,7 +9,8 @@ import zarr
 from numpy.typing import NDArray
 
 from wsikd.errors import StoreError
-from wsikd.store.records import SlideRecord, read_record
+from wsikd.geometry import Size
+from wsikd.store.records import LevelRecord, SlideRecord, read_record
 
 
 class RegionStore:
@@ -61,11 +62,8 @@ class RegionStore:
         StoreError
             If the slide, the region or the magnification is not there, or its data is damaged.
         """
-        record = self.read_slide(slide_id)
-        found = [region for region in record.regions if region.region_id == region_id]
-        if not found:
-            raise StoreError(f"{self.path / slide_id}: no {region_id} among {len(record.regions)}")
-        path = self.path / slide_id / f"{region_id}.ome.zarr" / found[0].level(magnification).path
+        level = self._level(slide_id, region_id, magnification)
+        path = self.path / slide_id / f"{region_id}.ome.zarr" / level.path
         try:
             array = zarr.open_array(path, mode="r")
             _refuse_gaps(array, path)
@@ -73,6 +71,11 @@ class RegionStore:
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise _damaged(path, error, self.path / slide_id) from None
         return np.moveaxis(np.asarray(pixels, np.uint8), 0, 2)
+
+    def size(self, slide_id: str, region_id: str, magnification: float) -> Size:
+        """Return the size of one region at one magnification; errors as of `read_pixels`."""
+        level = self._level(slide_id, region_id, magnification)
+        return Size(level.width, level.height)
 
     def read_outlines(self, slide_id: str) -> dict[str, Any]:
         """Read the GeoJSON of a slide's tissue, in level-0 pixels.
@@ -105,6 +108,13 @@ class RegionStore:
             for name in self.slide_ids()
         ]
         return tuple(sorted(set.intersection(*each), reverse=True)) if each else ()
+
+    def _level(self, slide_id: str, region_id: str, magnification: float) -> LevelRecord:
+        record = self.read_slide(slide_id)
+        found = [region for region in record.regions if region.region_id == region_id]
+        if not found:
+            raise StoreError(f"{self.path / slide_id}: no {region_id} among {len(record.regions)}")
+        return found[0].level(magnification)
 
 
 def find_damage(folder: Path) -> str | None:

@@ -3,7 +3,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from wsikd.methods.distil import CachedTeacher, DistilSettings, make_step
+from wsikd.methods.distil import DistilSettings, make_step
+from wsikd.methods.teacher_answers import LiveTeacher
 from wsikd.models import build_model
 
 
@@ -54,7 +55,7 @@ def by_hand(student, teacher, batch, temperature=1.0):
 def test_the_loss_is_that_of_equations_2_and_3(batch, options, weights):
     student, teacher = build(1), build(2)
     settings = DistilSettings(student_mag=1.25, **options)
-    terms = make_step(student, teacher, settings)(batch)
+    terms = make_step(student, LiveTeacher(teacher), settings)(batch)
     parts = by_hand(student, teacher, batch, settings.temperature)
     expected = sum(weight * parts[name] for name, weight in weights.items())
     assert sum(term.item() for term in terms.values()) == pytest.approx(expected, rel=1e-4)
@@ -62,33 +63,33 @@ def test_the_loss_is_that_of_equations_2_and_3(batch, options, weights):
 
 def test_only_the_student_gets_a_gradient(batch):
     student, teacher = build(1), build(2)
-    terms = make_step(student, teacher, DistilSettings(student_mag=1.25))(batch)
+    terms = make_step(student, LiveTeacher(teacher), DistilSettings(student_mag=1.25))(batch)
     torch.stack(list(terms.values())).sum().backward()
     assert all(weight.grad is None for weight in teacher.parameters())
     assert all(weight.grad is not None for weight in student.layer4.parameters())
     assert not teacher.training
 
 
-def test_the_teacher_cache_looks_at_the_same_image_once_and_at_augmented_ones_each_time(batch):
+def test_a_live_teacher_looks_once_at_images_that_stay_and_each_time_at_varied_ones(batch):
     looks = []
     teacher = build(2)
     teacher.register_forward_hook(lambda *_: looks.append(1))
-    teacher_cache = CachedTeacher(teacher)
-    first, second = (teacher_cache.see(batch, augmented=False) for _ in range(2))
+    live = LiveTeacher(teacher)
+    first, second = (live.answer(batch, (2, 2)) for _ in range(2))
     assert len(looks) == 1
-    assert torch.equal(first.feature_map, second.feature_map)
-    teacher_cache.see(batch, augmented=True)
-    teacher_cache.see({**batch, "index": torch.tensor([1])}, augmented=False)
+    assert torch.equal(first.maps["maxpool"], second.maps["maxpool"])
+    live.answer({**batch, "epoch": torch.tensor(1)}, (2, 2))
+    live.answer({**batch, "index": torch.tensor([1])}, (2, 2))
     assert len(looks) == 3
 
 
-def test_the_teacher_cache_keeps_no_more_than_its_limit(batch):
+def test_a_live_teacher_keeps_no_more_than_its_limit(batch):
     looks = []
     teacher = build(2)
     teacher.register_forward_hook(lambda *_: looks.append(1))
-    teacher_cache = CachedTeacher(teacher, limit_bytes=1000)
+    live = LiveTeacher(teacher, limit_bytes=1000)
     for _ in range(2):
-        teacher_cache.see(batch, augmented=False)
+        live.answer(batch, (2, 2))
     assert len(looks) == 2
 
 

@@ -1,24 +1,40 @@
 """From a data set to the network: batches of views on the device, augmented and standardised."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from wsikd.data.augment.regions import AugmentSettings, augment, draw_augmentation
+from wsikd.data.augment.regions import (
+    AugmentationDraw,
+    AugmentSettings,
+    augment,
+    draw_augmentation,
+)
 from wsikd.data.statistics import standardise
 from wsikd.models.weights import ModelDescription
 from wsikd.training.device import memory_format
 from wsikd.training.feeds.batches import Views, draw_balanced, shuffle
 
 
+class Variation(Protocol):
+    """How training images are varied from epoch to epoch."""
+
+    def draw(self, epoch: int, index: int) -> AugmentationDraw:
+        """Return what an item's views are changed by; depends on the arguments alone."""
+
+
 class Augmentation(NamedTuple):
-    """How training images are varied; what is drawn depends on seed, epoch and index alone."""
+    """A new draw in every epoch, of the run's seed."""
 
     settings: AugmentSettings
     seed: int
+
+    def draw(self, epoch: int, index: int) -> AugmentationDraw:
+        """Return what was drawn for an item in an epoch."""
+        return draw_augmentation(self.settings, self.seed, epoch, index)
 
 
 class Feed:
@@ -32,7 +48,7 @@ class Feed:
         The images among the entries, each with the model that reads it, for its mean and std.
     device : torch.device
         Where the batches go.
-    augmentation : Augmentation, optional
+    augmentation : Variation, optional
         Varies all views of an item by the same draw; without it images stay as they are.
     workers : int
         Processes that read items; 0 reads them here.
@@ -48,7 +64,7 @@ class Feed:
         views: Mapping[str, ModelDescription],
         device: torch.device,
         *,
-        augmentation: Augmentation | None = None,
+        augmentation: Variation | None = None,
         workers: int = 0,
         names: Sequence[str] = (),
         balanced: Sequence[str] | None = None,
@@ -76,7 +92,10 @@ class Feed:
         return shuffle(len(self), seed=seed, epoch=epoch)
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Yield the items in this order; without an epoch they are not augmented."""
+        """Yield the items in this order; without an epoch they are not augmented.
+
+        What is augmented has an entry "epoch".
+        """
         self._order.indices = [draw % len(self) for draw in order]
         for draw, batch in zip(order, self._loader, strict=True):
             yield self._ready(batch, draw, epoch)
@@ -88,10 +107,13 @@ class Feed:
 
     def _ready(self, batch: Views, draw: int, epoch: int | None) -> Views:
         ready = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
+        variation = None if epoch is None else self._augmentation
+        if variation is not None:
+            ready["epoch"] = torch.tensor(epoch)
         for name, description in self._views.items():
             images = ready[name].float().div_(255)  # (B, 3, h, w)
-            if self._augmentation is not None and epoch is not None:
-                drawn = draw_augmentation(*self._augmentation, epoch, draw)
+            if variation is not None and epoch is not None:
+                drawn = variation.draw(epoch, draw)
                 images = torch.stack([augment(image, drawn) for image in images])
             images = standardise(images, description.mean, description.std)
             ready[name] = images.contiguous(memory_format=memory_format(self._device))

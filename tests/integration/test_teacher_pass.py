@@ -1,0 +1,137 @@
+"""Students of a teacher that is asked once, on a small real store."""
+
+import os
+import shutil
+import signal
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.integration.test_training_methods import (  # noqa: F401  the fixtures among them
+    QUICK,
+    _one_thread,
+    make_manifest,
+    runs,
+    store,
+    student,
+    taught,
+)
+from wsikd.cohort.splits import splits_of_fold
+from wsikd.data.augment.regions import AugmentSettings
+from wsikd.data.augment.views import CountedViews
+from wsikd.data.regions import list_items
+from wsikd.errors import StoppedError
+from wsikd.methods.distil import distil
+from wsikd.methods.remembered_teacher import RememberedTeacher
+from wsikd.methods.teach import TeachSettings, teach
+
+LEARNT_FROM = ["s4", "s5", "s6"]  # those of fold 0, the last of them auxiliary
+VALIDATED = ["s2", "s3"]
+
+
+def cached(**options):
+    return student(**{"epochs": 3, "teacher_pass": "cached", "views": 2, **options})
+
+
+def same(one, other, checkpoint="last"):
+    found, expected = (load_file(run.model_path(checkpoint)) for run in (one, other))
+    return all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.fixture
+def looks(monkeypatch):
+    """Count how often a teacher looks at a region."""
+    seen, ask = [], RememberedTeacher._ask
+
+    def note(self, asked, item, views):
+        seen.append((item.slide_id, list(views)))
+        ask(self, asked, item, views)
+
+    monkeypatch.setattr(RememberedTeacher, "_ask", note)
+    return seen
+
+
+def test_it_ends_where_a_teacher_ends_that_looks_at_the_same_views_each_time(
+    store, runs, tmp_path, monkeypatch
+):
+    (remembered,) = distil(store, make_manifest(), runs, cached())
+    others = shutil.copytree(runs, tmp_path / "others")
+    shutil.rmtree(others / remembered.name)
+    items = list_items(store, splits_of_fold(make_manifest(), 0), ("train", "auxiliary"))
+    views = CountedViews(AugmentSettings(), 2, [item.name for item in items])
+    monkeypatch.setattr("wsikd.methods.carry_out.Augmentation", lambda *_: views)
+    (live,) = distil(store, make_manifest(), others, student(epochs=3))
+    assert same(remembered, live)
+    assert remembered.read_predictions("last").equals(live.read_predictions("last"))
+
+
+def test_each_region_is_asked_about_once_whatever_the_seed_and_the_loss(store, runs, looks):
+    distil(store, make_manifest(), runs, cached())
+    assert looks == [(name, [0, 1]) for name in LEARNT_FROM] + [
+        (name, [None]) for name in VALIDATED
+    ]
+    looks.clear()
+    (other,) = distil(store, make_manifest(), runs, cached(seed=1, loss="soft"))
+    assert not looks
+    assert other.name == "student-2.5x-fold0-seed1"
+
+
+def test_more_views_are_added_to_those_that_are_known(store, runs, tmp_path, looks):
+    distil(store, make_manifest(), runs, cached())
+    looks.clear()
+    distil(store, make_manifest(), runs, cached(views=3, name="more"))
+    assert [name for name, _ in looks] == LEARNT_FROM
+    (first, *_) = sorted((tmp_path / "cache" / "teacher").glob("*/s4-*/*.safetensors"))
+    assert {name.partition("/")[0] for name in load_file(first)} == {"0", "1", "2"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"augment": {"hue": 0.1}}, {"teacher": "other"}],
+    ids=["other augmentation", "another teacher"],
+)
+def test_what_changes_an_answer_is_asked_anew(store, runs, looks, change):
+    distil(store, make_manifest(), runs, cached())
+    teach(store, make_manifest(), runs, TeachSettings(fold=0, name="other", seed=1, **QUICK))
+    looks.clear()
+    distil(store, make_manifest(), runs, cached(name="other-student", **change))
+    assert [name for name, _ in looks] == LEARNT_FROM + VALIDATED
+
+
+def test_a_damaged_file_of_answers_is_asked_for_again(store, runs, tmp_path, looks):
+    distil(store, make_manifest(), runs, cached(epochs=1))
+    (path, *_) = sorted((tmp_path / "cache" / "teacher").glob("*/s5-*/*.safetensors"))
+    path.write_bytes(path.read_bytes()[:-9])
+    looks.clear()
+    distil(store, make_manifest(), runs, cached(epochs=1, name="again"))
+    assert looks == [("s5", [0, 1])]
+
+
+def test_stopped_while_it_asks_it_goes_on_there(store, runs, tmp_path, looks, monkeypatch):
+    unbroken_runs = shutil.copytree(runs, tmp_path / "elsewhere" / "runs")
+    (unbroken,) = distil(store, make_manifest(), unbroken_runs, cached())
+    looks.clear()
+    ask = RememberedTeacher._ask
+
+    def stop_then_ask(self, asked, item, views):
+        if item.slide_id == "s5":
+            os.kill(os.getpid(), signal.SIGINT)
+        ask(self, asked, item, views)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RememberedTeacher, "_ask", stop_then_ask)
+        with pytest.raises(StoppedError, match="holds the answers so far; run the same command"):
+            distil(store, make_manifest(), runs, cached())
+    asked = [name for name, _ in looks]
+    (run,) = distil(store, make_manifest(), runs, cached())
+    assert [name for name, _ in looks] == [*asked, *(LEARNT_FROM + VALIDATED)[len(asked) :]]
+    assert same(run, unbroken)
+
+
+def test_a_cache_removed_in_between_ends_a_finished_student_no_differently(store, runs, tmp_path):
+    (run,) = distil(store, make_manifest(), runs, cached(epochs=1))
+    shutil.rmtree(tmp_path / "cache")
+    (again,) = distil(store, make_manifest(), runs, cached(epochs=1))
+    assert again.name == run.name
+    assert not (tmp_path / "cache").exists()

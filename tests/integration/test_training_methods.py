@@ -151,6 +151,22 @@ def test_fine_tuning_changes_the_last_layer_alone(store, runs):
     }
 
 
+def test_fine_tuning_leaves_the_statistics_of_batch_normalisation_alone(tmp_path):
+    for index in range(7):  # large enough that the coarsest map has more than one pixel
+        write_slide(tmp_path / "regions", f"s{index}", Size(256, 192))
+    store, runs = RegionStore(tmp_path / "regions"), tmp_path / "runs"
+    of_a_teacher = {**QUICK, "model": "resnet10w32-bn", "epochs": 1, "fold": 0, "name": "b"}
+    teach(store, make_manifest(), runs, TeachSettings(**of_a_teacher))
+    (before,) = distil(store, make_manifest(), runs, student(epochs=1, teacher="b"))
+    settings = FinetuneSettings(student_mag=STUDENT_MAG, fold=0, **QUICK)
+    (run,) = finetune(store, make_manifest(), runs, settings)
+    for checkpoint in ("best", "last"):
+        old, new = load_file(before.model_path()), load_file(run.model_path(checkpoint))
+        assert any(name.endswith("running_var") for name in old)
+        changed = {name for name in old if not torch.equal(old[name], new[name])}
+        assert changed == {"fc.weight", "fc.bias"}
+
+
 @pytest.mark.parametrize("stop_after", [1, 2, 3])
 def test_a_stopped_student_ends_with_the_weights_of_an_unbroken_one(
     store, runs, tmp_path, monkeypatch, stop_after

@@ -35,7 +35,7 @@ from wsikd.methods.starting_runs import (
 from wsikd.models import Network, Seen
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model
-from wsikd.runs import RunFolder
+from wsikd.runs import RunFolder, find_of_fold
 from wsikd.training.device import place
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
@@ -180,10 +180,12 @@ def _plan(runs: Path, inputs: Inputs, settings: DistilSettings) -> Plan:
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
     fingerprints["teacher"] = file_digest(source.model_path())
+    sources = {"teacher": source.name}
     architecture = teacher_reads.architecture
     student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
     if settings.init is not None:
         fingerprints["init"] = start_from(student, runs, settings.init, inputs, settings)
+        sources["init"] = find_of_fold(runs, settings.init, settings.fold).name
 
     def method(device: torch.device) -> Method:
         step = make_step(place(student, device), place(teacher, device), settings)
@@ -191,7 +193,7 @@ def _plan(runs: Path, inputs: Inputs, settings: DistilSettings) -> Plan:
         views = {"student": reads, "teacher": teacher_reads}
         return Method(student, reads, step, views, train_splits=("train", "auxiliary"))
 
-    return Plan("student", settings.student_mag, fingerprints, method)
+    return Plan("student", settings.student_mag, fingerprints, method, sources)
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

@@ -18,6 +18,11 @@ class References:
         The folder of all runs.
     runs : sequence of PooledRun
         Those that are evaluated, in reading order.
+
+    Attributes
+    ----------
+    notes : list of str
+        Which runs are not compared with what they learnt from, or with any teacher, and why.
     """
 
     def __init__(self, folder: Path, runs: Sequence[PooledRun]) -> None:
@@ -27,11 +32,8 @@ class References:
             run.name: teacher for run in runs if (teacher := self._lineage.teacher_of(run))
         }
         self._architectures = {run.name: _architectures(run) for run in runs}
-
-    @property
-    def notes(self) -> list[str]:
-        """Which runs are not compared with what they learnt from, and why."""
-        return self._lineage.notes
+        self.notes = [*self._lineage.notes]
+        self._teachers = {run.name: self._find_teacher(run) for run in runs}
 
     def pairs(self) -> Iterator[tuple[PooledRun, PooledRun]]:
         """Yield the runs worth comparing, each with what it is compared to.
@@ -59,12 +61,7 @@ class References:
         Of a student it is the run that taught it, whatever that is called, and of a fine-tuned run
         the one that taught its student. A teacher is its own. None if there is none to name.
         """
-        kind = run.provenance.kind
-        if kind.is_control:
-            return None
-        if kind.is_teacher:
-            return run
-        return self._taught.get(run.name) if kind.learns_from else self._teacher_beside(run)
+        return self._teachers[run.name]
 
     def baseline_of(self, run: PooledRun) -> PooledRun | None:
         """Return the baseline of a student: of its magnification, architecture and data.
@@ -84,6 +81,14 @@ class References:
             return seed != run.provenance.seed, seed, other.name
 
         return min(alike, key=preference, default=None)
+
+    def _find_teacher(self, run: PooledRun) -> PooledRun | None:
+        kind = run.provenance.kind
+        if kind.is_control:
+            return None
+        if kind.is_teacher:
+            return run
+        return self._taught.get(run.name) if kind.learns_from else self._teacher_beside(run)
 
     def _teacher_beside(self, baseline: PooledRun) -> PooledRun | None:
         """Return the teacher of the students like a baseline, or the only one of its data.
@@ -106,6 +111,11 @@ class References:
             }
         if not teachers and any(baseline is teacher for teacher in self._taught.values()):
             return baseline
+        if len(teachers) > 1:
+            several = " and ".join(sorted(teachers))
+            self.notes.append(
+                f"{baseline.name} is held against no teacher, as several could be it: {several}"
+            )
         return self._runs[teachers.pop()] if len(teachers) == 1 else None
 
     def _all_teachers(self) -> list[PooledRun]:

@@ -152,9 +152,11 @@ def test_a_baseline_has_no_teacher_where_several_could_be_it(write_run, told):
     write_run("teacher", 10.0)
     write_run("teacher", 10.0, name="alt")
     write_run("baseline", 1.25)
-    pairs, savings, _ = told()
+    pairs, savings, notes = told()
     assert pairs == set()
     assert savings["baseline-1.25x"] is None
+    several = "as several could be it: alt and teacher-10x"
+    assert notes == [f"baseline-1.25x is held against no teacher, {several}"]
 
 
 def test_a_teacher_that_was_made_anew_is_named_and_not_compared(write_run, told):

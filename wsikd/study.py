@@ -143,7 +143,7 @@ class Study:
         return dealt
 
     def teach(self, settings: "TeachSettings | None" = None, **options: Any) -> "list[RunFolder]":
-        """Train a teacher at 10x, or a baseline at another magnification, from labels."""
+        """Train a teacher, or a baseline at a lower magnification, from labels."""
         from wsikd.methods.teach import TeachSettings, teach  # noqa: PLC0415
 
         how = self._settings(TeachSettings, settings, options)

@@ -15,6 +15,7 @@ from wsikd.cohort.splits import assign_folds
 from wsikd.config import Settings
 from wsikd.errors import ConfigError, NothingUsableError
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
+from wsikd.hashing import text_digest
 from wsikd.methods.controls import refresh_controls
 from wsikd.methods.pictures import refresh_pictures
 from wsikd.prepare import PrepareSettings, prepare_slides
@@ -62,8 +63,10 @@ def _write_runs(runs, manifest, store):
                 magnification=magnification,
                 fold=int(fold),
                 classes=CLASSES,
+                inputs={"teacher": text_digest(f"weights teacher-10x-fold{fold}")},
             )
             run = RunFolder(runs / name).start(Settings(), made)
+            run.model_path().write_text(f"weights {name}")
             table = manifest.loc[
                 manifest["fold"] == fold, ["slide_id", "patient_id", "label"]
             ].assign(region_id="region-000", split="test", width=64, height=48)

@@ -27,6 +27,7 @@ from wsikd.errors import (
     StoppedError,
     StoreError,
 )
+from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.methods.distil import DistilSettings, distil
 from wsikd.methods.finetune import FinetuneSettings, finetune
@@ -50,12 +51,12 @@ UNCHANGED = AugmentSettings(
 )
 
 
-def write_slide(folder, slide_id, size):
-    """Write a slide with one region of noise at 10x and at 2.5x."""
+def write_slide(folder, slide_id, size, *, finest=10.0):
+    """Write a slide with one region of noise at 10x, or what is finest, and at 2.5x."""
     random = np.random.default_rng(int(slide_id[1:]))
     levels = [
         PyramidLevel(magnification, Size(size.width // side, size.height // side), Mpp(side, side))
-        for magnification, side in ((10.0, 1), (STUDENT_MAG, 4))
+        for magnification, side in ((finest, 1), (STUDENT_MAG, 4))
     ]
     images = [
         random.integers(0, 256, (level.size.height, level.size.width, 3), np.uint8)
@@ -131,6 +132,75 @@ def test_all_folds_are_taught_in_turn_at_the_magnification_asked_for(store, tmp_
         ]
 
 
+@pytest.mark.parametrize(
+    ("mag", "role", "name"),
+    [
+        (20.0, None, "teacher-20x"),
+        (20.0, "baseline", "baseline-20x"),
+        (STUDENT_MAG, None, "baseline-2.5x"),
+        (STUDENT_MAG, "teacher", "teacher-2.5x"),
+    ],
+)
+def test_what_is_taught_is_named_by_what_it_is_for(tmp_path, mag, role, name):
+    for index in range(6):
+        write_slide(tmp_path / "regions", f"s{index}", Size(32, 32), finest=20.0)
+    settings = TeachSettings(mag=mag, role=role, fold=0, **{**QUICK, "epochs": 1})
+    manifest = make_manifest().iloc[:6]
+    (run,) = teach(RegionStore(tmp_path / "regions"), manifest, tmp_path / "runs", settings)
+    made = run.read_provenance()
+    assert (run.name, made.method) == (f"{name}-fold0", name.partition("-")[0])
+
+
+def test_a_student_is_held_against_the_teacher_that_it_saw(store, tmp_path):
+    manifest = make_manifest().assign(fold="")
+    manifest["split"] = ["train", "train", "val", "val", "test", "test", "auxiliary"]
+    runs, quick = tmp_path / "runs", {**QUICK, "epochs": 1}
+    (teacher,) = teach(store, manifest, runs, TeachSettings(**quick))
+    learnt = {"student_mag": STUDENT_MAG, **quick}
+    (student,) = distil(store, manifest, runs, DistilSettings(init="teacher-10x", **learnt))
+    (tuned,) = finetune(store, manifest, runs, FinetuneSettings(**learnt))
+    teach(store, manifest, runs, TeachSettings(name="alt", learning_rate=1e-4, **quick))
+    teach(store, manifest, runs, TeachSettings(mag=STUDENT_MAG, **quick))
+    named = {"teacher": "teacher-10x", "init": "teacher-10x"}
+    assert student.read_provenance().sources == named
+    assert tuned.read_provenance().sources == {"student": "student-2.5x"}
+    metrics = evaluate_runs(runs, manifest, EvaluateSettings(draws=100))
+    assert {
+        (one.run, one.reference) for one in metrics.differences if "control" not in one.reference
+    } == {
+        ("baseline-2.5x", "teacher-10x"),
+        ("student-2.5x", "teacher-10x"),
+        ("student-2.5x", "baseline-2.5x"),
+        ("finetuned-2.5x", "teacher-10x"),
+        ("finetuned-2.5x", "baseline-2.5x"),
+        ("finetuned-2.5x", "student-2.5x"),
+    }
+    teacher.model_path().write_bytes(b"other weights")
+    notes = evaluate_runs(runs, manifest, EvaluateSettings(draws=100)).notes
+    assert "student-2.5x is not compared with its teacher: teacher-10x was made anew since" in notes
+
+
+@pytest.mark.parametrize("command", ["teach", "distil", "finetune"])
+def test_patience_without_validation_is_refused_before_anything_is_trained(
+    store, tmp_path, command
+):
+    manifest = make_manifest().assign(fold="")
+    manifest["split"] = [*["train"] * 4, "test", "test", "auxiliary"]
+    at = {"student_mag": STUDENT_MAG, "patience": 3, **QUICK}
+    carry_out = {
+        "teach": lambda: teach(store, manifest, tmp_path, TeachSettings(patience=3, **QUICK)),
+        "distil": lambda: distil(store, manifest, tmp_path, DistilSettings(**at)),
+        "finetune": lambda: finetune(store, manifest, tmp_path, FinetuneSettings(**at)),
+    }
+    message = (
+        "^--patience needs validation regions, the split val has none; deal patients to val with "
+        "wsikd split, or leave --patience out$"
+    )
+    with pytest.raises(ConfigError, match=message):
+        carry_out[command]()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_student_learns_from_the_teacher_of_its_fold_and_from_auxiliary_slides(store, runs):
     (run,) = distil(store, make_manifest(), runs, student(epochs=1))
     assert run.name == "student-2.5x-fold0"
@@ -149,6 +219,22 @@ def test_fine_tuning_changes_the_last_layer_alone(store, runs):
         "fc.weight",
         "fc.bias",
     }
+
+
+def test_fine_tuning_leaves_the_statistics_of_batch_normalisation_alone(tmp_path):
+    for index in range(7):  # large enough that the coarsest map has more than one pixel
+        write_slide(tmp_path / "regions", f"s{index}", Size(256, 192))
+    store, runs = RegionStore(tmp_path / "regions"), tmp_path / "runs"
+    of_a_teacher = {**QUICK, "model": "resnet10w32-bn", "epochs": 1, "fold": 0, "name": "b"}
+    teach(store, make_manifest(), runs, TeachSettings(**of_a_teacher))
+    (before,) = distil(store, make_manifest(), runs, student(epochs=1, teacher="b"))
+    settings = FinetuneSettings(student_mag=STUDENT_MAG, fold=0, **QUICK)
+    (run,) = finetune(store, make_manifest(), runs, settings)
+    for checkpoint in ("best", "last"):
+        old, new = load_file(before.model_path()), load_file(run.model_path(checkpoint))
+        assert any(name.endswith("running_var") for name in old)
+        changed = {name for name in old if not torch.equal(old[name], new[name])}
+        assert changed == {"fc.weight", "fc.bias"}
 
 
 @pytest.mark.parametrize("stop_after", [1, 2, 3])

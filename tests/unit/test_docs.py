@@ -14,6 +14,7 @@ from wsikd.drawn.slides import DrawSettings, draw_slides
 from wsikd.evaluation import EvaluateSettings, evaluate_runs, metrics_table
 from wsikd.evaluation.metrics import METRICS
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.hashing import text_digest
 from wsikd.models import MODELS
 from wsikd.models.weights import ModelDescription
 from wsikd.nuclei.score.metrics import NUCLEI_METRICS
@@ -99,8 +100,15 @@ def test_formats_names_what_is_drawn(tmp_path):
 
 
 def write_run(runs: Path, method: str, *, finished: bool = True) -> None:
-    made = Provenance(name=method, method=method, magnification=10.0, classes=("a", "b"))
+    made = Provenance(
+        name=method,
+        method=method,
+        magnification=10.0,
+        classes=("a", "b"),
+        inputs={"teacher": text_digest("teacher")},
+    )
     run = RunFolder(runs / method).start(EvaluateSettings(), made)
+    run.model_path().write_text(method)
     known = {"slide_id": ["1", "2"], "patient_id": ["1", "2"], "label": ["a", "b"], "p_0": 0.6}
     table = pd.DataFrame(known | {"split": "test", "gmacs": 1.0, "p_1": 0.4})
     run.write_predictions(table.reindex(columns=[*PREDICTION_COLUMNS, "p_0", "p_1"], fill_value=1))

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "prepare": "Find the tissue of slides and store it at every magnification.",
     "split": "Deal the patients into training, validation and test, or into folds.",
-    "teach": "Train a teacher at 10x, or a baseline at another magnification, from labels.",
+    "teach": "Train a teacher, or a baseline at a lower magnification, from labels.",
     "distil": "Train a student that reads at a low magnification, from a teacher, without labels.",
     "finetune": "Train the last layer of a student from labels.",
     "pair": "Train an encoder without labels, from pairs of images of the same tissue.",

@@ -1,4 +1,4 @@
-"""Train a teacher at 10x, or a baseline at another magnification, from labels.
+"""Train a teacher, or a baseline at a lower magnification, from labels.
 
 Example: wsikd teach --mag 1.25
 """
@@ -18,6 +18,6 @@ def teach(
     settings: Annotated[TeachSettings, Flat] = TeachSettings(),
     workspace: InWorkspace,
 ) -> int:
-    """Train a teacher at 10x, or a baseline at another magnification, from labels."""
+    """Train a teacher, or a baseline at a lower magnification, from labels."""
     tell_runs(Study(workspace, say=say).teach(settings))
     return 0

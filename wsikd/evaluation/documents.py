@@ -90,6 +90,7 @@ class EvaluatedRun(Settings):
     classes: tuple[str, ...]
     units: dict[Unit, UnitScores]
     cost: Cost
+    teacher: str | None = Field(None, description="run whose cost its own is held against")
 
     @property
     def kind(self) -> Kind:

@@ -22,15 +22,10 @@ from wsikd.evaluation.documents import (
     UnitScores,
 )
 from wsikd.evaluation.estimates import UNKNOWN
-from wsikd.evaluation.folds import (
-    EvaluatedSplit,
-    PooledRun,
-    find_pairs,
-    find_reference,
-    pool_runs,
-)
+from wsikd.evaluation.folds import EvaluatedSplit, PooledRun, pool_runs
 from wsikd.evaluation.notes import absent_classes
 from wsikd.evaluation.ordered import check_order
+from wsikd.evaluation.references import References
 from wsikd.evaluation.scores import Scoring, TestedUnits, compare_units, score_units
 from wsikd.evaluation.tables import metrics_table
 from wsikd.files import replacing, write_json
@@ -116,11 +111,15 @@ def evaluate_runs(
     notes = [*notes, *_absent_classes(pooled, manifest), *_other_controls(runs, settings.control)]
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]
+    references = References(runs, pooled)
+    notes = [*notes, *references.notes, *_validated(settings)]
     decisions = {run.name: _decide(run, settings) for run in pooled}
     metrics = Metrics(
         settings=settings.model_dump(mode="json"),
-        runs=tuple(_describe(run, pooled, decisions[run.name]) for run in pooled),
-        differences=tuple(_differences(pooled, decisions, settings)),
+        runs=tuple(
+            _describe(run, references.teacher_of(run), decisions[run.name]) for run in pooled
+        ),
+        differences=tuple(_differences(references, decisions, settings)),
         left_out=tuple(LeftOut(name=name, reason=why) for name, why in left_out.items()),
         notes=tuple(notes),
     )
@@ -148,12 +147,26 @@ def _other_controls(runs: Path, settings: ControlSettings) -> Iterator[str]:
                 yield f"{run.name} was made with {key} {made}, not {asked}; its numbers are of that"
 
 
+def _validated(settings: EvaluateSettings) -> Iterator[str]:
+    """Yield what regions of validation have decided, if these are scored."""
+    if settings.split == "val" and settings.checkpoint == "best":
+        yield (
+            "these are the validation regions, whose loss chose the epoch of every model; on "
+            "patients that chose nothing it may do worse: --split test"
+        )
+    elif settings.split == "val":
+        yield (
+            "these are the validation regions; they did not choose the epoch, as the last one is "
+            "scored, but where --patience ended a training they chose which is the last"
+        )
+
+
 def _differences(
-    pooled: list[PooledRun], decisions: Mapping[str, Decisions], settings: EvaluateSettings
+    references: References, decisions: Mapping[str, Decisions], settings: EvaluateSettings
 ) -> Iterator[Difference]:
     if settings.compat is not None:  # which ignores the patients that a comparison draws
         return
-    for run, reference in find_pairs(pooled):
+    for run, reference in references.pairs():
         for unit in UNITS:
             one, other = decisions[run.name][unit], decisions[reference.name][unit]
             yield _compare(run.name, reference.name, unit, (one, other))
@@ -171,9 +184,8 @@ def _decide(run: PooledRun, settings: EvaluateSettings) -> Decisions:
     return decided
 
 
-def _describe(run: PooledRun, pooled: list[PooledRun], decisions: Decisions) -> EvaluatedRun:
+def _describe(run: PooledRun, teacher: PooledRun | None, decisions: Decisions) -> EvaluatedRun:
     made = run.provenance
-    teacher = find_reference(pooled, run, "teacher")
     return EvaluatedRun(
         name=run.name,
         method=made.method,
@@ -183,6 +195,7 @@ def _describe(run: PooledRun, pooled: list[PooledRun], decisions: Decisions) -> 
         classes=run.classes,
         units={unit: _summarise(run, decisions[unit], unit) for unit in UNITS},
         cost=_cost(run, teacher),
+        teacher=None if teacher is None else teacher.name,
     )
 
 

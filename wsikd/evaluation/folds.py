@@ -1,7 +1,6 @@
 """The runs that can be evaluated: complete, all folds of one together as one."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 
 from wsikd.cohort.splits import fold_count, splits_of_fold
 from wsikd.errors import CheckpointError
-from wsikd.runs import KINDS, METHODS, Checkpoint, Provenance, RunFolder, find_runs, pooled_name
+from wsikd.runs import METHODS, Checkpoint, Provenance, RunFolder, find_runs, pooled_name
 
 EvaluatedSplit = Literal["test", "val"]
 
@@ -26,8 +25,10 @@ class PooledRun:
     ----------
     name : str
         Without the fold.
-    provenance : Provenance
-        Of the run, or of its first fold.
+    folders : tuple of RunFolder
+        The folder of the run, or of each fold.
+    made : tuple of Provenance
+        What made each of them.
     folds : tuple of int
         The folds pooled; empty for a run without folds.
     predictions : DataFrame
@@ -35,9 +36,15 @@ class PooledRun:
     """
 
     name: str
-    provenance: Provenance
+    folders: tuple[RunFolder, ...]
+    made: tuple[Provenance, ...]
     folds: tuple[int, ...]
     predictions: pd.DataFrame
+
+    @property
+    def provenance(self) -> Provenance:
+        """What made the run, or its first fold."""
+        return self.made[0]
 
     @property
     def is_control(self) -> bool:
@@ -92,46 +99,6 @@ def is_of_the_main_job(run: RunFolder) -> bool:
         return True
 
 
-def find_pairs(runs: list[PooledRun]) -> Iterator[tuple[PooledRun, PooledRun]]:
-    """List the runs worth comparing, each with what it is compared to.
-
-    A model that is no teacher is compared to the teacher, to the baseline and to the student of
-    its own magnification, where these are others; and every model to the colour control. The same
-    seed is preferred.
-    """
-    for run in (run for run in runs if not run.is_control):
-        wanted = [
-            *(
-                find_reference(runs, run, method, same_magnification=not KINDS[method].is_yardstick)
-                for method in run.provenance.kind.compared_to
-            ),
-            next((other for other in runs if other.name == "control-colour"), None),
-        ]
-        for reference in wanted:
-            if reference is not None and reference.classes == run.classes:
-                yield run, reference
-
-
-def find_reference(
-    runs: list[PooledRun], run: PooledRun, method: str, *, same_magnification: bool = False
-) -> PooledRun | None:
-    """Find the run of a method to hold `run` against: its own seed first, then the finest."""
-
-    def preference(other: PooledRun) -> tuple[bool, float, int]:
-        made = other.provenance
-        return made.seed != run.provenance.seed, -(made.magnification or 0), made.seed
-
-    candidates = [
-        other
-        for other in runs
-        if other.provenance.method == method
-        and (
-            not same_magnification or other.provenance.magnification == run.provenance.magnification
-        )
-    ]
-    return min(candidates, key=preference, default=None)
-
-
 def _pool(
     name: str,
     members: list[RunFolder],
@@ -150,7 +117,7 @@ def _pool(
     table = table[(table["split"] == split) & (table["label"] != "")]
     _check_predictions(name, table, made[0].classes, split)
     folds = sorted(one.fold for one in made if one.fold is not None)
-    return PooledRun(name, made[0], tuple(folds), table)
+    return PooledRun(name, tuple(members), tuple(made), tuple(folds), table)
 
 
 def _check_members(name: str, made: list[Provenance], count: int | None) -> None:

@@ -4,7 +4,7 @@ A method fills in a `Plan`; all else is alike for every method that learns from 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -78,12 +78,15 @@ class Plan:
         Hashes of what it starts from; a run that exists with others is refused.
     method : callable
         Builds what is trained, on a device; asked only if the run is not finished.
+    sources : dict of str to str
+        Names of the runs among what it starts from, by their key among the fingerprints.
     """
 
     kind: "MethodName"
     magnification: float
     fingerprints: dict[str, str]
     method: Callable[[torch.device], Method]
+    sources: dict[str, str] = field(default_factory=dict)
 
 
 class Feeds:
@@ -156,14 +159,18 @@ def carry_out(
 
     Raises
     ------
+    ConfigError
+        If patience is asked for and a fold has no validation region.
     BusyError
         If another process is carrying out a run; the message names it.
     """
     folds = folds_of(manifest, settings.fold)
+    of_folds = {fold: read_inputs(store, manifest, fold) for fold in folds}
+    for inputs in of_folds.values() if settings.patience is not None else ():
+        inputs.check_validated("--patience")
     made = []
-    for fold in folds:
+    for fold, inputs in of_folds.items():
         of_fold = settings.model_copy(update={"fold": fold})
-        inputs = read_inputs(store, manifest, fold)
         made.append(_carry_out_fold(runs, inputs, of_fold, plan(inputs, of_fold)))
     for note in hand_over(runs, store, manifest, folds):
         Display(made[-1].name).say(note)
@@ -174,6 +181,7 @@ def _carry_out_fold(
     runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan
 ) -> "RunFolder":
     about = inputs.describe_run(plan.kind, plan.magnification, plan.fingerprints)
+    about = about.model_copy(update={"sources": plan.sources})
     if settings.weighs_balanced(training=True):
         weights = balanced_weights([item.label for item in inputs.items["train"]])
         about = about.model_copy(update={"class_weights": weights})

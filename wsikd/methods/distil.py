@@ -38,7 +38,7 @@ from wsikd.methods.teacher_answers import LiveTeacher, Teacher
 from wsikd.models import Network
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model
-from wsikd.runs import RunFolder
+from wsikd.runs import RunFolder, find_of_fold
 from wsikd.training.device import place
 from wsikd.training.display import Display
 from wsikd.training.feeds.batches import Views
@@ -161,10 +161,12 @@ def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> 
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
     fingerprints["teacher"] = file_digest(source.model_path())
+    sources = {"teacher": source.name}
     architecture = teacher_reads.architecture
     student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
     if settings.init is not None:
         fingerprints["init"] = start_from(student, runs, settings.init, inputs, settings)
+        sources["init"] = find_of_fold(runs, settings.init, settings.fold).name
 
     def method(device: torch.device) -> Method:
         place(student, device)
@@ -187,7 +189,7 @@ def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> 
         step = make_step(student, remembered, settings)
         return Method(student, reads, step, {"student": reads}, learnt_from, shown)
 
-    return Plan("student", settings.student_mag, fingerprints, method)
+    return Plan("student", settings.student_mag, fingerprints, method, sources)
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

@@ -95,7 +95,8 @@ def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:
         place(model, device).requires_grad_(False).fc.requires_grad_(True)
         return Method(model, reads, make_step(model), {"image": reads})
 
-    return Plan("finetuned", reads.magnification, fingerprints, method)
+    sources = {"student": source.name}
+    return Plan("finetuned", reads.magnification, fingerprints, method, sources)
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

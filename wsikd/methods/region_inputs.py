@@ -9,7 +9,7 @@ import pandas as pd
 
 from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
 from wsikd.data.regions import RegionItem, list_items
-from wsikd.errors import ManifestError, NothingUsableError, StoreError
+from wsikd.errors import ConfigError, ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import digest
 from wsikd.runs import Provenance, RunFolder, run_name
@@ -63,6 +63,19 @@ class Inputs:
                         f"not prepared, only {', '.join(map(format_magnification, have))}; choose "
                         "one of those, prepare it, or take the slide out of the manifest"
                     )
+
+    def check_validated(self, asked: str) -> None:
+        """Refuse what is asked for if there is no validation region that could decide it.
+
+        Raises
+        ------
+        ConfigError
+        """
+        if not self.items["val"]:
+            raise ConfigError(
+                f"{asked} needs validation regions, the split val has none; deal patients to val "
+                f"with wsikd split, or leave {asked} out"
+            )
 
     def describe_run(
         self, method: MethodName, magnification: float, fingerprints: dict[str, str]

@@ -10,7 +10,7 @@ References
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 import torch
@@ -23,7 +23,7 @@ from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodNam
 from wsikd.methods.starting_runs import INIT_HELP, start_from
 from wsikd.models import ModelName, Network
 from wsikd.models.seeding import build_seeded
-from wsikd.runs import RunFolder
+from wsikd.runs import RunFolder, find_of_fold
 from wsikd.training.device import place
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
@@ -36,7 +36,12 @@ if TYPE_CHECKING:
 class TeachSettings(LabelSettings):
     """How a network is taught from labels."""
 
-    mag: float = Field(10.0, gt=0, description="magnification it reads; not 10: a baseline")
+    mag: float = Field(10.0, gt=0, description="magnification it reads")
+    role: Literal["teacher", "baseline"] | None = Field(
+        None,
+        description="what it is for: to teach students, or for students of its magnification to be "
+        "held against; unset: teacher at 10x and finer, baseline below",
+    )
     model: ModelName = Field("resnet10w32", description="architecture")
     init: str | None = Field(None, description=INIT_HELP)
 
@@ -91,13 +96,15 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
     inputs.check_prepared(settings.mag)
     fingerprints = inputs.fingerprints()
     model = build_seeded(settings.model, len(inputs.classes), seed=settings.seed)
+    sources = {}
     if settings.init is not None:
         fingerprints["init"] = start_from(model, runs, settings.init, inputs, settings)
+        sources["init"] = find_of_fold(runs, settings.init, settings.fold).name
 
     def method(device: torch.device) -> Method:
         place(model, device)
         reads = describe(inputs, settings.model, settings.mag)
         return Method(model, reads, make_step(model), {"image": reads})
 
-    kind: MethodName = "teacher" if settings.mag == TEACHER_MAGNIFICATION else "baseline"
-    return Plan(kind, settings.mag, fingerprints, method)
+    usual: MethodName = "teacher" if settings.mag >= TEACHER_MAGNIFICATION else "baseline"
+    return Plan(settings.role or usual, settings.mag, fingerprints, method, sources)

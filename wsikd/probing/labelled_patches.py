@@ -132,12 +132,10 @@ def label_of(settings: PatchSettings, source: PatchSource) -> str:
 
 
 def describe_patches(
-    patches: LabelledPatches, architecture: str, rows: Sequence[int] | None = None
+    patches: LabelledPatches, architecture: str, rows: Sequence[int]
 ) -> ModelDescription:
-    """Describe a model that reads the patches, with mean and std of these rows, or of all."""
-    mean, std = image_statistics(
-        patches.pixels[row] for row in (patches.rows if rows is None else rows)
-    )
+    """Describe a model that reads the patches, with mean and std of these rows: training ones."""
+    mean, std = image_statistics(patches.pixels[row] for row in rows)
     return ModelDescription(
         architecture=architecture,
         classes=patches.classes,

@@ -68,26 +68,37 @@ def headline(metrics: Metrics, unit: Unit = "slide") -> list[str]:
         if run.name != subject.name and (run.name in compared or not run.kind.is_control)
     ]
     return [
-        _answer(subject, unit),
+        _answer(subject, unit, _teacher_of(subject, metrics)),
         *(_about(run, unit, subject, compared.get(run.name)) for run in others),
     ]
 
 
-def _answer(run: EvaluatedRun, unit: Unit) -> str:
+def _teacher_of(run: EvaluatedRun, metrics: Metrics) -> str:
+    """Name the run whose computation a run's own is held against."""
+    for teacher in metrics.runs:
+        if teacher.name == run.teacher:
+            its = "" if teacher.kind.is_teacher else ", its teacher"
+            return f"the {run_title(teacher)}{its}"
+    return "the teacher"  # of numbers from before it was recorded
+
+
+def _answer(run: EvaluatedRun, unit: Unit, teacher: str) -> str:
     scores = run.units[unit]
     counted = f"{scores.count} {unit}s"
-    said = f"{_subject(run)} gets {_right(scores, f' of {counted}')}."
+    said = f"{_subject(run, run.kind.aside)} gets {_right(scores, f' of {counted}')}."
     saving = run.cost.times_cheaper_than_teacher
     if saving is not None and saving > 1:
         times = format_saving(saving).removesuffix("x")
-        said += f" It needs {times} times less computation than the teacher."
+        said += f" It needs {times} times less computation than {teacher}."
     return said
 
 
 def _about(
     run: EvaluatedRun, unit: Unit, subject: EvaluatedRun, difference: Estimate | None
 ) -> str:
-    said = f"{_subject(run)} gets {_right(run.units[unit])}"
+    has_taught = run.name == subject.teacher and not run.kind.is_teacher
+    who = _subject(run, "which taught this student" if has_taught else run.kind.aside)
+    said = f"{who} gets {_right(run.units[unit])}"
     if difference is None:
         return f"{said}."
     return f"{said}; the {subject.kind.title} is {_compared(difference)}."
@@ -122,11 +133,10 @@ def _compared(difference: Estimate) -> str:
     return f"{said} (95{_PERCENT} interval {_signed(low)} to {_signed(high)}), {verdict}"
 
 
-def _subject(run: EvaluatedRun) -> str:
+def _subject(run: EvaluatedRun, aside: str) -> str:
     if run.name == "control-colour":
         return "A classifier that sees colour alone"
-    aside = f", {run.kind.aside}," if run.kind.aside else ""
-    return f"The {run_title(run)}{aside}"
+    return f"The {run_title(run)}, {aside}," if aside else f"The {run_title(run)}"
 
 
 def _signed(share: float) -> str:

@@ -31,10 +31,12 @@ class Kind:
         Whether it predicts the regions of the cohort, for `wsikd evaluate` and the report.
     is_control : bool
         Whether it stands there for others to be compared with.
-    compared_to : tuple of str
-        Names of the kinds it is compared to, beside the colour control.
-    is_yardstick : bool
-        Whether others are compared to it whatever it reads, and not at their magnification only.
+    is_teacher : bool
+        Whether it was made to teach students, and so is held against no teacher itself.
+    is_baseline : bool
+        Whether students of its magnification, architecture and data are held against it.
+    learns_from : str, optional
+        Among the inputs of its `run.json`, the run that it learnt from and is held against.
     follows_splits : bool
         Whether it was trained on the training patients of the manifest and chosen by those of
         validation, with the digest of the splits recorded.
@@ -59,8 +61,9 @@ class Kind:
     aside: str = ""
     is_evaluated: bool = False
     is_control: bool = False
-    compared_to: tuple[Method, ...] = ()
-    is_yardstick: bool = False
+    is_teacher: bool = False
+    is_baseline: bool = False
+    learns_from: Literal["teacher", "student"] | None = None
     follows_splits: bool = False
     records_learnt: bool = False
     has_encoder: bool = False
@@ -76,7 +79,7 @@ KINDS: dict[Method, Kind] = {
         title="teacher",
         command="wsikd teach",
         is_evaluated=True,
-        is_yardstick=True,
+        is_teacher=True,
         follows_splits=True,
         has_encoder=True,
         can_teach=True,
@@ -86,7 +89,7 @@ KINDS: dict[Method, Kind] = {
         command="wsikd teach",
         aside="trained without a teacher",
         is_evaluated=True,
-        compared_to=("teacher",),
+        is_baseline=True,
         follows_splits=True,
         has_encoder=True,
         can_teach=True,
@@ -95,7 +98,7 @@ KINDS: dict[Method, Kind] = {
         title="distilled student",
         command="wsikd distil",
         is_evaluated=True,
-        compared_to=("teacher", "baseline"),
+        learns_from="teacher",
         follows_splits=True,
         has_encoder=True,
         is_distilled=True,
@@ -105,7 +108,7 @@ KINDS: dict[Method, Kind] = {
         title="fine-tuned student",
         command="wsikd finetune",
         is_evaluated=True,
-        compared_to=("teacher", "baseline", "student"),
+        learns_from="student",
         follows_splits=True,
         has_encoder=True,
     ),

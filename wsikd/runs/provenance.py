@@ -24,6 +24,9 @@ class Provenance(Settings):
     )
     status: Literal["running", "complete"] = "running"
     inputs: dict[str, str] = Field(default_factory=dict, description="fingerprints of the inputs")
+    sources: dict[str, str] = Field(
+        default_factory=dict, description="names of the runs among the inputs, as they were called"
+    )
     versions: dict[str, str] = Field(default_factory=dict)
     device: str = "cpu"
     started: str = ""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wsikd.errors import DivergedError, StoppedError
+from wsikd.models.modes import train_unfrozen
 from wsikd.runs import RunFolder
 from wsikd.training.checkpoints import load_state, save_state
 from wsikd.training.display import Display
@@ -42,7 +43,7 @@ class Learner:
     Attributes
     ----------
     model : nn.Module
-        Those of its parameters that require a gradient are trained.
+        Those of its parameters that require a gradient are trained; what is frozen is in eval mode.
     step : callable
         Named terms of the loss of one batch, each a mean over its items; their sum is minimised. A
         batch without any is passed over.
@@ -156,7 +157,7 @@ class Loop:
         progress, epoch = self._progress, self._progress.epoch + 1
         order = self._train.order(self._settings.seed, epoch)
         self._show_epoch(epoch, len(order))
-        self._learner.model.train()
+        train_unfrozen(self._learner.model)
         learnt = start = progress.position
         for batch in self._train.batches(order[start:], epoch=epoch):
             # the last group of an epoch may be smaller: its mean is over what it has

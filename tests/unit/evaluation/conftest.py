@@ -1,9 +1,12 @@
+import json
+
 import numpy as np
 import pytest
 
 from tests.builders import coloured_manifest, write_coloured_store
 from wsikd.config import Settings
-from wsikd.runs import Provenance, RunFolder, run_name
+from wsikd.hashing import file_digest
+from wsikd.runs import KINDS, Provenance, RunFolder, run_name
 
 CLASSES = ("blue", "red")
 
@@ -16,13 +19,29 @@ def manifest():
 
 @pytest.fixture
 def write_run(tmp_path, manifest):
-    """Write a run into `runs/` whose predictions are right except for the slides `wrong`."""
+    """Write a run into `runs/` whose predictions are right except for the slides `wrong`.
+
+    It has learnt `of` a run, a student of its teacher and a fine-tuned one of its student.
+    """
 
     def write(
-        method, magnification, fold=None, *, wrong=(), without=(), gmacs=1.0, seed=0, complete=True
+        method,
+        magnification,
+        fold=None,
+        *,
+        wrong=(),
+        without=(),
+        gmacs=1.0,
+        seed=0,
+        complete=True,
+        of=None,
+        architecture="resnet10w32",
+        splits="as today",
+        name=None,
     ):
-        name = run_name(method, magnification, fold=fold, seed=seed)
+        name = run_name(name or method, None if name else magnification, fold=fold, seed=seed)
         run = RunFolder(tmp_path / "runs" / name)
+        role = KINDS[method].learns_from
         made = Provenance(
             name=name,
             method=method,
@@ -30,8 +49,13 @@ def write_run(tmp_path, manifest):
             fold=fold,
             seed=seed,
             classes=CLASSES,
+            inputs={"splits": splits} | ({role: file_digest(of.model_path())} if of else {}),
+            sources={role: of.name} if of else {},
         )
         run.start(Settings(), made)
+        run.model_path().write_text(f"weights of {name}")
+        about = json.dumps({"architecture": architecture})
+        run.model_path().with_suffix(".json").write_text(about)
         tested = manifest if fold is None else manifest[manifest["fold"] == str(fold)]
         tested = tested[~tested["slide_id"].isin(without)]
         table = tested[["slide_id", "patient_id", "label"]].assign(

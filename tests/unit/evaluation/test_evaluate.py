@@ -1,4 +1,5 @@
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -57,8 +58,8 @@ def test_what_is_written_is_what_is_returned(tmp_path, write_run, manifest):
 
 def test_a_difference_is_zero_wide_between_equal_runs(tmp_path, write_run, manifest):
     wrong = ["s00", "s05"]
-    write_run("teacher", 10.0, wrong=wrong)
-    write_run("student", 1.25, wrong=wrong)
+    teacher = write_run("teacher", 10.0, wrong=wrong)
+    write_run("student", 1.25, wrong=wrong, of=teacher)
     (difference,) = [
         one
         for one in evaluate_runs(tmp_path / "runs", manifest, SETTINGS).differences
@@ -69,8 +70,8 @@ def test_a_difference_is_zero_wide_between_equal_runs(tmp_path, write_run, manif
 
 
 def test_a_difference_is_over_what_both_runs_predicted(tmp_path, write_run, manifest):
-    write_run("teacher", 10.0)
-    write_run("student", 1.25, wrong=["s00"], without=manifest["slide_id"][4:])
+    teacher = write_run("teacher", 10.0)
+    write_run("student", 1.25, of=teacher, wrong=["s00"], without=manifest["slide_id"][4:])
     metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
     difference = next(one for one in metrics.differences if one.unit == "region")
     assert difference.count == 4
@@ -78,8 +79,8 @@ def test_a_difference_is_over_what_both_runs_predicted(tmp_path, write_run, mani
 
 
 def test_a_difference_over_nothing_in_common_is_unknown(tmp_path, write_run, manifest):
-    write_run("teacher", 10.0, without=manifest["slide_id"][:6])
-    write_run("student", 1.25, without=manifest["slide_id"][6:])
+    teacher = write_run("teacher", 10.0, without=manifest["slide_id"][:6])
+    write_run("student", 1.25, of=teacher, without=manifest["slide_id"][6:])
     metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
     difference = next(one for one in metrics.differences if one.unit == "slide")
     assert difference.metrics["accuracy"] == Estimate(value=None, low=None, high=None)
@@ -107,8 +108,8 @@ def test_a_patient_of_two_labels_is_counted_not_scored(tmp_path, write_run, mani
 
 
 def test_computation_is_counted_per_slide_and_against_the_teacher(tmp_path, write_run, manifest):
-    write_run("teacher", 10.0, gmacs=64.0)
-    write_run("student", 1.25, gmacs=0.5)
+    teacher = write_run("teacher", 10.0, gmacs=64.0)
+    write_run("student", 1.25, gmacs=0.5, of=teacher)
     metrics = evaluate_runs(tmp_path / "runs", manifest, SETTINGS)
     assert by_name(metrics)["student-1.25x"].cost.model_dump() == {
         "gmacs_per_region": 0.5,
@@ -140,6 +141,24 @@ def test_a_damaged_run_is_left_out_by_name(tmp_path, write_run, store, manifest,
     (left,) = metrics.left_out
     assert left.name == "student-1.25x"
     assert left.reason.startswith(f"{damaged.path / name}: ")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "told"),
+    [
+        ("best", "validation regions, whose loss chose the epoch of every model;"),
+        ("last", "validation regions; they did not choose the epoch, .* where --patience ended"),
+    ],
+)
+def test_numbers_of_validation_regions_say_what_these_have_decided(
+    tmp_path, write_run, manifest, checkpoint, told
+):
+    run = write_run("teacher", 10.0)
+    manifest["split"] = "val"
+    run.write_predictions(run.read_predictions().assign(split="val"), checkpoint)
+    settings = SETTINGS.model_copy(update={"split": "val", "checkpoint": checkpoint})
+    notes = evaluate_runs(tmp_path / "runs", manifest, settings).notes
+    assert len([note for note in notes if re.search(told, note)]) == 1
 
 
 def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):

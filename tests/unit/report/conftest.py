@@ -8,7 +8,7 @@ def _estimate(value, low=None, high=None):
     return {"value": value, "low": low, "high": high}
 
 
-def _run(method, magnification, right, *, gflops, cheaper):
+def _run(method, magnification, right, *, gflops, cheaper, teacher="teacher-10x"):
     metrics = dict.fromkeys(
         ("plain_accuracy", "accuracy", "f1", "precision", "recall"), _estimate(*right)
     )
@@ -22,6 +22,7 @@ def _run(method, magnification, right, *, gflops, cheaper):
         "seed": 0,
         "folds": [],
         "classes": ["a", "b"],
+        "teacher": None if cheaper is None else teacher,
         "units": {"region": summary, "slide": summary, "patient": summary},
         "cost": {
             "gmacs_per_region": gflops / 2,

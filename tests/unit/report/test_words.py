@@ -11,8 +11,38 @@ def sentences(metrics):
 def test_the_answer_is_the_coarsest_student_and_what_it_saves(sentences):
     assert sentences[0] == (
         "The distilled student at 1.25x gets 80 % of 40 slides right (95 % interval 70 to 90 %). "
-        "It needs 64 times less computation than the teacher."
+        "It needs 64 times less computation than the teacher at 10x."
     )
+
+
+def test_the_run_that_taught_the_student_is_its_teacher_whatever_it_is_called(changed):
+    def let_the_baseline_teach(it):
+        it["runs"][1].update(name="baseline-5x", magnification=5.0)
+        it["runs"][3]["teacher"] = "baseline-5x"
+        it["runs"][3]["cost"]["times_cheaper_than_teacher"] = 16.0
+        it["differences"][2]["reference"] = "baseline-5x"
+
+    told = [
+        one.replace("\N{NO-BREAK SPACE}", " ") for one in headline(changed(let_the_baseline_teach))
+    ]
+    assert told[0].endswith(
+        "It needs 16 times less computation than the baseline at 5x, its teacher."
+    )
+    (baseline,) = [one for one in told if one.startswith("The baseline")]
+    assert baseline.startswith("The baseline at 5x, which taught this student, gets 60 % right")
+
+
+def test_without_a_teacher_to_compare_with_no_saving_is_stated(changed):
+    def lose_the_teacher(it):
+        it["runs"][3]["teacher"] = None
+        it["runs"][3]["cost"]["times_cheaper_than_teacher"] = None
+
+    assert headline(changed(lose_the_teacher))[0].endswith("interval 70 to 90\N{NO-BREAK SPACE}%).")
+
+
+def test_numbers_from_before_the_teacher_was_recorded_name_none(changed):
+    told = headline(changed(lambda it: it["runs"][3].pop("teacher")))
+    assert told[0].endswith("It needs 64 times less computation than the teacher.")
 
 
 def test_a_difference_whose_interval_holds_zero_is_put_down_to_chance(sentences):

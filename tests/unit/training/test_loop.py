@@ -187,6 +187,15 @@ def test_patience_ends_a_run_that_does_not_improve(tmp_path):
     assert len(losses) == losses.index(min(losses)) + 1 + 3
 
 
+def test_what_is_frozen_stays_as_it_is_though_validation_comes_between(tmp_path):
+    frozen = nn.BatchNorm1d(4).requires_grad_(False)
+    model = nn.Sequential(frozen, nn.Linear(4, 2))
+    before = {name: value.clone() for name, value in frozen.state_dict().items()}
+    train(tmp_path, make_feed(6), val=make_feed(2, seed=1), model=model, epochs=3)
+    for name, value in frozen.state_dict().items():
+        assert torch.equal(value, before[name]), name
+
+
 def test_a_loss_that_is_not_finite_is_refused_by_region_and_leaves_what_was_saved(tmp_path):
     feed, model = make_feed(4, names=["s1/region-000", "s1/region-001", "s2/region-000", "x"]), None
     train(tmp_path, feed, epochs=1)

@@ -1,0 +1,107 @@
+"""Measure the peak memory of training and reading, in bytes per pixel of the region at hand.
+
+    python tests/benchmarks/measure_memory.py [ARCHITECTURE] [DEVICE]
+
+Each figure is a slope: the peak of a large region less that of a small one, by the difference of
+their pixels. Weights and libraries, which do not grow with the region, so fall out. On a CPU it is
+the peak of a whole process, each a new one; on CUDA that of what PyTorch has allocated there.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+
+import torch
+
+from wsikd.data.augment.regions import AugmentSettings
+from wsikd.methods.teach import make_step
+from wsikd.models import build_model
+from wsikd.models.weights import ModelDescription
+from wsikd.prepare.peak import peak_mib
+from wsikd.training.device import place
+from wsikd.training.feeds.batches import Views
+from wsikd.training.feeds.regions import Augmentation, Feed
+
+SIDES = (1024, 2048)
+EXACT = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "65536")  # of glibc
+CLASSES = ("a", "b")
+
+
+def regions(
+    side: int, architecture: str, device: torch.device, *, augmented: bool
+) -> Iterator[Views]:
+    """Bring two square regions to the device as training does, from bytes to what is read."""
+    random = torch.Generator().manual_seed(0)
+    image = torch.randint(0, 256, (3, side, side), dtype=torch.uint8, generator=random)
+    items = [
+        {"image": image, "label": torch.tensor(index), "index": torch.tensor(index)}
+        for index in range(2)
+    ]
+    halves = (0.5, 0.5, 0.5)
+    reads = ModelDescription(
+        architecture=architecture, classes=CLASSES, magnification=10, mpp=1, mean=halves, std=halves
+    )
+    varied = Augmentation(AugmentSettings(), seed=0) if augmented else None
+    feed = Feed(items, {"image": reads}, device, augmentation=varied)
+    return feed.batches(range(2), epoch=1)
+
+
+def step(side: int, architecture: str, device: torch.device) -> None:
+    """Learn from the labels of two regions, one after the other."""
+    model = place(build_model(architecture, len(CLASSES)), device).train()
+    compute = make_step(model)
+    for batch in regions(side, architecture, device, augmented=True):
+        compute(batch)["cross_entropy"].backward()
+
+
+@torch.no_grad()
+def read(side: int, architecture: str, device: torch.device) -> None:
+    """Read two regions without gradients, as a teacher does, and every evaluation."""
+    model = place(build_model(architecture, len(CLASSES)), device).eval()
+    for batch in regions(side, architecture, device, augmented=False):
+        model(batch["image"])
+
+
+def vary(side: int, architecture: str, device: torch.device) -> None:
+    """Vary the colour and the orientation of two regions."""
+    for _ in regions(side, architecture, device, augmented=True):
+        pass
+
+
+MEASURED: dict[str, Callable[[int, str, torch.device], None]] = {
+    "training step": step,
+    "read without gradients": read,
+    "augmentation": vary,
+}
+
+
+def peak_bytes(name: str, side: int, architecture: str, device: torch.device) -> int:
+    """Return the peak of one measurement, in a process that has made no other."""
+    MEASURED[name](side, architecture, device)
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return peak_mib() * 2**20
+
+
+def measure(architecture: str, device: str) -> None:
+    """Print bytes per pixel of everything, each from two processes."""
+    for name in MEASURED:
+        peaks = []
+        for side in SIDES:
+            command = [sys.executable, __file__, architecture, device, name, str(side)]
+            # else the system is not given back at once what is freed, and peaks vary by a tenth
+            env = os.environ | EXACT
+            told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
+            peaks.append(int(told.stdout))
+        small, large = SIDES
+        slope = (peaks[1] - peaks[0]) / (large**2 - small**2)
+        print(f"{name}, {architecture} on {device}: {slope:.0f} bytes per pixel", flush=True)
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    if len(given) == 4:
+        print(peak_bytes(given[2], int(given[3]), given[0], torch.device(given[1])))
+    else:
+        measure(*(given + ["resnet10w32", "cpu"][len(given) :]))

@@ -50,7 +50,7 @@ class DrawSettings(Settings):
         0.5, ge=0, le=1, description="how far the glands' order shows the class, 1 plainly"
     )
     fine_signal: float = Field(
-        1.0, ge=0, le=1, description="how far the nuclei show the class, 1 plainly"
+        1.0, ge=0, le=1.5, description="how far the nuclei show the class, 1 plainly, more overdone"
     )
     stain_variation: float = Field(
         0.15, ge=0, description="relative spread of the stains from slide to slide"

@@ -33,6 +33,7 @@ Step = Callable[[Views], dict[str, Tensor]]
 Say = Callable[[str], None]
 Entry = dict[str, Any]  # one line of the log
 
+_FUSED = ("cpu", "cuda")  # where Adam has one kernel for a whole step
 _ITEMS = "items"  # how many had terms, among their sums
 
 
@@ -109,10 +110,12 @@ class Loop:
         assert learner.judge is None or process_count() == 1, "only the first process watches"
         self._run, self._learner, self._settings = run, learner, settings
         self._train, self._val = train, val
+        weights = [weight for weight in learner.model.parameters() if weight.requires_grad]
         self._optimizer = torch.optim.Adam(
-            [weight for weight in learner.model.parameters() if weight.requires_grad],
+            weights,
             lr=settings.learning_rate,
             weight_decay=settings.weight_decay,
+            fused=all(weight.device.type in _FUSED for weight in weights),
         )
         self._progress = load_state(run.state_path, learner.model, self._optimizer)
         refuse_unequal(self._progress.steps, run.state_path)

@@ -305,6 +305,19 @@ def test_a_student_is_left_out_once_its_auxiliary_slide_is_tested(store, manifes
     )
 
 
+def test_a_student_is_left_out_once_another_slide_of_its_auxiliary_patient_is_tested(
+    store, manifest, runs
+):
+    teach(store, manifest, runs, TeachSettings(**QUICK))
+    distil(store, manifest, runs, DistilSettings(student_mag=2.5, **QUICK))
+    manifest.loc[8] = {**manifest.loc[6], "slide_id": "s9", "path": "9.svs", "split": "test"}
+    _, left_out = pool_runs(runs, manifest, checkpoint="best", split="test")
+    assert left_out["student-2.5x"] == (
+        "student-2.5x has seen patient p6, which the manifest has in test now; remove the folder "
+        "of what has seen it and train it again"
+    )
+
+
 def test_a_run_is_left_out_once_what_it_started_from_has_seen_the_tested(store, manifest, runs):
     (teacher,) = teach(store, manifest, runs, TeachSettings(**QUICK))
     seen = teacher.read_learnt()

@@ -16,8 +16,8 @@ from tests.builders import slide_record
 from wsikd.cli import main
 from wsikd.cohort.manifest import read_manifest
 from wsikd.config import Settings
-from wsikd.data.pairs import PAIRS, Pairing
-from wsikd.data.patches import PatchSettings
+from wsikd.data.pairs import PAIRS, Pairing, open_views
+from wsikd.data.patches import PatchSettings, open_patches
 from wsikd.errors import (
     BusyError,
     CheckpointError,
@@ -29,6 +29,7 @@ from wsikd.errors import (
 )
 from wsikd.evaluation.seeds import SeedSettings
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.methods.pair import pair
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.models import build_model
@@ -339,6 +340,68 @@ def test_tested_patients_that_were_learnt_from_without_labels_are_counted(place,
     assert ask(place, "pair-crop_pad").notes == (
         "pair-crop_pad has learnt, without labels, from 1 of the 2 patients it is tested on",
     )
+
+
+def train_on_copies(place, cohort, tmp_path, **options):
+    """Train a pair on a folder that holds a tested image, saved anew under another name."""
+    copies = tmp_path / "copies" / "all"
+    copies.mkdir(parents=True)
+    for number, name in enumerate(("dark/dark-0", "dark/dark-1", "light/light-1")):
+        Image.open(cohort / "images" / f"{name}.png").save(copies / f"copy-{number}.tif")
+    told = {"pairing": "crop_pad", "epochs": 1, "batch": 2, "device": "cpu", "expander": (8,)}
+    settings = PairSettings(images=copies.parent, mag=10.0, name="pair-copies", **told, **options)
+    source = open_patches(settings, place)
+    pair(source, open_views(settings, source), place.cache, place.runs, settings)
+
+
+def test_tested_patches_may_be_seen_without_labels_only_if_that_was_asked_for(
+    place, cohort, tmp_path
+):
+    patches = PatchSettings(**own(cohort, "split.csv"))
+    train_on_copies(place, cohort, tmp_path)
+    with pytest.raises(LeakageError) as refusal:
+        ask(place, "pair-copies", patches=patches, name="mine")
+    assert str(refusal.value) == (
+        f"{place.runs / 'pair-copies'}: has seen the pixels of dark-0 under the name copy-0, which "
+        "it would be tested on; train it on the training patches alone, or with --learn-from all "
+        "if it is to see the tested ones, too"
+    )
+    shutil.rmtree(place.runs)
+    shutil.rmtree(tmp_path / "copies")
+    train_on_copies(place, cohort, tmp_path, learn_from="all")
+    assert ask(place, "pair-copies", patches=patches, name="mine").notes == (
+        "pair-copies-mine has learnt, without labels, from 1 of the 2 patients it is tested on",
+    )
+
+
+def test_a_tested_image_is_in_training_under_no_other_name(place, cohort, tmp_path):
+    write_pair_run(place, cohort, table="split.csv")
+    table = pd.read_csv(cohort / "split.csv")
+    folder = shutil.copytree(cohort, tmp_path / "cohort")
+    Image.open(folder / "images" / "dark" / "dark-0.png").save(folder / "images/light/new.tif")
+    new = {"path": "images/light/new.tif", "label": "light", "patient_id": "p9", "split": "train"}
+    table.loc[len(table)] = new
+    table.to_csv(folder / "split.csv", index=False)
+    patches = PatchSettings(**own(folder, "split.csv"))
+    said = r"images: dark-0 is tested and has the pixels of new, which is not; take one out, or put"
+    with pytest.raises(LeakageError, match=said):
+        ask(place, "pair-crop_pad", patches=patches, name="mine")
+
+
+def test_patches_of_one_slide_are_of_the_patients_that_their_table_names(place, tmp_path):
+    _write_slide(place.store, "s0", 0)
+    row = {"slide_id": "s0", "path": "0.svs", "patient_id": "p", "label": "a", "split": "train"}
+    pd.DataFrame([row]).to_csv(place.manifest, index=False)
+    corners = [(x, y) for y in (0, SIDE) for x in (0, SIDE)]
+    table = pd.DataFrame(corners, columns=["x", "y"]).assign(slide_id="s0", label=list("abab"))
+    table["patient_id"] = ["block-0", "block-0", "block-1", "block-1"]
+    table["split"] = ["train", "train", "test", "test"]
+    table.to_csv(tmp_path / "patches.csv", index=False)
+    told = {"pairing": "crop_pad", "epochs": 1, "batch": 2, "device": "cpu", "expander": (8,)}
+    settings = PairSettings(patch=SIDE, table=tmp_path / "patches.csv", name="pair-blocks", **told)
+    source = open_patches(settings, place)
+    pair(source, open_views(settings, source), place.cache, place.runs, settings)
+    assert ask(place, "pair-blocks").notes == ()
 
 
 def test_runs_without_an_encoder_or_unfinished_ones_are_named(place, cohort):

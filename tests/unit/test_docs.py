@@ -23,6 +23,7 @@ from wsikd.nuclei.weights import SegmenterDescription
 from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes.steps import Recipe
 from wsikd.runs import METHODS, PREDICTION_COLUMNS, Provenance, RunFolder
+from wsikd.runs.learnt import LEARNT_COLUMNS
 from wsikd.store import LevelRecord, RegionRecord, SlideRecord, Source
 from wsikd.store.ome import region_attributes
 from wsikd.tissue import to_geojson
@@ -67,6 +68,7 @@ def undocumented(section: str, names: Iterable[str]) -> set[str]:
         ("Nuclei", FieldStatus.model_fields),
         ("runs/segment-metrics.json and runs/segment-metrics.csv", NUCLEI_METRICS),
         ("predictions.csv", PREDICTION_COLUMNS),
+        ("learnt.csv", LEARNT_COLUMNS),
         ("runs/metrics.json and runs/metrics.csv", METRICS),
         ("Recipes", [*Recipe.model_fields, *Footprints()]),
     ],

@@ -55,6 +55,11 @@ def path_key(path: Path) -> str:
     return os.path.abspath(path)  # noqa: PTH100  pathlib keeps ".." or follows links
 
 
+def file_key(path: Path) -> str:
+    """Return the text by which a file is known, however its path is spelt; links are followed."""
+    return os.path.realpath(path)
+
+
 def find_slides(
     slide_ids: Sequence[str], folder: Path, known: Mapping[str, str] | None = None
 ) -> list[str]:

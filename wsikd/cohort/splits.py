@@ -2,10 +2,13 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
 
 import pandas as pd
 
 from wsikd.cohort.columns import SPLITS
+from wsikd.cohort.listing import file_key
 from wsikd.cohort.manifest import refuse_empty, source_of
 from wsikd.cohort.stratify import deal_folds, deal_splits
 from wsikd.cohort.unlabelled import (
@@ -17,6 +20,7 @@ from wsikd.cohort.unlabelled import (
     state_unlabelled,
 )
 from wsikd.errors import ConfigError, LeakageError, ManifestError
+from wsikd.hashing import digest
 
 
 def split_by_patient(
@@ -172,24 +176,32 @@ def classes_of(table: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sorted(set(table.loc[table["split"] != "auxiliary", "label"]) - {""}))
 
 
+def splits_digest(rows: Iterable[tuple[str, str, str, str]]) -> str:
+    """Hash who is where: slide_id, patient_id, split and label of slides, in any order."""
+    return digest("\t".join(row) for row in sorted(set(rows)))
+
+
 def check_no_leak(table: pd.DataFrame) -> None:
     """Refuse a manifest in which a patient, or a slide's file, is in two splits or two folds.
 
     Auxiliary is a split like the others: what a student has seen must not be tested on. A patient
     may be in train as well, as both are learnt from, and in a fold: `splits_of_fold` leaves
-    auxiliary slides out where their patient is tested.
+    auxiliary slides out where their patient is tested. A file is known however its path
+    is spelt, and is of one patient alone.
 
     Raises
     ------
     LeakageError
-        The message names the patient or the file, and both splits.
+        The message names the patient or the file, and both splits or patients.
     """
     folds = table["fold"].mask(table["split"] == "auxiliary", "auxiliary")
+    files = table["path"].map(lambda text: file_key(Path(text)) if text else "")
     for part, places in (("split", table["split"]), ("fold", folds)):
         for column in ("patient_id", "path"):
             used = (places != "") & (table[column] != "")
-            held = table.assign(place=places)[used][[column, "place"]].drop_duplicates()
-            twice = held[held[column].duplicated(keep=False)].sort_values([column, "place"])
+            same = files if column == "path" else table[column]
+            held = table.assign(place=places, same=same)[used].drop_duplicates(["same", "place"])
+            twice = held[held["same"].duplicated(keep=False)].sort_values(["same", "place"])
             if column == "patient_id":
                 twice = _without_learnt_alike(twice, part)
             if len(twice):
@@ -198,6 +210,21 @@ def check_no_leak(table: pd.DataFrame) -> None:
                     f"{source_of(table)}: {column} {value!r} is in {part} {first} and {second}; "
                     "keep it in one"
                 )
+    _refuse_two_patients(table.assign(file=files))
+
+
+def _refuse_two_patients(table: pd.DataFrame) -> None:
+    """Refuse a file, of the column `file`, that is of two patients."""
+    known = table[(table["file"] != "") & (table["patient_id"] != "")]
+    known = known.drop_duplicates(["file", "patient_id"])
+    twice = known[known["file"].duplicated(keep=False)].sort_values(["file", "slide_id"])
+    if len(twice):
+        first, second = twice["slide_id"].iloc[:2]
+        patients = " and ".join(map(repr, twice["patient_id"].iloc[:2]))
+        raise LeakageError(
+            f"{source_of(table)}: slides {first} and {second} are one file, of the patients "
+            f"{patients}; keep one of them, or correct patient_id"
+        )
 
 
 def _without_learnt_alike(held: pd.DataFrame, part: str) -> pd.DataFrame:

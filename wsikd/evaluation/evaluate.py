@@ -22,7 +22,7 @@ from wsikd.evaluation.documents import (
     UnitScores,
 )
 from wsikd.evaluation.estimates import UNKNOWN
-from wsikd.evaluation.folds import EvaluatedSplit, PooledRun, pool_runs
+from wsikd.evaluation.folds import EvaluatedSplit, PooledRun, notes_on, pool_runs
 from wsikd.evaluation.notes import absent_classes
 from wsikd.evaluation.ordered import check_order
 from wsikd.evaluation.references import References
@@ -108,7 +108,8 @@ def evaluate_runs(
     if settings.ordered:
         for run in pooled:
             check_order(run.name, run.classes, settings.ordered)
-    notes = [*notes, *_absent_classes(pooled, manifest), *_other_controls(runs, settings.control)]
+    notes = [*notes, *notes_on(pooled), *_absent_classes(pooled, manifest)]
+    notes += _other_controls(runs, settings.control)
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]
     references = References(runs, pooled)

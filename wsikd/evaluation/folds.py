@@ -8,13 +8,18 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from wsikd.cohort.splits import fold_count, splits_of_fold
+from wsikd.cohort.splits import fold_count
 from wsikd.errors import CheckpointError
+from wsikd.evaluation.recorded import (
+    check_recorded,
+    find_lacking,
+    note_on_older,
+    notes_on_lacking,
+    read_recorded,
+)
 from wsikd.runs import METHODS, Checkpoint, Provenance, RunFolder, find_runs, pooled_name
 
 EvaluatedSplit = Literal["test", "val"]
-
-_PLACE = ["slide_id", "patient_id", "split", "label"]  # what a prediction has from the manifest
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,10 @@ class PooledRun:
         The folds pooled; empty for a run without folds.
     predictions : DataFrame
         Of the evaluated split, labelled regions only; with the fold whose network answered.
+    notes : tuple of str
+        What a reader of its numbers should know.
+    lacking : tuple of dict
+        Of each fold, the slides that the manifest has today and the run lacks.
     """
 
     name: str
@@ -40,6 +49,8 @@ class PooledRun:
     made: tuple[Provenance, ...]
     folds: tuple[int, ...]
     predictions: pd.DataFrame
+    notes: tuple[str, ...] = ()
+    lacking: tuple[dict[str, set[str]], ...] = ()
 
     @property
     def provenance(self) -> Provenance:
@@ -110,14 +121,25 @@ def _pool(
     _check_members(name, made, fold_count(manifest))
     kept: Checkpoint = "best" if made[0].kind.is_control else checkpoint
     tables = [member.read_predictions(kept) for member in members]
-    for one, predicted in zip(made, tables, strict=True):
-        _check_splits(one, predicted, manifest)
+    notes, lacking = list[str](), list[dict[str, set[str]]]()
+    for member, one, predicted in zip(members, made, tables, strict=True):
+        recorded = read_recorded(member)
+        check_recorded(one, recorded, predicted, manifest)
+        notes += [*one.notes, *note_on_older(one, recorded, manifest)]
+        lacking.append(find_lacking(one, recorded, predicted, manifest))
     answered = [table.assign(fold=one.fold) for one, table in zip(made, tables, strict=True)]
     table = pd.concat(answered, ignore_index=True)
     table = table[(table["split"] == split) & (table["label"] != "")]
     _check_predictions(name, table, made[0].classes, split)
     folds = sorted(one.fold for one in made if one.fold is not None)
-    return PooledRun(name, tuple(members), tuple(made), tuple(folds), table)
+    noted = tuple(dict.fromkeys(notes))
+    return PooledRun(name, tuple(members), tuple(made), tuple(folds), table, noted, tuple(lacking))
+
+
+def notes_on(pooled: list[PooledRun]) -> list[str]:
+    """List what a reader should know of runs: what they say themselves, and what they lack."""
+    said = [f"{run.name}: {note}" for run in pooled for note in run.notes]
+    return [*said, *notes_on_lacking({run.name: run.lacking for run in pooled})]
 
 
 def _check_members(name: str, made: list[Provenance], count: int | None) -> None:
@@ -134,17 +156,6 @@ def _check_members(name: str, made: list[Provenance], count: int | None) -> None
             raise CheckpointError(f"{name} lacks folds: {which}; train them to pool all folds")
     if len({one.classes for one in made}) > 1:
         raise CheckpointError(f"{name} has folds with different classes; train them again")
-
-
-def _check_splits(made: Provenance, predicted: pd.DataFrame, manifest: pd.DataFrame) -> None:
-    now = manifest if made.fold is None else splits_of_fold(manifest, made.fold)
-    places = set(now[_PLACE].itertuples(index=False, name=None))
-    for place in predicted[_PLACE].itertuples(index=False, name=None):
-        if place not in places:
-            raise CheckpointError(
-                f"{made.name} was trained on other splits, patients or labels than the manifest's, "
-                f"as of slide {place[0]}; remove its folder and train it again"
-            )
 
 
 def _check_predictions(

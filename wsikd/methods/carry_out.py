@@ -19,6 +19,7 @@ from wsikd.losses.classification import balanced_weights
 from wsikd.methods.hand_over import hand_over
 from wsikd.methods.predictions import predict
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
+from wsikd.methods.seen import look_back, seen_slides
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.training.device import choose_device, place
@@ -78,15 +79,19 @@ class Plan:
         Hashes of what it starts from; a run that exists with others is refused.
     method : callable
         Builds what is trained, on a device; asked only if the run is not finished.
-    sources : dict of str to str
-        Names of the runs among what it starts from, by their key among the fingerprints.
+    sources : dict of str to RunFolder
+        The runs among what it starts from or learns from, by their key among the fingerprints.
+        What they have seen is not to be tested on.
+    unrelated : bool
+        Whether the user vouches for images of theirs that cannot be traced to a patient.
     """
 
     kind: "MethodName"
     magnification: float
     fingerprints: dict[str, str]
     method: Callable[[torch.device], Method]
-    sources: dict[str, str] = field(default_factory=dict)
+    sources: "dict[str, RunFolder]" = field(default_factory=dict)
+    unrelated: bool = False
 
 
 class Feeds:
@@ -180,16 +185,23 @@ def carry_out(
 def _carry_out_fold(
     runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan
 ) -> "RunFolder":
+    past = look_back(list(plan.sources.values()), inputs, unrelated=plan.unrelated)
     about = inputs.describe_run(plan.kind, plan.magnification, plan.fingerprints)
-    about = about.model_copy(update={"sources": plan.sources})
+    names = {key: source.name for key, source in plan.sources.items()}
+    about = about.model_copy(update={"sources": names, "notes": past.notes})
     if settings.weighs_balanced(training=True):
         weights = balanced_weights([item.label for item in inputs.items["train"]])
         about = about.model_copy(update={"class_weights": weights})
     run = begin(runs, about, settings)
     if not run.is_complete():
+        for note in past.notes:
+            Display(run.name).say(f"note: {note}")
         device = choose_device(settings.device)
         with run.alone():
-            _train(run, plan.method(device), inputs, settings, device)
+            method = plan.method(device)
+            own = seen_slides(inputs, (*method.train_splits, "val", "test"))
+            run.write_learnt(pd.concat([own, past.rows]))
+            _train(run, method, inputs, settings, device)
     return run
 
 

@@ -122,7 +122,7 @@ def _write_folds(
             )
             run = RunFolder(runs / made.name)
             if not _is_current(run, made, settings):
-                _write(run, made, settings, _predict(control, regions, view, classes))
+                _write(run, made, settings, regions, _predict(control, regions, view, classes))
 
 
 def majority_probabilities(
@@ -232,10 +232,16 @@ def _predict(
 
 
 def _write(
-    run: RunFolder, made: Provenance, settings: ControlSettings, predictions: pd.DataFrame
+    run: RunFolder,
+    made: Provenance,
+    settings: ControlSettings,
+    regions: pd.DataFrame,
+    predictions: pd.DataFrame,
 ) -> None:
     shutil.rmtree(run.path, ignore_errors=True)
     run.start(settings, made)
+    used = regions[regions["split"].isin(["train", "val", "test"])]
+    run.write_learnt(used[["slide_id", "patient_id", "split", "label"]].assign(traced="yes"))
     run.write_predictions(predictions)
     run.finish(seconds=0.0)
 
@@ -251,7 +257,9 @@ def _remove_others(runs: Path, folds: Collection[int | None]) -> None:
 
 
 def _is_current(run: RunFolder, made: Provenance, settings: ControlSettings) -> bool:
-    if not _is_whole(run) or not run.is_complete() or not run.predictions_path().exists():
+    if not _is_whole(run) or not run.is_complete() or not run.has_learnt():
+        return False
+    if not run.predictions_path().exists():
         return False
     before = run.read_provenance()
     same = (before.inputs, before.classes) == (made.inputs, made.classes)

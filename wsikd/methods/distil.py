@@ -27,6 +27,7 @@ from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft
 from wsikd.methods.carry_out import Method, Plan, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
 from wsikd.methods.remembered_teacher import Asked, Questions, RememberedTeacher, answers_folder
+from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import (
     INIT_HELP,
     check_source,
@@ -38,7 +39,7 @@ from wsikd.methods.teacher_answers import LiveTeacher, Teacher
 from wsikd.models import Network
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import load_model
-from wsikd.runs import RunFolder, find_of_fold
+from wsikd.runs import RunFolder
 from wsikd.training.device import place
 from wsikd.training.display import Display
 from wsikd.training.feeds.batches import Views
@@ -47,6 +48,8 @@ from wsikd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
+
+_LEARNT_FROM = ("train", "auxiliary")
 
 LossName = OneOf[str, ("soft", *choices(FEATURE_MAP_LOSSES))]
 
@@ -60,6 +63,7 @@ class DistilSettings(TrainingSettings):
         description="run to learn from; unset: teacher-10x of the same fold and seed, else seed 0",
     )
     init: str | None = Field(None, description=INIT_HELP)
+    unrelated: bool = Field(False, description=UNRELATED_HELP)
     temperature: float = Field(1.0, gt=0, description="divides the logits of both; no unit")
     loss: LossName = Field(
         "both", description="soft targets alone, or with a loss of feature maps added to them"
@@ -161,35 +165,38 @@ def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> 
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
     fingerprints["teacher"] = file_digest(source.model_path())
-    sources = {"teacher": source.name}
+    sources = {"teacher": source}
     architecture = teacher_reads.architecture
     student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
     if settings.init is not None:
-        fingerprints["init"] = start_from(student, runs, settings.init, inputs, settings)
-        sources["init"] = find_of_fold(runs, settings.init, settings.fold).name
+        sources["init"] = start_from(student, runs, settings.init, inputs, settings)
+        fingerprints["init"] = file_digest(sources["init"].model_path())
 
     def method(device: torch.device) -> Method:
         place(student, device)
         place(teacher, device)
         reads = describe(inputs, architecture, settings.student_mag)
-        learnt_from = ("train", "auxiliary")
         if settings.teacher_pass == "live":  # noqa: S105  no password
             step = make_step(student, LiveTeacher(teacher), settings)
             views = {"student": reads, "teacher": teacher_reads}
-            return Method(student, reads, step, views, learnt_from)
+            return Method(student, reads, step, views, _LEARNT_FROM)
+        questions = _questions(inputs, settings)
         asked = Asked(teacher, student, teacher_reads, settings.student_mag, device)
-        items = [item for split in learnt_from for item in inputs.items[split]]
-        names = [item.name for item in items]
-        shown = CountedViews(settings.augment, settings.views, names)
-        folder = answers_folder(cache, fingerprints["teacher"], asked, shown)
-        remembered = RememberedTeacher(
-            folder, Questions(inputs.store, items, inputs.items["val"], shown)
-        )
+        folder = answers_folder(cache, fingerprints["teacher"], asked, questions.views)
+        remembered = RememberedTeacher(folder, questions)
         remembered.learn(asked, Display(source.name))
         step = make_step(student, remembered, settings)
-        return Method(student, reads, step, {"student": reads}, learnt_from, shown)
+        return Method(student, reads, step, {"student": reads}, _LEARNT_FROM, questions.views)
 
-    return Plan("student", settings.student_mag, fingerprints, method, sources)
+    unrelated = settings.unrelated
+    return Plan("student", settings.student_mag, fingerprints, method, sources, unrelated)
+
+
+def _questions(inputs: Inputs, settings: DistilSettings) -> Questions:
+    """List the regions and views that the teacher is asked about once."""
+    items = [item for split in _LEARNT_FROM for item in inputs.items[split]]
+    views = CountedViews(settings.augment, settings.views, [item.name for item in items])
+    return Questions(inputs.store, items, inputs.items["val"], views)
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

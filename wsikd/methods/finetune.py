@@ -95,8 +95,7 @@ def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:
         place(model, device).requires_grad_(False).fc.requires_grad_(True)
         return Method(model, reads, make_step(model), {"image": reads})
 
-    sources = {"student": source.name}
-    return Plan("finetuned", reads.magnification, fingerprints, method, sources)
+    return Plan("finetuned", reads.magnification, fingerprints, method, {"student": source})
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

@@ -10,10 +10,11 @@ References
        Histopathology Data". 2023. arXiv:2303.10656.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ from wsikd.geometry import Pixels, magnification_to_mpp
 from wsikd.methods.joint_embedding import Approach, build_approach, encoders_of
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.region_inputs import begin
+from wsikd.methods.seen import seen_pairs
 from wsikd.models.branches import Branches
 from wsikd.models.unet import UNet
 from wsikd.models.weights import ModelDescription, save_model
@@ -100,7 +102,12 @@ def pair(
     with torch.device("meta"):
         build_approach(settings)
     images = {branch: seen.pack(cache) for branch, seen in shown.items()}
-    return [_pair_fold(source, shown, images, runs, one) for one in folds]
+    seen = partial(seen_pairs, source, shown.values(), settings.partner, cache)
+    made = []
+    for one in folds:
+        run = _begin(source, shown, seen, runs, one)
+        made.append(_pair_fold(source, shown, images, run, one))
+    return made
 
 
 def spread(projections: Tensor) -> float:
@@ -130,10 +137,9 @@ def _pair_fold(
     source: PatchSource,
     shown: Mapping[BranchName, Shown],
     images: Mapping[BranchName, Pixels],
-    runs: Path,
+    run: RunFolder,
     settings: PairSettings,
 ) -> RunFolder:
-    run = _begin(source, shown, runs, settings)
     if not run.is_complete():
         with held_by_first(run):
             seconds = _train(run, source, shown, images, settings)
@@ -182,6 +188,7 @@ def _train(
 def _begin(
     source: PatchSource,
     shown: Mapping[BranchName, Shown],
+    seen: Callable[[list[int]], pd.DataFrame],
     runs: Path,
     settings: PairSettings,
 ) -> RunFolder:
@@ -200,7 +207,7 @@ def _begin(
     with first_alone():
         run = begin(runs, made, settings)
     if is_first() and not run.is_complete():
-        run.write_learnt(source.table.iloc[rows])
+        run.write_learnt(seen(rows))
     return run
 
 

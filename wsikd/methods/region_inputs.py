@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
 
-from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
+from wsikd.cohort.splits import classes_of, fold_count, splits_digest, splits_of_fold
+from wsikd.data.copies import refuse_copies
 from wsikd.data.regions import RegionItem, list_items
 from wsikd.errors import ConfigError, ManifestError, NothingUsableError, StoreError
 from wsikd.geometry import format_magnification
@@ -105,6 +106,7 @@ def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) 
         If no training slide is in the store.
     """
     table = splits_of_fold(manifest, fold)
+    refuse_copies(store, table)
     items = {split: list_items(store, table, (split,)) for split in ALL_SPLITS}
     if not items["train"]:
         raise NothingUsableError(f"{store.path}: no training slide; run wsikd prepare")
@@ -154,5 +156,4 @@ def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
 
 
 def _digest_rows(items: Iterable[RegionItem]) -> str:
-    rows = {(item.slide_id, item.patient_id, item.split, item.label) for item in items}
-    return digest("\t".join(row) for row in sorted(rows))
+    return splits_digest((item.slide_id, item.patient_id, item.split, item.label) for item in items)

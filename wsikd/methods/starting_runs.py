@@ -6,7 +6,6 @@ from torch import Tensor
 
 from wsikd.errors import CheckpointError, LeakageError
 from wsikd.geometry import format_magnification
-from wsikd.hashing import file_digest
 from wsikd.methods.region_inputs import Inputs, MethodName
 from wsikd.models import Network
 from wsikd.models.weights import load_model
@@ -57,24 +56,6 @@ def _encoder_tensors(model: Network) -> dict[str, Tensor]:
     return {name: value for name, value in model.state_dict().items() if name[:3] != "fc."}
 
 
-def _refuse_seen_patients(source: RunFolder, inputs: Inputs) -> None:
-    learnt = source.read_learnt()
-    tested = {
-        name
-        for split in ("val", "test")
-        for item in inputs.items[split]
-        for name in (("slide", item.slide_id), ("patient", item.patient_id))
-    }
-    seen = {("slide", name) for name in learnt["slide_id"]}
-    seen |= {("patient", name) for name in learnt["patient_id"] if name}
-    both = sorted(tested & seen)
-    if both:
-        raise LeakageError(
-            f"{source.path}: has seen {both[0][0]} {both[0][1]}, which this run is validated or "
-            "tested on; train it on the training slides alone, with the same splits"
-        )
-
-
 def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
     """Refuse a run that learnt from slides the new one is tested on, or knows other classes.
 
@@ -102,7 +83,7 @@ def check_source(source: RunFolder, inputs: Inputs, fold: int | None) -> None:
 
 def start_from(
     model: Network, runs: Path, name: str, inputs: Inputs, settings: TrainingSettings
-) -> str:
+) -> RunFolder:
     """Load into a network the encoder of a finished run; its last layer stays as it is.
 
     Parameters
@@ -120,20 +101,18 @@ def start_from(
 
     Returns
     -------
-    str
-        Digest of the weights that were taken.
+    RunFolder
+        The run; it is to be among the plan's sources, so that what it has seen is compared.
 
     Raises
     ------
     CheckpointError
         If there is no such run, it is not finished, or its architecture is another one.
     LeakageError
-        If it has seen slides or patients of the validation or the test set, with labels or without.
+        If it follows splits, and is of another fold or was made with others.
     """
     source = find_of_fold(runs, name, settings.fold)
-    if source.read_provenance().kind.records_learnt:
-        _refuse_seen_patients(source, inputs)
-    else:
+    if source.read_provenance().kind.follows_splits:
         check_source(source, inputs, settings.fold)
     start, description = load_model(source.model_path())
     found, expected = _encoder_tensors(start), _encoder_tensors(model)
@@ -145,7 +124,7 @@ def start_from(
             "the network that should start from it; choose that one with --model"
         )
     model.load_state_dict(found, strict=False)
-    return file_digest(source.model_path())
+    return source
 
 
 def kind_of(source: RunFolder) -> str:

@@ -17,13 +17,15 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from wsikd.hashing import file_digest
 from wsikd.losses.classification import cross_entropy_loss
 from wsikd.methods.carry_out import Method, Plan, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
+from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import INIT_HELP, start_from
 from wsikd.models import ModelName, Network
 from wsikd.models.seeding import build_seeded
-from wsikd.runs import RunFolder, find_of_fold
+from wsikd.runs import RunFolder
 from wsikd.training.device import place
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
@@ -44,6 +46,7 @@ class TeachSettings(LabelSettings):
     )
     model: ModelName = Field("resnet10w32", description="architecture")
     init: str | None = Field(None, description=INIT_HELP)
+    unrelated: bool = Field(False, description=UNRELATED_HELP)
 
 
 def teach(
@@ -96,10 +99,10 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
     inputs.check_prepared(settings.mag)
     fingerprints = inputs.fingerprints()
     model = build_seeded(settings.model, len(inputs.classes), seed=settings.seed)
-    sources = {}
+    sources: dict[str, RunFolder] = {}
     if settings.init is not None:
-        fingerprints["init"] = start_from(model, runs, settings.init, inputs, settings)
-        sources["init"] = find_of_fold(runs, settings.init, settings.fold).name
+        sources["init"] = start_from(model, runs, settings.init, inputs, settings)
+        fingerprints["init"] = file_digest(sources["init"].model_path())
 
     def method(device: torch.device) -> Method:
         place(model, device)
@@ -107,4 +110,5 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
         return Method(model, reads, make_step(model), {"image": reads})
 
     usual: MethodName = "teacher" if settings.mag >= TEACHER_MAGNIFICATION else "baseline"
-    return Plan(settings.role or usual, settings.mag, fingerprints, method, sources)
+    kind = settings.role or usual
+    return Plan(kind, settings.mag, fingerprints, method, sources, settings.unrelated)

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, kept_facts, prepare_slide
 from wsikd.prepare.status import SlideStatus
 from wsikd.status_table import StatusTable
+from wsikd.store import read_record
 
 _NOWHERE = "127.0.0.1:0"  # any free port of this machine alone
 _SECONDS_BETWEEN_WRITES = 5.0  # of the table of outcomes
@@ -41,7 +42,7 @@ def prepare_slides(
     on_done : callable
         Told each outcome as it comes.
     on_warning : callable
-        Told that a damaged `status.csv` was set aside.
+        Told that a damaged `status.csv` was set aside, or that two slides are one file.
 
     Returns
     -------
@@ -70,9 +71,26 @@ def prepare_slides(
             by_id[status.slide_id] = status
             table.put(status)
             on_done(status)
+        for copy in list(_copies(by_id.values(), store)):
+            by_id[copy.slide_id] = copy
+            table.put(copy)
+            on_warning(f"{copy.slide_id}: {copy.warnings.rpartition('; ')[2]}")
     finally:
         table.write()
     return [by_id[task.slide_id] for task in tasks]
+
+
+def _copies(statuses: Iterable[SlideStatus], store: Path) -> Iterator[SlideStatus]:
+    """Yield the slides whose file another slide has too, each with a warning that names it."""
+    first: dict[str, str] = {}
+    for status in sorted(statuses, key=lambda status: status.slide_id):
+        if status.status != "failed":
+            content = read_record(store / status.slide_id).source.sha256
+            other = first.setdefault(content, status.slide_id)
+            if other != status.slide_id:
+                warning = f"its file is that of {other} as well, keep one of them"
+                noted = "; ".join(filter(None, (status.warnings, warning)))
+                yield status.model_copy(update={"warnings": noted})
 
 
 def _task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:

@@ -65,14 +65,6 @@ def own_patches(run: RunFolder) -> PatchSettings:
     return PatchSettings(**{name: values[name] for name in PatchSettings.model_fields})
 
 
-def patients_without_labels(run: RunFolder) -> set[str]:
-    """Name the patients that a paired training learnt from; others learn from labels."""
-    if not run.read_provenance().kind.records_learnt:
-        return set()
-    learnt = run.read_learnt()
-    return set(learnt["patient_id"].where(learnt["patient_id"] != "", learnt["slide_id"]))
-
-
 def patients_of_labels(run: RunFolder, workspace: Workspace) -> set[str]:
     """Name the patients that a run was taught on or chosen by, from the workspace's manifest.
 

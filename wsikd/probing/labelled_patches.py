@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from wsikd.cohort.splits import classes_of, splits_of_fold
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSettings, PatchSource
+from wsikd.data.patches.seen import seen_patches
 from wsikd.data.statistics import image_statistics
 from wsikd.errors import ManifestError, NothingUsableError
 from wsikd.geometry import Pixels, format_magnification, magnification_to_mpp
@@ -51,7 +52,7 @@ class LabelledPatches:
         self._rows = labelled.to_numpy().nonzero()[0]
         self._table = source.table[labelled].reset_index(drop=True)
         self._region_ids = [source.items[row].region_id for row in self._rows]
-        self._shown, self._origin, self._cache = shown, source.origin, cache
+        self._source, self._shown, self._cache = source, shown, cache
         self.name, self.view = name, view
         self.magnification, self.size = shown.magnification, shown.size
         self.inputs = {"patches": source.fingerprint, "view": shown.fingerprint}
@@ -68,6 +69,20 @@ class LabelledPatches:
     def pixels(self) -> Pixels:
         """All patches of the source, shape (patches, height, width, 3)."""
         return self._shown.pack(self._cache)
+
+    @cached_property
+    def seen(self) -> pd.DataFrame:
+        """What all patches of the source show, as `wsikd.data.patches.seen.seen_patches` tells."""
+        return seen_patches(self._source, self._cache)
+
+    @property
+    def origin(self) -> str:
+        """Where the patches are from, for messages."""
+        return self._source.origin
+
+    def name_of(self, row: int) -> str:
+        """Name a patch, by its place among the pixels, for messages."""
+        return self._source.name(row)
 
     @property
     def rows(self) -> list[int]:
@@ -116,7 +131,7 @@ class LabelledPatches:
         table = splits_of_fold(self._table, fold).assign(region_id=self._region_ids)[_ROW]
         if not (table["split"] == "test").any():
             raise NothingUsableError(
-                f"{self._origin}: no labelled patch is tested; name --test-images, or a --table "
+                f"{self.origin}: no labelled patch is tested; name --test-images, or a --table "
                 "with split or fold"
             )
         return table.set_axis(self._rows)

@@ -15,11 +15,11 @@ from wsikd.probing.encoders import (
     find_encoders,
     own_patches,
     patients_of_labels,
-    patients_without_labels,
 )
 from wsikd.probing.frozen_encoder import random_control, trained_encoder
 from wsikd.probing.labelled_patches import LabelledPatches, label_of
 from wsikd.probing.plain_controls import colour_control, majority_control
+from wsikd.probing.seen import compare_seen, refuse_shared
 from wsikd.probing.settings import ProbeSettings
 from wsikd.probing.supervised import SupervisedControl, SuperviseSettings
 from wsikd.runs import RunFolder
@@ -40,14 +40,14 @@ class LinedUp:
         What it is asked about.
     folds : tuple of int or None
         The folds it is probed on.
-    learnt_from : frozenset of str
-        Patients that it has learnt from without labels.
+    notes : tuple of str
+        What a reader of its numbers should know.
     """
 
     candidate: Candidate
     patches: LabelledPatches
     folds: tuple[int | None, ...]
-    learnt_from: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 def line_up(
@@ -68,7 +68,8 @@ def line_up(
     lined_up : list of LinedUp
         Controls have the folds of the encoders they stand beside.
     notes : list of str
-        Which runs are left out, and which controls fit one run only of those that share them.
+        Which runs are left out, which controls fit one run only of those that share them, and
+        what is to be known of who has seen whom.
     """
     runs, notes = find_encoders(workspace.runs, names)
     opened = _Opened(workspace, settings, patches)
@@ -88,6 +89,7 @@ def line_up(
                 notes.append(f"{stem} is trained as another run was, not as {run.name}")
             folds = dict.fromkeys((*known.folds, *encoder.folds))
             controls[stem] = replace(known, folds=tuple(folds))
+    notes += dict.fromkeys(note for _, encoder in encoders for note in encoder.notes)
     return [*(encoder for _, encoder in encoders), *controls.values()], notes
 
 
@@ -120,7 +122,11 @@ class _Opened:
         stem = "-".join(filter(None, parts))
         model = run.model_path(self._settings.checkpoint, self._settings.branch)
         encoder = trained_encoder(patches, stem, model, made.seed, self._settings)
-        return LinedUp(encoder, patches, folds, frozenset(patients_without_labels(run)))
+        notes = (
+            *refuse_shared(patches, folds),
+            *compare_seen(run, encoder.identity.stem, patches, folds),
+        )
+        return LinedUp(encoder, patches, folds, notes)
 
     def _open(self, run: RunFolder, wanted: PatchSettings) -> LabelledPatches:
         """Return the patches as the branch that is asked for sees them."""

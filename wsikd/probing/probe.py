@@ -119,7 +119,8 @@ def probe(
     ConfigError
         If the patches are not the run's own and have no name.
     LeakageError
-        If a run was taught from labels of patients it would be tested on.
+        If a run was taught from labels of patients it would be tested on, or has seen tested
+        patches that it was to leave alone, or a tested patch is among the training patches.
     ResumeError
         If a probe exists with other settings or inputs.
     BusyError
@@ -136,7 +137,7 @@ def probe(
         settings=settings.model_dump(mode="json") | seeds.model_dump(mode="json"),
         arms=tuple(score_seeds(group, seeds) for group in groups),
         differences=tuple(compare_all(groups, seeds)),
-        notes=(*notes, *_notes(lined_up, settings)),
+        notes=tuple(notes),
     )
     parts = ["probe-metrics", *([settings.name] if settings.name else []), *settings.how]
     path = workspace.runs / ("-".join(parts) + ".json")
@@ -198,21 +199,6 @@ def _predict(
     seconds = time.monotonic() - started
     run.finish(seconds=seconds)
     Display(run.name).say(f"done in {seconds:.1f} s")
-
-
-def _notes(lined_up: Sequence[LinedUp], settings: ProbeSettings) -> Iterator[str]:
-    """Yield which encoders have learnt from tested patients, without their labels."""
-    for one in lined_up:
-        tested: set[str] = set()
-        for fold in one.folds if one.learnt_from else ():
-            dealt = one.patches.deal(fold, 100, settings.seed)
-            tested.update(dealt.loc[dealt["split"] == "test", "patient_id"])
-        both = len(tested & one.learnt_from)
-        if both:
-            yield (
-                f"{one.candidate.identity.stem} has learnt, without labels, from {both} of the "
-                f"{len(tested)} patients it is tested on"
-            )
 
 
 def _digest(dealt: pd.DataFrame) -> str:

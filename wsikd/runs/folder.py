@@ -17,6 +17,7 @@ from wsikd.config import Settings, first_difference, load_document, load_yaml, s
 from wsikd.errors import CheckpointError, ConfigError, ResumeError, StoreError
 from wsikd.files import replacing, write_json
 from wsikd.locks import alone, in_turn
+from wsikd.runs.learnt import read_learnt, write_learnt
 from wsikd.runs.names import refuse_other_fold, refuse_taken
 from wsikd.runs.provenance import Provenance
 from wsikd.versions import installed_versions
@@ -32,7 +33,6 @@ PREDICTION_COLUMNS = (
     "gmacs",
 )
 """Columns of `predictions.csv`, before the probabilities `p_0`, `p_1`, …."""
-_LEARNT_COLUMNS = ("slide_id", "patient_id")
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
@@ -69,6 +69,10 @@ class RunFolder:
     @property
     def _remedy(self) -> str:
         return f"remove {self.path} and train it again"
+
+    @property
+    def _learnt_path(self) -> Path:
+        return self.path / "learnt.csv"
 
     @property
     def settings_path(self) -> Path:
@@ -199,30 +203,22 @@ class RunFolder:
             ) from None
 
     def write_learnt(self, table: pd.DataFrame) -> None:
-        """Write which slides and patients were learnt from without labels, a row per slide.
+        """Write what was seen: any of `LEARNT_COLUMNS`, a row for each slide, image or patch."""
+        write_learnt(self._learnt_path, table)
 
-        A column `content` is kept, if there is one: a hash of the slide's file.
-        """
-        learnt = table.filter([*_LEARNT_COLUMNS, "content"])
-        with replacing(self.path / "learnt.csv") as temporary:
-            learnt.drop_duplicates().to_csv(temporary, index=False)
+    def has_learnt(self) -> bool:
+        """Tell whether the run recorded what it has seen; older ones did not always."""
+        return self._learnt_path.exists()
 
     def read_learnt(self) -> pd.DataFrame:
-        """Read which slides and patients were learnt from without labels; ids as text.
+        """Read what was seen, all of `LEARNT_COLUMNS` as text.
 
         Raises
         ------
         CheckpointError
             If it is missing or damaged.
         """
-        path = self.path / "learnt.csv"
-        try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
-            return table[[*_LEARNT_COLUMNS, *(name for name in table if name == "content")]]
-        except (OSError, ValueError, KeyError):
-            raise CheckpointError(
-                f"{path}: must say which slides were learnt from; {self._remedy}"
-            ) from None
+        return read_learnt(self._learnt_path, self._remedy)
 
     def _create(self, settings: Settings, provenance: Provenance) -> None:
         with replacing(self.settings_path) as temporary:

@@ -41,7 +41,7 @@ class Kind:
         Whether it was trained on the training patients of the manifest and chosen by those of
         validation, with the digest of the splits recorded.
     records_learnt : bool
-        Whether it wrote which slides and patients it learnt from without labels (`learnt.csv`).
+        Whether it learnt without labels and follows no splits: `learnt.csv` alone tells from what.
     has_encoder : bool
         Whether its network turns an image into an embedding.
     has_branches : bool

@@ -27,6 +27,7 @@ class Provenance(Settings):
     sources: dict[str, str] = Field(
         default_factory=dict, description="names of the runs among the inputs, as they were called"
     )
+    notes: tuple[str, ...] = Field((), description="what a reader of its numbers should know")
     versions: dict[str, str] = Field(default_factory=dict)
     device: str = "cpu"
     started: str = ""

@@ -214,6 +214,27 @@ class TestLearningFrom:
         ):
             check_no_leak(table_of(rows))
 
+    @pytest.mark.parametrize("split", ["test", "auxiliary"])
+    def test_a_file_is_known_however_its_path_is_spelt(self, split, tmp_path):
+        (tmp_path / "link.svs").symlink_to(tmp_path / "s0.svs")
+        for spelt in (tmp_path / ".." / tmp_path.name / "s0.svs", tmp_path / "link.svs"):
+            rows = [
+                {"patient_id": "p0", "path": str(tmp_path / "s0.svs"), "split": split},
+                {"patient_id": "p1", "path": str(spelt), "split": "train"},
+            ]
+            with pytest.raises(LeakageError, match=f"path .* is in split {split} and train; keep"):
+                check_no_leak(table_of(rows))
+
+    def test_a_file_is_of_one_patient(self):
+        rows = [{"patient_id": name, "path": "/d/same.svs"} for name in ("p1", "p2")]
+        with pytest.raises(LeakageError) as refusal:
+            check_no_leak(table_of(rows))
+        assert str(refusal.value) == (
+            "manifest: slides s0 and s1 are one file, of the patients 'p1' and 'p2'; keep one of "
+            "them, or correct patient_id"
+        )
+        check_no_leak(table_of([row | {"patient_id": "p1"} for row in rows]))
+
     def test_takes_classes_from_slides_that_are_not_auxiliary(self):
         rows = [{"label": "b"}, {"label": "a"}, {"label": "c", "split": "auxiliary"}, {}]
         assert classes_of(table_of(rows)) == ("a", "b")

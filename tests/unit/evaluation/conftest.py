@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from tests.builders import coloured_manifest, write_coloured_store
+from wsikd.cohort.splits import splits_of_fold
 from wsikd.config import Settings
 from wsikd.hashing import file_digest
 from wsikd.runs import KINDS, Provenance, RunFolder, run_name
@@ -66,6 +67,8 @@ def write_run(tmp_path, manifest):
         table["p_0"] = np.where(blue, right, 1 - right)
         table["p_1"] = 1 - table["p_0"]
         run.write_predictions(table)
+        places = manifest if fold is None else splits_of_fold(manifest, fold)
+        run.write_learnt(places[~places["slide_id"].isin(without)])
         if complete:
             run.finish(seconds=1.0)
         return run

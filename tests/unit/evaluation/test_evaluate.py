@@ -155,6 +155,7 @@ def test_numbers_of_validation_regions_say_what_these_have_decided(
 ):
     run = write_run("teacher", 10.0)
     manifest["split"] = "val"
+    run.write_learnt(manifest)
     run.write_predictions(run.read_predictions().assign(split="val"), checkpoint)
     settings = SETTINGS.model_copy(update={"split": "val", "checkpoint": checkpoint})
     notes = evaluate_runs(tmp_path / "runs", manifest, settings).notes

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -43,6 +45,17 @@ def test_rows_of_other_slides_are_kept(tmp_path, manifest, settings):
     prepare_slides(manifest, tmp_path / "regions", settings)
     prepare_slides(manifest[:1], tmp_path / "regions", settings)
     assert rows(tmp_path / "regions")["status"].to_dict() == {"s0": "failed", "s1": "skipped"}
+
+
+def test_the_same_file_under_two_names_is_a_warning(tmp_path, manifest, settings):
+    twin = tmp_path / "twin.svs"
+    twin.write_bytes(Path(manifest.loc[0, "path"]).read_bytes())
+    manifest.loc[1, ["slide_id", "path"]] = ["s9", str(twin)]
+    told = []
+    done = prepare_slides(manifest, tmp_path / "regions", settings, on_warning=told.append)
+    assert told == ["s9: its file is that of s1 as well, keep one of them"]
+    assert "that of s1 as well" in rows(tmp_path / "regions").loc["s9", "warnings"]
+    assert [("as well" in status.warnings) for status in done] == [False, True]
 
 
 @pytest.mark.parametrize(

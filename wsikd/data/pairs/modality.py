@@ -16,6 +16,7 @@ from wsikd.data.patches import PatchSource
 from wsikd.data.patches.folders import FolderPatches, fingerprint_images
 from wsikd.errors import ConfigError
 from wsikd.geometry import Pixels
+from wsikd.hashing import content_fingerprint
 from wsikd.store import RegionStore
 
 
@@ -43,12 +44,18 @@ class ImagePartner(Partner):
         If names differ, or sizes.
     """
 
+    shows_more = True
+
     def __init__(self, settings: PairingSettings, source: FolderPatches) -> None:
         self._paths = match_images(source, settings.required_partner())
         self._channels = settings.channels
         refuse_other_size(source, self._paths)
         files = fingerprint_images(source.keys, self._paths)
         super().__init__(source, str(settings.channels), files)
+
+    def contents(self) -> list[str]:
+        """Hash the files of the second images."""
+        return [content_fingerprint(path) for path in self._paths]
 
     def read(self, index: int) -> Pixels:
         """Decode the second image."""
@@ -69,6 +76,8 @@ class SlidePartner(Partner):
         If a slide lacks a partner.
     """
 
+    shows_more = True
+
     def __init__(self, settings: PairingSettings, source: PatchSource) -> None:
         self._slides = _find_slides(settings, source)
         self._transform, self._kernel = settings.transform, settings.kernel
@@ -76,6 +85,10 @@ class SlidePartner(Partner):
         super().__init__(source, f"{settings.transform} {settings.kernel}", *identity)
         self._refuse_outside(settings.required_partner())
         self._current = ""
+
+    def contents(self) -> list[str]:
+        """Return the hashes of the partner slides' files."""
+        return [self._slides[item.slide_id].content for item in self.source.items]
 
     def read(self, index: int) -> Pixels:
         """Sample the second image where the patch is."""

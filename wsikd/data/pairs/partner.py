@@ -27,7 +27,11 @@ class Partner(abc.ABC):
         Nominal.
     fingerprint : str
         Hash of what `read` returns.
+    shows_more : bool
+        Whether the second images show tissue that the first may not, as they are other files.
     """
+
+    shows_more = False
 
     def __init__(
         self,
@@ -44,6 +48,10 @@ class Partner(abc.ABC):
     @abc.abstractmethod
     def read(self, index: int) -> Pixels:
         """Return the second image of a patch, RGB, uint8 of shape (height, width, 3)."""
+
+    def contents(self) -> list[str]:
+        """Hash the file that each second image is from, as `slide.json` does; empty without one."""
+        return [""] * len(self.source.items)
 
     def pack(self, cache: Path) -> Pixels:
         """Return all second images, decoded once and kept on disk.

@@ -12,7 +12,7 @@ import numpy as np
 from wsikd.data.pairs.affine import Box, Window
 from wsikd.errors import MissingResolutionError
 from wsikd.geometry import Mpp, Region, Size
-from wsikd.hashing import digest, file_fingerprint
+from wsikd.hashing import digest, file_fingerprint, files_fingerprint
 from wsikd.pyramid.kernels import KERNELS
 from wsikd.store import RegionRecord, RegionStore
 
@@ -35,11 +35,14 @@ class PartnerSlide(abc.ABC):
         How far a rectangle may reach over the border: a pixel, as sizes are rounded.
     identity : str
         Hash of what the slide is.
+    content : str
+        Hash of its file, as `slide.json` has it.
     """
 
     size_um: tuple[float, float]
     tolerance_um: float
     identity: str
+    content: str
 
     def holds(self, box: Box) -> bool:
         """Tell whether there are pixels for a whole rectangle."""
@@ -93,6 +96,7 @@ class FileSlide(PartnerSlide):
         self.size_um = (self._size.width * self._mpp.x, self._size.height * self._mpp.y)
         self.tolerance_um = max(self._mpp)
         files = sorted(path.iterdir()) if path.is_dir() else [path]
+        self.content = files_fingerprint(files)
         self.identity = digest(
             [f"{self._mpp} {chosen}", *(file_fingerprint(file, _MIB) for file in files)]
         )
@@ -158,6 +162,7 @@ class StoreSlide(PartnerSlide):
         self._regions = [(region, region.level(magnification)) for region in record.regions]
         self.size_um = (record.width * self._mpp.x, record.height * self._mpp.y)
         self.tolerance_um = max(value for _, level in self._regions for value in level.mpp)
+        self.content = record.source.sha256
         self.identity = digest([record.model_dump_json(), f"{magnification:g}"])
         read = partial(store.read_pixels, magnification=magnification)
         self._read_region = lru_cache(maxsize=1)(read)

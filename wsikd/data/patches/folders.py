@@ -14,7 +14,7 @@ from wsikd.data.patches.source import PatchSettings, PatchSource, Place
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ConfigError, ManifestError, NothingUsableError, SlideError
 from wsikd.geometry import Pixels, Region, Size
-from wsikd.hashing import digest, file_fingerprint
+from wsikd.hashing import content_fingerprint, digest, file_fingerprint
 from wsikd.slides.image import ImageReader
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -88,6 +88,10 @@ class FolderPatches(PatchSource):
     def read(self, index: int) -> Pixels:
         """Decode an image."""
         return read_image(self.paths[index])
+
+    def contents(self) -> list[str]:
+        """Hash the files, whatever they are called."""
+        return [content_fingerprint(path) for path in self.paths]
 
     def place(self, index: int) -> Place | None:  # noqa: ARG002
         """Return None: nothing tells where such images are from."""
@@ -211,8 +215,9 @@ def _key(path: Path, folder: Path) -> str:
 
 def _completed(table: pd.DataFrame) -> pd.DataFrame:
     """Assign each image a patient, and a split unless some have one."""
-    own = table["patient_id"].mask(table["patient_id"] == "", table["slide_id"])
-    table = table.assign(patient_id=own)
+    unknown = table["patient_id"] == ""
+    own = table["patient_id"].mask(unknown, table["slide_id"])
+    table = table.assign(patient_id=own, traced=unknown.map({True: "no", False: "yes"}))
     if ((table["split"] == "") & (table["fold"] == "")).all():
         table["split"] = ["train" if label else "auxiliary" for label in table["label"]]
     return table

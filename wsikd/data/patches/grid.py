@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from wsikd.cohort.columns import COLUMNS
 from wsikd.cohort.manifest import read_manifest
+from wsikd.data.copies import refuse_copies
 from wsikd.data.patches.coverage import covered
 from wsikd.data.patches.source import PatchSettings, PatchSource, Place
 from wsikd.data.patches.table import PatchRow, read_patch_table
@@ -87,6 +88,7 @@ class RegionPatches(PatchSource):
         rows = [row for _, row in found]
         self.table = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str).assign(path="")
         self.table.attrs["source"] = str(settings.table or workspace.manifest)
+        refuse_copies(self.store, self.table)
         self.items = tuple(_item(cut, row) for cut, row in found)
         self.fingerprint = self._fingerprint()
         read = partial(self.store.read_pixels, magnification=self.magnification)
@@ -98,6 +100,10 @@ class RegionPatches(PatchSource):
         pixels = self._read_region(cut.slide_id, cut.region_id)
         width, height = self.size
         return pixels[cut.top : cut.top + height, cut.left : cut.left + width]
+
+    def contents(self) -> list[str]:
+        """Return the hashes of the slides' files."""
+        return [self.store.read_slide(cut.slide_id).source.sha256 for cut in self.cuts]
 
     def place(self, index: int) -> Place:
         """Tell where on its slide a patch lies."""

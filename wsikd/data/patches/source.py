@@ -56,7 +56,8 @@ class PatchSource(abc.ABC):
         Who each patch is.
     table : DataFrame
         A manifest with one row per item, in their order; a slide has as many rows as patches. The
-        path of a patch of a region is empty.
+        path of a patch of a region is empty. A column `traced`, if there is one, tells by "no"
+        that the name of an image stands in for a patient whom nobody knows.
     size : Size
         Of every patch, in pixels.
     magnification : float
@@ -83,6 +84,10 @@ class PatchSource(abc.ABC):
         ndarray of uint8, shape (height, width, 3)
             RGB.
         """
+
+    def contents(self) -> list[str]:
+        """Hash the file that each patch is from, as `slide.json` does; empty if there is none."""
+        return [""] * len(self.items)
 
     @abc.abstractmethod
     def place(self, index: int) -> Place | None:

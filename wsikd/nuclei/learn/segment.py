@@ -24,6 +24,9 @@ import pandas as pd
 from wsikd.data.fields.field import Field
 from wsikd.data.fields.inputs import FieldInput
 from wsikd.data.fields.open_files import OpenFiles
+from wsikd.data.likeness import pixel_digest
+from wsikd.data.patches.folders import REGION_ID, read_image
+from wsikd.errors import SlideError
 from wsikd.hashing import content_fingerprint, digest, source_fingerprint
 from wsikd.methods.region_inputs import begin
 from wsikd.nuclei.learn.contrast import Contrast
@@ -123,18 +126,36 @@ def _begin(
     )
     run = begin(runs, made, settings)
     if not run.is_complete():
-        used = {field.slide_id for field in fields}
+        used = {field.slide_id: field.region_id for field in fields}
         learnt = [
-            (one.slide_id, one.patient_id, _content(one)) for one in inputs if one.slide_id in used
+            {
+                "slide_id": one.slide_id,
+                "patient_id": one.patient_id,
+                "split": "train",
+                "traced": "no" if one.store is None and one.patient_id == one.slide_id else "yes",
+                "content": _content(one),
+                "pixels": _pixels(one) if used[one.slide_id] == REGION_ID else "",
+            }
+            for one in inputs
+            if one.slide_id in used
         ]
-        columns = ["slide_id", "patient_id", "content"]
-        run.write_learnt(pd.DataFrame(learnt, columns=columns))
+        run.write_learnt(pd.DataFrame(learnt))
     return run
 
 
 def _content(one: FieldInput) -> str:
     """Hash the file of an input, so that it is known under another name, too."""
+    if one.store is not None:
+        return one.store.read_slide(one.slide_id).source.sha256
     return content_fingerprint(one.path) if one.path is not None and one.path.is_file() else ""
+
+
+def _pixels(one: FieldInput) -> str:
+    """Hash the pixels of a picture, so that it is known in another file, too."""
+    try:
+        return pixel_digest(read_image(one.path)) if one.path is not None else ""
+    except SlideError:  # a slide's reader opened it, and no picture's
+        return ""
 
 
 def judge_epoch(watched: Mapping[str, float], *, settings: SegmentSettings) -> float:

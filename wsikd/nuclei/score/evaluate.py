@@ -5,7 +5,7 @@ image. Whatever is compared gets its nuclei from its mask in the same way, by
 `wsikd.nuclei.objects` and `instances`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from wsikd.data.fields.field import brightest
+from wsikd.data.likeness import pixel_digest
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.evaluation.seeds import SeedSettings, seedless_name
 from wsikd.files import replacing, write_json
@@ -127,8 +128,9 @@ def evaluate_segmenters(
         raise NothingUsableError(
             f"{images[0].image.parent}: holds no test image; name a folder that does"
         )
+    pixels = {image.name: pixel_digest(image.read_pixels()) for image in test}
     for segmenter in segmenters:
-        _refuse_learnt(segmenter, test)
+        _refuse_learnt(segmenter, test, pixels)
     candidates = list(_candidates(segmenters, _fit_threshold(train), objects, device))
     rows = pd.DataFrame(row for image in test for row in _score_image(image, candidates, objects))
     scored, differences = _compare(rows, settings)
@@ -144,11 +146,14 @@ def evaluate_segmenters(
     return metrics
 
 
-def _refuse_learnt(segmenter: Segmenter, test: Sequence[LabelledImage]) -> None:
+def _refuse_learnt(
+    segmenter: Segmenter, test: Sequence[LabelledImage], pixels: Mapping[str, str]
+) -> None:
     names, patients = (set(segmenter.learnt[key]) for key in ("slide_id", "patient_id"))
-    contents = set(segmenter.learnt.get("content", ()))
+    contents = {*segmenter.learnt.get("content", ()), *segmenter.learnt.get("pixels", ())} - {""}
     for image in test:
-        is_same = image.name in names or content_fingerprint(image.image) in contents
+        known = {content_fingerprint(image.image), pixels[image.name]}
+        is_same = image.name in names or not known.isdisjoint(contents)
         if is_same or image.patient_id in patients:
             what = "image" if is_same else f"another image of {image.patient_id} than"
             raise LeakageError(

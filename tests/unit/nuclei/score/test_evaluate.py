@@ -10,6 +10,7 @@ from skimage.draw import disk
 from sklearn.metrics import f1_score
 
 from wsikd.config import load_document
+from wsikd.data.likeness import pixel_digest
 from wsikd.errors import LeakageError, NothingUsableError
 from wsikd.geometry import Mpp
 from wsikd.hashing import content_fingerprint
@@ -176,6 +177,15 @@ def test_refuses_networks_that_have_seen_a_test_image_under_another_name(folder)
     with pytest.raises(LeakageError, match="segment: was trained on image 'i3', which is for test"):
         evaluate(folder, darkness(MIDDLE, learnt=copied))
     evaluate(folder, darkness(MIDDLE, learnt=learnt.assign(content=[""])))
+
+
+def test_refuses_networks_that_have_seen_the_pixels_of_a_test_image_in_another_file(folder):
+    images = {image.name: image for image in open_nuclei_set(folder)}
+    learnt = pd.DataFrame({"slide_id": ["copy"], "patient_id": ["copy"], "content": ["other"]})
+    saved_again = learnt.assign(pixels=[pixel_digest(images["i3"].read_pixels())])
+    with pytest.raises(LeakageError, match="segment: was trained on image 'i3', which is for test"):
+        evaluate(folder, darkness(MIDDLE, learnt=saved_again))
+    evaluate(folder, darkness(MIDDLE, learnt=learnt.assign(pixels=[""])))
 
 
 def test_refuses_networks_that_have_seen_a_test_image_or_its_patient(folder):

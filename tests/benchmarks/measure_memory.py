@@ -7,6 +7,7 @@ their pixels. Weights and libraries, which do not grow with the region, so fall 
 the peak of a whole process, each a new one; on CUDA that of what PyTorch has allocated there.
 """
 
+import argparse
 import os
 import subprocess
 import sys
@@ -89,7 +90,7 @@ def measure(architecture: str, device: str) -> None:
     for name in MEASURED:
         peaks = []
         for side in SIDES:
-            command = [sys.executable, __file__, architecture, device, name, str(side)]
+            command = [sys.executable, __file__, architecture, device, "--only", name, str(side)]
             # else the system is not given back at once what is freed, and peaks vary by a tenth
             env = os.environ | EXACT
             told = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=env)
@@ -100,8 +101,13 @@ def measure(architecture: str, device: str) -> None:
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    if len(given) == 4:
-        print(peak_bytes(given[2], int(given[3]), given[0], torch.device(given[1])))
+    asked = argparse.ArgumentParser(description=__doc__)
+    asked.add_argument("architecture", nargs="?", default="resnet10w32")
+    asked.add_argument("device", nargs="?", default="cpu")
+    asked.add_argument("--only", nargs=2, help=argparse.SUPPRESS)  # in a process of its own
+    told = asked.parse_args()
+    if told.only:
+        name, side = told.only
+        print(peak_bytes(name, int(side), told.architecture, torch.device(told.device)))
     else:
-        measure(*(given + ["resnet10w32", "cpu"][len(given) :]))
+        measure(told.architecture, told.device)

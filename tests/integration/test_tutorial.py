@@ -46,7 +46,7 @@ def test_every_step_of_the_tutorial_works_in_its_order(tmp_path, monkeypatch, ca
 
 
 def test_the_settings_of_the_tutorial_are_those_of_the_demo():
-    _, demo = read_recipe(ROOT / "pipelines" / "demo.yaml", COMMANDS)
+    demo = read_recipe(ROOT / "pipelines" / "demo.yaml", COMMANDS).steps
     steps = {step.command: dict(step.options) for step in demo}
     del steps["draw"]["folder"], steps["prepare"]["slides"]  # the page gives them by hand
     del steps["teach"]["mag"], steps["distil"]["student_mag"]

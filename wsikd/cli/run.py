@@ -33,5 +33,7 @@ def run(recipe: Path, /, *, dry_run: bool = False, workspace: InWorkspace) -> in
     commands = Commands(Footprints(), execute, check)
     workspace.root.mkdir(parents=True, exist_ok=True)
     with chdir(workspace.root):  # a recipe's paths are the workspace's
-        run_recipe(path, Workspace.here(), commands, tell, dry_run=dry_run)
+        expect = run_recipe(path, Workspace.here(), commands, tell, dry_run=dry_run)
+    if expect and not dry_run:
+        say(expect)
     return 0

@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from wsikd.cohort.splits import classes_of
 from wsikd.errors import ManifestError, StoreError
 from wsikd.store import RegionStore
 
 UNLABELLED = -1
+_KEPT_BYTES = 2**28  # of decoded views, a data set
 
 
 class RegionItem(NamedTuple):
@@ -78,7 +79,8 @@ class RegionDataset(Dataset[dict[str, Tensor]]):
     """Reads each region as a dict of named views, its label and its index.
 
     A view is uint8 of shape (3, height, width), of any size. "label" is the place of the label in
-    `classes`, or -1 without one; "index" is the item's place in `items`.
+    `classes`, or -1 without one; "index" is the item's place in `items`. Views are kept in memory
+    while there is room, as every epoch reads them again; reader processes keep none.
 
     Parameters
     ----------
@@ -110,6 +112,8 @@ class RegionDataset(Dataset[dict[str, Tensor]]):
         self._weights = weights
         self._store, self._items, self._views = store, items, dict(views)
         self._labels = [_place(item, classes) for item in items]
+        self._kept: dict[tuple[RegionItem, float], Tensor] = {}
+        self._room = _KEPT_BYTES
 
     def __len__(self) -> int:
         return len(self._items)
@@ -127,6 +131,15 @@ class RegionDataset(Dataset[dict[str, Tensor]]):
         return found
 
     def _read_view(self, item: RegionItem, magnification: float) -> Tensor:
+        kept = self._kept.get((item, magnification))
+        if kept is None:
+            kept = self._decode(item, magnification)
+            if kept.nbytes <= self._room and get_worker_info() is None:
+                self._kept[item, magnification] = kept
+                self._room -= kept.nbytes
+        return kept
+
+    def _decode(self, item: RegionItem, magnification: float) -> Tensor:
         pixels = self._store.read_pixels(item.slide_id, item.region_id, magnification)
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
 

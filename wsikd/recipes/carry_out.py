@@ -37,7 +37,7 @@ def run_recipe(
     tell: Callable[[Step, bool], None],
     *,
     dry_run: bool = False,
-) -> None:
+) -> str:
     """Carry out a recipe, skipping the steps that are done.
 
     Parameters
@@ -54,6 +54,11 @@ def run_recipe(
     dry_run : bool
         Only tell.
 
+    Returns
+    -------
+    str
+        What the recipe leads one to expect of its outcome; may be empty.
+
     Raises
     ------
     ConfigError
@@ -61,7 +66,7 @@ def run_recipe(
     SomeSlidesFailedError
         If a step did, once the others are done; it is not skipped next time.
     """
-    name, steps = read_recipe(path, commands.footprints)
+    name, steps, expect = read_recipe(path, commands.footprints)
     for step in steps:
         try:
             commands.check(step.arguments)
@@ -83,3 +88,4 @@ def run_recipe(
             failure = error
     if failure is not None:
         raise failure
+    return expect

@@ -1,7 +1,7 @@
 """Recipes: an ordered list of commands with their settings; what is done is skipped.
 
-A recipe is a YAML file with `name`, `about` and `steps`; each step maps one command to its
-options::
+A recipe is a YAML file with `name`, `about`, `steps` and `expect`; each step maps one command to
+its options::
 
     steps:
       - prepare: {slides: slides/, pyramid.magnifications: [10, 1.25]}
@@ -14,7 +14,7 @@ is as it was when it ended, and nothing that was there then is gone.
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, ValidationError
 
@@ -28,6 +28,7 @@ class Recipe(Settings):
     name: str = Field(pattern=r"^[\w-]+$")
     about: str = ""
     steps: tuple[dict[str, dict[str, Any] | None], ...] = Field(min_length=1)
+    expect: str = Field("", description="what a user should see, said at the end")
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,15 @@ class Step:
         return " ".join(["wsikd", *self.arguments])
 
 
-def read_recipe(path: Path, commands: Collection[str]) -> tuple[str, list[Step]]:
+class Steps(NamedTuple):
+    """What a recipe asks for, and what it leads one to expect."""
+
+    name: str
+    steps: list[Step]
+    expect: str
+
+
+def read_recipe(path: Path, commands: Collection[str]) -> Steps:
     """Read and check a recipe.
 
     Parameters
@@ -59,9 +68,7 @@ def read_recipe(path: Path, commands: Collection[str]) -> tuple[str, list[Step]]
 
     Returns
     -------
-    name : str
-        Of the recipe.
-    steps : list of Step
+    Steps
         In order.
 
     Raises
@@ -82,7 +89,7 @@ def read_recipe(path: Path, commands: Collection[str]) -> tuple[str, list[Step]]
             )
         ((command, options),) = entry.items()
         steps.append(Step(number, command, options or {}))
-    return recipe.name, steps
+    return Steps(recipe.name, steps, " ".join(recipe.expect.split()))
 
 
 def _arguments(options: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from wsikd.data import regions
 from wsikd.data.regions import RegionDataset, RegionItem, list_items, unprepared_slides
 from wsikd.errors import ManifestError, StoreError
 
@@ -64,6 +65,24 @@ class TestRegionDataset:
             assert item[name].dtype == torch.uint8
             assert item[name].is_contiguous()
             np.testing.assert_array_equal(item[name].permute(1, 2, 0), expected)
+
+    def test_reads_a_view_once_as_long_as_there_is_room(self, store, manifest, monkeypatch):
+        reads, read = [], store.read_pixels
+
+        def note(*place):
+            reads.append(place)
+            return read(*place)
+
+        monkeypatch.setattr(store, "read_pixels", note)
+        dataset = RegionDataset(store, self.items(store, manifest), VIEWS, ("colon", "liver"))
+        first, again = dataset[1], dataset[1]
+        assert [place[2] for place in reads] == [10.0, 2.5]
+        assert all(torch.equal(first[name], again[name]) for name in VIEWS)
+        monkeypatch.setattr(regions, "_KEPT_BYTES", first["student"].nbytes)
+        narrow = RegionDataset(store, self.items(store, manifest), VIEWS, ("colon", "liver"))
+        reads.clear()
+        assert all(torch.equal(narrow[1][name], first[name]) for name in VIEWS for _ in range(2))
+        assert [place[2] for place in reads].count(2.5) == 1
 
     def test_labels_by_the_place_among_the_classes(self, store, manifest):
         dataset = RegionDataset(store, self.items(store, manifest), {}, ("liver", "colon"))

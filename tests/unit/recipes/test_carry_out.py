@@ -241,7 +241,7 @@ def test_options_become_what_is_typed_on_the_command_line(tmp_path):
     }
     path = tmp_path / "recipe.yaml"
     path.write_text(yaml.safe_dump({"name": "n", "steps": [{"distil": options}]}, sort_keys=False))
-    (step,) = read_recipe(path, Footprints())[1]
+    (step,) = read_recipe(path, Footprints()).steps
     assert str(step) == (
         "wsikd distil --student-mag 1.25 --fractions 0.6 0.2 0.2 "
         "--tissue.max-side-um 1000 --tissue.no-drop-green-ink --pyramid.kernel box --overwrite"
@@ -273,6 +273,18 @@ def test_a_recipe_that_breaks_a_rule_is_refused_by_its_file(tmp_path, recipe, ru
     assert "\n" not in str(refusal.value)
 
 
+def test_what_a_recipe_leads_to_expect_is_handed_on_in_one_line(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("name: n\nsteps: [teach: {}]\nexpect: |\n  a student\n  above its baseline\n")
+    assert read_recipe(path, Footprints()).expect == "a student above its baseline"
+    assert read_recipe(_without_expectation(path), Footprints()).expect == ""
+
+
 def test_a_recipe_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="no such file"):
         read_recipe(tmp_path / "recipe.yaml", Footprints())
+
+
+def _without_expectation(path):
+    path.write_text(path.read_text().partition("expect")[0])
+    return path

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from tests.integration.test_training_methods import (  # noqa: F401  the fixtures among them
     QUICK,
@@ -105,7 +106,53 @@ def test_a_damaged_file_of_answers_is_asked_for_again(store, runs, tmp_path, loo
     path.write_bytes(path.read_bytes()[:-9])
     looks.clear()
     distil(store, make_manifest(), runs, cached(epochs=1, name="again"))
+    assert looks == [("s5", [0])]
+
+
+@pytest.mark.parametrize("damage", ["bytes", "names", "folder"])
+def test_a_file_that_holds_something_else_is_asked_for_again(store, runs, tmp_path, looks, damage):
+    (first,) = distil(store, make_manifest(), runs, cached(epochs=2))
+    (path, *_) = sorted((tmp_path / "cache" / "teacher").glob("*/s5-*/*.safetensors"))
+    if damage == "bytes":
+        path.write_bytes(path.read_bytes()[:-4] + b"\x7f\x7f\x7f\x7f")  # the header stays
+    elif damage == "names":
+        save_file({"foo/logits": torch.zeros(1, 2)}, path)
+    else:
+        path.unlink()
+        path.mkdir()
+    looks.clear()
+    if damage == "folder":
+        with pytest.raises(OSError, match="s5-"):
+            distil(store, make_manifest(), runs, cached(epochs=2, name="again"))
+        return
+    (again,) = distil(store, make_manifest(), runs, cached(epochs=2, name="again"))
     assert looks == [("s5", [0, 1])]
+    assert same(first, again)
+
+
+def test_a_student_that_asks_at_the_same_time_loses_no_answer(store, runs, tmp_path, monkeypatch):
+    ask = RememberedTeacher._ask
+
+    def ask_with_another(self, asked, item, views):
+        with monkeypatch.context() as patch:
+            patch.setattr(RememberedTeacher, "_ask", ask)
+            ask(self, asked, item, [7])  # of a student with more views
+        ask(self, asked, item, views)
+
+    monkeypatch.setattr(RememberedTeacher, "_ask", ask_with_another)
+    distil(store, make_manifest(), runs, cached())
+    (path, *_) = sorted((tmp_path / "cache" / "teacher").glob("*/s4-*/*.safetensors"))
+    assert {name.partition("/")[0] for name in load_file(path)} == {"0", "1", "7"}
+
+
+def test_only_views_that_are_going_to_be_shown_are_asked_about(store, runs, looks):
+    distil(store, make_manifest(), runs, cached(views=8, epochs=2))
+    assert [len(views) for _, views in looks] == [2, 2, 2, 1, 1]
+
+
+def test_views_of_a_teacher_that_looks_anew_are_refused():
+    with pytest.raises(ValidationError, match="--views needs --teacher-pass cached"):
+        student(views=4)
 
 
 def test_stopped_while_it_asks_it_goes_on_there(store, runs, tmp_path, looks, monkeypatch):

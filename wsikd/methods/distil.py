@@ -10,11 +10,11 @@ References
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 import pandas as pd
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from wsikd.config import OneOf
@@ -73,10 +73,25 @@ class DistilSettings(TrainingSettings):
         description="live: the teacher sees each epoch's augmentation, as published; cached: it is "
         "asked once about --views of each region, and answers from cache/ after that",
     )
-    views: int = Field(8, ge=1, description="of a region, each with an orientation and colours")
+    views: int | None = Field(
+        None,
+        ge=1,
+        description="of a region, each with an orientation and colours; unset: 8 if cached",
+    )
     compat: Literal["release"] | None = Field(
         None, description="release: the published code's loss, in which both is half of maxpool"
     )
+
+    @model_validator(mode="after")
+    def _check_views(self) -> Self:
+        if self.views is not None and self.teacher_pass == "live":  # noqa: S105  no password
+            raise ValueError("--views needs --teacher-pass cached")
+        return self
+
+    @property
+    def view_count(self) -> int:
+        """How many views of a region a teacher is asked about once."""
+        return 8 if self.views is None else self.views
 
     @property
     def feature_map_kind(self) -> str | None:
@@ -195,8 +210,8 @@ def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> 
 def _questions(inputs: Inputs, settings: DistilSettings) -> Questions:
     """List the regions and views that the teacher is asked about once."""
     items = [item for split in _LEARNT_FROM for item in inputs.items[split]]
-    views = CountedViews(settings.augment, settings.views, [item.name for item in items])
-    return Questions(inputs.store, items, inputs.items["val"], views)
+    views = CountedViews(settings.augment, settings.view_count, [item.name for item in items])
+    return Questions(inputs.store, items, inputs.items["val"], views, settings.epochs)
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from wsikd.data.augment.regions import AugmentationDraw, augment
@@ -21,7 +21,8 @@ from wsikd.data.statistics import standardise
 from wsikd.errors import CheckpointError, StoppedError
 from wsikd.files import replacing
 from wsikd.geometry import Size
-from wsikd.hashing import digest, text_digest
+from wsikd.hashing import bytes_digest, digest, text_digest
+from wsikd.locks import in_turn
 from wsikd.losses.distillation import RESIZINGS
 from wsikd.methods.teacher_answers import MEMORY_BYTES, Answer, Kept, look
 from wsikd.models import Network
@@ -55,12 +56,15 @@ class Questions:
         the order of their feeds.
     views : CountedViews
         Of the regions of `train`.
+    epochs : int
+        In which they are shown; fewer than there are views leave some of these out.
     """
 
     store: "RegionStore"
     train: "Sequence[RegionItem]"
     val: "Sequence[RegionItem]"
     views: CountedViews
+    epochs: int
 
     def asked(self, batch: Views) -> "tuple[RegionItem, View]":
         """Return the region that a batch of one shows, and in which view."""
@@ -70,9 +74,11 @@ class Questions:
         return self.train[index], self.views.view(int(batch["epoch"]), index)
 
     def all(self) -> "list[tuple[RegionItem, list[View]]]":
-        """List every region with the views that can be asked for."""
+        """List every region with the views that are going to be asked for."""
+        epochs = range(1, 1 + min(self.epochs, self.views.count))
         shown: dict[RegionItem, list[View]] = {
-            item: list(range(self.views.count)) for item in self.train
+            item: [*sorted({self.views.view(epoch, index) for epoch in epochs})]
+            for index, item in enumerate(self.train)
         }
         for item in self.val:
             shown.setdefault(item, []).append(None)
@@ -166,7 +172,7 @@ class RememberedTeacher:
         ]
         if not unknown:
             return
-        display.say(f"asks its teacher once about {len(unknown)} regions, for {self._folder}")
+        display.say(f"is asked once about {len(unknown)} regions, for {self._folder}")
         with StopRequest() as stop, display:
             display.restart("teacher's answers", total=len(unknown))
             for item, views in unknown:
@@ -187,11 +193,10 @@ class RememberedTeacher:
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
         image = image[None].to(asked.device).float().div_(255)
         size = self._questions.store.size(*place, asked.magnification)
-        for view in views:
-            if view not in known:
-                known[view] = asked.answer(image, size, self._questions.draw(item, view))
-        with replacing(path) as temporary:
-            save_file(_flatten(known), temporary)
+        draws = {view: self._questions.draw(item, view) for view in views if view not in known}
+        told = {view: asked.answer(image, size, draw) for view, draw in draws.items()}
+        with in_turn(self._folder / ".lock"):  # another student may have asked about other views
+            _write(path, self._read(item) | told)
 
     def _recall(self, item: "RegionItem", view: View) -> Answer:
         try:
@@ -206,10 +211,10 @@ class RememberedTeacher:
         return set(views) <= self._read(item).keys()
 
     def _read(self, item: "RegionItem") -> _Known:
-        """Read what is known of a region; nothing if its file is damaged, as after a power cut."""
+        """Read what is known of a region; nothing if its file is missing or damaged."""
         try:
-            return _unflatten(load_file(self._path(item)))
-        except (FileNotFoundError, SafetensorError):
+            return _read(self._path(item))
+        except (OSError, SafetensorError, ValueError, KeyError):
             return {}
 
     def _path(self, item: "RegionItem") -> Path:
@@ -236,6 +241,30 @@ def answers_folder(cache: Path, teacher: str, asked: Asked, views: CountedViews)
     settings = views.settings.model_dump_json()
     parts = [teacher, settings, f"{asked.magnification:g}", str(asked.student.stride), *RESIZINGS]
     return cache / "teacher" / digest(parts)[:16]
+
+
+def _write(path: Path, known: _Known) -> None:
+    tensors = _flatten(known)
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"sha256": _digest(tensors)})
+
+
+def _read(path: Path) -> _Known:
+    """Read a file of answers; `ValueError` if it does not hold what was written."""
+    with safe_open(path, framework="pt") as file:
+        stated = (file.metadata() or {}).get("sha256")
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  no mapping
+    if stated != _digest(tensors):
+        raise ValueError(f"{path}: damaged")
+    return _unflatten(tensors)
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    return bytes_digest(
+        part
+        for name, tensor in sorted(tensors.items())
+        for part in (name.encode(), str(tuple(tensor.shape)).encode(), tensor.numpy().tobytes())
+    )
 
 
 def _flatten(known: _Known) -> dict[str, Tensor]:

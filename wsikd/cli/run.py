@@ -35,5 +35,5 @@ def run(recipe: Path, /, *, dry_run: bool = False, workspace: InWorkspace) -> in
     with chdir(workspace.root):  # a recipe's paths are the workspace's
         expect = run_recipe(path, Workspace.here(), commands, tell, dry_run=dry_run)
     if expect and not dry_run:
-        say(expect)
+        say(f"what you should see: {expect}")
     return 0

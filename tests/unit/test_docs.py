@@ -128,7 +128,7 @@ def test_formats_names_every_number_of_the_metrics(tmp_path):
     metrics = evaluate_runs(tmp_path, manifest, EvaluateSettings(draws=100))
     assert metrics.differences
     assert metrics.left_out
-    columns = {re.sub("_(low|high)$", "", name) for name in metrics_table(metrics).columns}
+    columns = {re.sub("_(low|high|note)$", "", name) for name in metrics_table(metrics).columns}
     names = {*keys_of(metrics.model_dump(exclude={"settings"})), *columns}
     assert undocumented("runs/metrics.json and runs/metrics.csv", names) == set()
 

@@ -64,7 +64,10 @@ def estimates(
     {'f1': Estimate(value=0.5, low=0.025, high=0.975, note=None)}
     """
     return {
-        name: _estimate(float(np.asarray(value)), drawn.get(name), limits, name)
+        name: _with_note(
+            _estimate(float(np.asarray(value)), drawn.get(name), limits, name),
+            limits.uncovered(name),
+        )
         for name, value in observed.items()
     }
 
@@ -80,3 +83,11 @@ def _estimate(value: float, drawn: Floats | None, limits: Limits, name: str) -> 
         return Estimate(value=value, low=None, high=None, note=_SOMETIMES_UNDEFINED)
     low, high = interval(drawn)
     return Estimate(value=value, low=low, high=high, note=limits.beside(low, high))
+
+
+def _with_note(estimate: Estimate, more: str | None) -> Estimate:
+    """Add a note to an estimate that may have one."""
+    if more is None or estimate.value is None:
+        return estimate
+    note = "; ".join(filter(None, (estimate.note, more)))
+    return estimate.model_copy(update={"note": note})

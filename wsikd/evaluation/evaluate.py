@@ -108,13 +108,14 @@ def evaluate_runs(
     if settings.ordered:
         for run in pooled:
             check_order(run.name, run.classes, settings.ordered)
-    notes = [*notes, *notes_on(pooled), *_absent_classes(pooled, manifest)]
+    known = frozenset(classes_of(manifest)).union(*(run.classes for run in pooled))
+    notes = [*notes, *notes_on(pooled), *_absent_classes(pooled, known)]
     notes += _other_controls(runs, settings.control)
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]
     references = References(runs, pooled)
     notes = [*notes, *references.notes, *_validated(settings)]
-    decisions = {run.name: _decide(run, settings) for run in pooled}
+    decisions = {run.name: _decide(run, settings, known) for run in pooled}
     metrics = Metrics(
         settings=settings.model_dump(mode="json"),
         runs=tuple(
@@ -130,9 +131,8 @@ def evaluate_runs(
     return metrics
 
 
-def _absent_classes(pooled: list[PooledRun], manifest: pd.DataFrame) -> Iterator[str]:
+def _absent_classes(pooled: list[PooledRun], known: frozenset[str]) -> Iterator[str]:
     tested = {run.name: set(run.predictions["label"]) for run in pooled}
-    known = set(classes_of(manifest)).union(*(run.classes for run in pooled))
     return absent_classes(tested, known)
 
 
@@ -173,7 +173,7 @@ def _differences(
             yield _compare(run.name, reference.name, unit, (one, other))
 
 
-def _decide(run: PooledRun, settings: EvaluateSettings) -> Decisions:
+def _decide(run: PooledRun, settings: EvaluateSettings, known: frozenset[str]) -> Decisions:
     """Decide about the units of every kind, and tell which fold's network answered."""
     fold = run.predictions.drop_duplicates("patient_id").set_index("patient_id")["fold"]
     decided = {}
@@ -181,7 +181,7 @@ def _decide(run: PooledRun, settings: EvaluateSettings) -> Decisions:
         one = decide(aggregate(run.predictions, run.classes, unit), run.classes)
         patients = one.index.get_level_values("patient_id")
         one = one.assign(fold=fold.reindex(patients).to_numpy())
-        decided[unit] = TestedUnits(one, run.classes, settings.scoring)
+        decided[unit] = TestedUnits(one, run.classes, settings.scoring, known)
     return decided
 
 

@@ -9,8 +9,8 @@ from wsikd.evaluation.metrics import CLASS_MEANS
 from wsikd.evaluation.strata import FEWEST_PATIENTS, Flags, find_strata
 
 NO_WIDTH = (
-    "at least 95 % of the drawn test sets give this value, so the interval has no width and tells "
-    "nothing of other patients"
+    "at least 95 % of the drawn test sets give the same value, so the interval has no width and "
+    "tells nothing of other patients"
 )
 _MEANS = {*CLASS_MEANS, "auroc"}
 
@@ -27,11 +27,14 @@ class Limits:
         By class of the test set that fewer than `FEWEST_PATIENTS` have, how many have it.
     hardly_drawn : int
         Patients in strata of fewer than `FEWEST_PATIENTS`, which drawn test sets hardly vary.
+    absent : tuple of str
+        Known classes that nothing in the test set is of.
     """
 
     patients: int
     rare: dict[str, int] = field(default_factory=dict)
     hardly_drawn: int = 0
+    absent: tuple[str, ...] = ()
 
     @property
     def reason(self) -> str | None:
@@ -49,6 +52,13 @@ class Limits:
         """Tell whether this metric can have no interval."""
         return self.patients < 2 or (bool(self.rare) and metric in _MEANS)
 
+    def uncovered(self, metric: str) -> str | None:
+        """Return which classes a mean over classes does not cover."""
+        if not self.absent or metric not in _MEANS:
+            return None
+        names = ", ".join(map(repr, self.absent))
+        return f"nothing tested is of class {names}, which this mean does not cover"
+
     def beside(self, low: float, high: float) -> str | None:
         """Return what a reader of an interval with these ends should know."""
         if low == high:
@@ -64,7 +74,7 @@ class Limits:
         return None
 
 
-def find_limits(labels: Flags, classes: Sequence[str]) -> Limits:
+def find_limits(labels: Flags, classes: Sequence[str], known: Collection[str] = ()) -> Limits:
     """Find what a test set cannot tell.
 
     Parameters
@@ -73,13 +83,28 @@ def find_limits(labels: Flags, classes: Sequence[str]) -> Limits:
         Which classes each patient's units are of.
     classes : sequence of str
         Their names.
+    known : collection of str
+        Names of classes that the cohort has, beside those.
     """
     rare = {
         name: int(count)
         for name, count in zip(classes, labels.sum(0), strict=True)
         if 0 < count < FEWEST_PATIENTS
     }
-    return Limits(len(labels), rare, int(are_hardly_drawn(labels).sum()))
+    return Limits(
+        len(labels),
+        rare,
+        int(are_hardly_drawn(labels).sum()),
+        find_absent(labels, classes, known),
+    )
+
+
+def find_absent(
+    labels: Flags, classes: Sequence[str], known: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Find the classes that nothing in a test set is of; parameters as for `find_limits`."""
+    tested = {name for name, count in zip(classes, labels.sum(0), strict=True) if count}
+    return tuple(sorted({*classes, *known} - tested))
 
 
 def are_hardly_drawn(labels: Flags) -> Flags:

@@ -12,7 +12,7 @@ from wsikd.evaluation.bootstrap import patient_matrices, resample_classes_evenly
 from wsikd.evaluation.documents import ClassScores, Estimate, UnitScores
 from wsikd.evaluation.estimates import estimates, subtract
 from wsikd.evaluation.metrics import Floats, mean_over, score, score_classes
-from wsikd.evaluation.notes import Limits, are_hardly_drawn, find_limits
+from wsikd.evaluation.notes import Limits, are_hardly_drawn, find_absent, find_limits
 from wsikd.evaluation.ordered import score_order
 from wsikd.evaluation.probabilities import (
     Answers,
@@ -74,6 +74,8 @@ class TestedUnits:
         In the order of p_0, p_1, ...
     scoring : Scoring
         How decisions are scored.
+    known : frozenset of str
+        Classes that the cohort has, beside those.
     """
 
     __test__ = False  # pytest: the name is not that of tests
@@ -81,6 +83,7 @@ class TestedUnits:
     decisions: pd.DataFrame
     classes: tuple[str, ...]
     scoring: Scoring
+    known: frozenset[str] = frozenset()
 
     @cached_property
     def answers(self) -> Answers:
@@ -94,15 +97,17 @@ class TestedUnits:
     @cached_property
     def limits(self) -> Limits:
         """What the patients cannot tell; the published code draws units instead."""
+        labels = labels_of(self.matrices)
         if self.scoring.as_released:
-            return Limits(patients=len(self.decisions))
-        return find_limits(labels_of(self.matrices), self.classes)
+            absent = find_absent(labels, self.classes, self.known)
+            return Limits(patients=len(self.decisions), absent=absent)
+        return find_limits(labels, self.classes, self.known)
 
     def among(self, common: pd.Index) -> "TestedUnits":
         """Return those of the units that are in an index, in its order."""
         if common.equals(self.decisions.index):  # what is scored already need not be again
             return self
-        return TestedUnits(self.decisions.loc[common], self.classes, self.scoring)
+        return replace(self, decisions=self.decisions.loc[common])
 
     @cached_property
     def observed(self) -> Scores:
@@ -203,7 +208,7 @@ def _limits_of_class(tested: TestedUnits, index: int) -> dict[str, Limits]:
     That others are rare does not matter, but to the area where they are all there is beside it;
     the recall depends on the patients of the class alone.
     """
-    whole, labels = tested.limits, labels_of(tested.matrices)
+    whole, labels = replace(tested.limits, absent=()), labels_of(tested.matrices)
     name, rare = tested.classes[index], whole.rare
     own = replace(whole, rare={name: rare[name]} if name in rare else {})
     rest = np.delete(labels, index, axis=1).any(1).sum()

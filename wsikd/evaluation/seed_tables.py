@@ -20,8 +20,8 @@ def seeds_table(scored: Sequence[ScoredSeeds]) -> pd.DataFrame:
             row |= {"runs": len(group.runs), "unit": unit}
             row |= {"count": scores.count, "patients": scores.patients}
             for name in METRICS:
-                ends = scores.metrics[name].model_dump(exclude={"note"})
-                row |= {name if key == "value" else f"{name}_{key}": ends[key] for key in ends}
+                told = scores.metrics[name].model_dump()
+                row |= {name if key == "value" else f"{name}_{key}": told[key] for key in told}
             rows.append(row)
     return pd.DataFrame(rows)
 

@@ -37,6 +37,7 @@ def metrics_table(metrics: Metrics) -> pd.DataFrame:
                     name: estimate.value,
                     f"{name}_low": estimate.low,
                     f"{name}_high": estimate.high,
+                    f"{name}_note": estimate.note,
                 }
             rows.append(row | run.cost.model_dump())
     return pd.DataFrame(rows)

@@ -3,6 +3,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sklearn.metrics import f1_score, roc_auc_score
 
 from wsikd.cli import main
@@ -14,6 +16,7 @@ from wsikd.evaluation import (
     summary_table,
 )
 from wsikd.evaluation.documents import Estimate
+from wsikd.evaluation.estimates import estimates
 from wsikd.evaluation.notes import NO_WIDTH, Limits, find_limits
 from wsikd.evaluation.scores import Scoring, TestedUnits, score_units
 
@@ -38,7 +41,7 @@ def few_red(manifest, write_run):
 
 def test_limits_name_the_classes_that_few_patients_have():
     limits = find_limits(labels(9, 10, 1, 3, 0), "abcde")
-    assert limits == Limits(patients=23, rare={"c": 1, "d": 3}, hardly_drawn=4)
+    assert limits == Limits(patients=23, rare={"c": 1, "d": 3}, hardly_drawn=4, absent=("e",))
     assert limits.reason == (
         "an interval needs at least 5 patients of each class, and 'c' has 1, 'd' has 3"
     )
@@ -114,6 +117,44 @@ def test_a_class_that_nothing_tested_is_of_has_no_scores_and_is_named(
     assert slides.metrics["recall"].value == 1.0
 
 
+UNCOVERED = "nothing tested is of class {}, which this mean does not cover"
+
+
+@pytest.mark.parametrize("compat", [None, "release"])
+def test_a_class_that_is_not_tested_is_marked_at_every_mean_over_classes(
+    tmp_path, write_run, manifest, compat
+):
+    manifest.loc[11, ["label", "split"]] = ["green", "train"]
+    write_run("teacher", 10.0, wrong=["s00"], without=manifest["slide_id"][1::2])
+    settings = EvaluateSettings(draws=300, compat=compat)
+    metrics, slides = evaluated(tmp_path, manifest, settings)
+    told = UNCOVERED.format("'green', 'red'")
+    for name in ("accuracy", "f1", "precision", "recall", "accuracy_as_released"):
+        assert slides.metrics[name].note.endswith(told)
+    for name in ("plain_accuracy", "ece"):
+        assert told not in (slides.metrics[name].note or "")
+    assert all(told not in (one.note or "") for one in slides.per_class[0].metrics.values())
+    footnotes = Footnotes()
+    assert "[" in summary_table(metrics, footnotes).iloc[0]["balanced %"]
+    assert any(told in line for line in footnotes.lines)
+    table = pd.read_csv(tmp_path / "runs" / "metrics.csv").set_index("unit")
+    assert table.loc["slide", "f1_note"] == slides.metrics["f1"].note
+
+
+def test_a_number_with_two_notes_has_both(tmp_path, write_run, manifest):
+    manifest.loc[11, ["label", "split"]] = ["green", "train"]
+    write_run("teacher", 10.0, without=["s11"])
+    write_run("baseline", 10.0, without=["s11"], wrong=["s00"])
+    metrics, _ = evaluated(tmp_path, manifest)
+    told = UNCOVERED.format("'green'")
+    right, wrong = (run.units["slide"].metrics for run in metrics.runs)
+    assert right["auroc"].note == f"{NO_WIDTH}; {told}"
+    assert right["plain_accuracy"].note == NO_WIDTH
+    assert wrong["f1"].note == told
+    difference = next(one for one in metrics.differences if one.unit == "slide")
+    assert difference.metrics["f1"].note == told
+
+
 def test_a_class_of_the_manifest_that_no_run_knows_is_named(tmp_path, write_run, manifest):
     manifest.loc[11, ["label", "split"]] = ["green", "train"]
     write_run("teacher", 10.0, without=["s11"])
@@ -137,6 +178,25 @@ def test_everything_right_gives_an_interval_of_no_width_and_says_so(tmp_path, wr
     _, slides = evaluated(tmp_path, manifest)
     for name in ("f1", "plain_accuracy", "auroc", "ece"):
         assert slides.metrics[name].note == NO_WIDTH
+        assert slides.metrics[name].low == slides.metrics[name].high
+
+
+@given(st.integers(0, 10_000))
+def test_sums_in_another_order_make_no_width(seed):
+    # 20 units, each 0.9, 0.7 or 0.6 sure and all right: no draw of the 20 changes what is added
+    random = np.random.default_rng(seed)
+    gaps = np.repeat([0.1, 0.3, 0.4], [7, 7, 6])
+    drawn = np.array([sum(random.permutation(gaps)) for _ in range(200)]) / 20
+    (found,) = estimates({"ece": drawn[0]}, {"ece": drawn}, Limits(20, hardly_drawn=6)).values()
+    assert found.note == NO_WIDTH
+    assert found.low == found.high == pytest.approx(5.2 / 20)
+
+
+def test_a_mean_over_draws_beside_an_interval_of_no_width_is_not_said_to_be_the_value():
+    drawn = np.array([2 / 3] * 98 + [0.6, 0.5])
+    (found,) = estimates({"f1": drawn.mean()}, {"f1": drawn}, Limits(20)).values()
+    assert found.value < found.low == found.high == pytest.approx(2 / 3)
+    assert found.note.startswith("at least 95 % of the drawn test sets give the same value, ")
 
 
 def test_as_released_intervals_are_those_of_the_published_code(tmp_path, few_red, manifest):

@@ -1,7 +1,10 @@
 """Pictures of slides and made-up predictions, through prepare and evaluate, to the page."""
 
+import html
+import json
 import re
 import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -24,6 +27,29 @@ from wsikd.runs import Provenance, RunFolder, run_name
 from wsikd.store import RegionStore
 
 CLASSES = ("normal", "tumour <b>bold</b>")
+BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
+HEADLESS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--window-size=1200,3000",
+    "--dump-dom",
+]
+MEASURE = """<script>
+const found = {
+  hidden: [...document.querySelectorAll(".scroll")].map(one => one.scrollWidth - one.clientWidth),
+  names: [...document.querySelectorAll("tbody td")].filter(one => one.innerText == "normal" ||
+    one.innerText.startsWith("tumour")).map(one => {
+      const text = document.createRange();
+      text.selectNodeContents(one);
+      return text.getBoundingClientRect().left; }),
+};
+document.body.innerText = JSON.stringify(found);
+</script></body>"""
 
 
 class Page(HTMLParser):
@@ -141,6 +167,12 @@ def test_numbers_that_a_test_set_is_too_small_for_have_their_note(page):
     assert "Each class, per slide" in page.text
 
 
+def test_a_chart_without_bars_says_why(page):
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    few = "an interval needs at least 5 patients of each class, and 'normal' has 3, "
+    assert f"Slides, without 95 % intervals: {few}" in text
+
+
 def test_a_slide_that_failed_is_named_with_its_reason(page):
     assert re.search(r"could not be used.* page .*page\.svs: ", page.text)
 
@@ -203,3 +235,21 @@ def test_scored_as_released_the_page_has_the_released_accuracy(workspace, tmp_pa
     page = Page((tmp_path / "report.html").read_text(encoding="utf-8"))
     assert "AUROC ECE accuracy as released GFLOPs" in page.text
     assert "Differences per slide" not in page.text
+
+
+@pytest.mark.skipif(BROWSER is None, reason="needs Chromium or Chrome")
+def test_a_browser_shows_every_column_and_class_names_in_a_line(workspace, tmp_path):
+    folder, manifest = workspace
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    settings = EvaluateSettings(draws=200, compat="release", ordered=CLASSES)
+    evaluate_runs(tmp_path / "runs", manifest, settings)
+    path = tmp_path / "report.html"
+    write_report(tmp_path / "runs", manifest, path)
+    path.write_text(path.read_text(encoding="utf-8").replace("</body>", MEASURE), encoding="utf-8")
+    command = [BROWSER, *HEADLESS, f"--user-data-dir={tmp_path / 'browser'}", path.as_uri()]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120).stdout
+    found = json.loads(html.unescape(re.search(r"<body>(.*)</body>", shown, re.S)[1]))
+    assert len(found["hidden"]) == 3  # regions, slides, and each class
+    assert not any(found["hidden"])
+    assert len(found["names"]) >= 4
+    assert len(set(found["names"])) == 1

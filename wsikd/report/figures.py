@@ -33,6 +33,8 @@ MARKERS = {"teacher": "s", "baseline": "o", "student": "D", "finetuned": "^"}
 
 _TITLES = (*(kind.title for kind in KINDS.values()), *CONTROL_TITLES.values())  # of the legend
 
+_COST_PANELS = {"accuracy": "accuracy", "f1": "F1"}
+
 _STYLE: dict[Any, Any] = {
     "font.size": 10.5,
     "axes.spines.top": False,
@@ -60,10 +62,9 @@ def draw_cost_chart(metrics: Metrics, unit: Unit = "slide") -> str:
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(10.4, 4.3), layout="constrained")
         axes = figure.subplots(1, 2, sharey=False)
-        panels = zip(axes, ("accuracy", "f1"), ("accuracy, %", "F1, %"), strict=True)
-        for axis, metric, title in panels:
+        for axis, (metric, title) in zip(axes, _COST_PANELS.items(), strict=True):
             _draw_cost_panel(axis, metrics.runs, metric, unit)
-            axis.set_title(title, loc="left", fontweight="bold", fontsize=11.5, pad=24)
+            axis.set_title(f"{title}, %", loc="left", fontweight="bold", fontsize=11.5, pad=24)
         handles, labels = axes[0].get_legend_handles_labels()
         by_label = dict(zip(labels, handles, strict=True))
         shown = [name for name in _TITLES if name in by_label]
@@ -75,6 +76,22 @@ def draw_cost_chart(metrics: Metrics, unit: Unit = "slide") -> str:
             frameon=False,
         )
         return _data_uri(figure)
+
+
+def describe_intervals(metrics: Metrics, unit: Unit = "slide") -> str:
+    """Tell which points of the cost chart have an interval, and why others have none."""
+    models = [run.units[unit] for run in metrics.runs if not run.kind.is_control]
+    lacking = [
+        scores
+        for scores in models
+        if any(scores.metrics[name].interval is None for name in _COST_PANELS)
+    ]
+    if not lacking:
+        return f"{unit.capitalize()}s, with 95\N{NO-BREAK SPACE}% intervals."
+    some = "some " if len(lacking) < len(models) else ""
+    why = "; ".join(dict.fromkeys(scores.reason for scores in lacking if scores.reason))
+    without = f"{unit.capitalize()}s, {some}without 95\N{NO-BREAK SPACE}% intervals"
+    return f"{without}: {why}." if why else f"{without}."
 
 
 def draw_learning_curves(

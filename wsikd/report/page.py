@@ -15,7 +15,12 @@ from wsikd.evaluation import Metrics, read_metrics
 from wsikd.evaluation.documents import EvaluatedRun
 from wsikd.evaluation.tables import format_number
 from wsikd.files import write_text
-from wsikd.report.figures import draw_cost_chart, draw_learning_curves, draw_reliability
+from wsikd.report.figures import (
+    describe_intervals,
+    draw_cost_chart,
+    draw_learning_curves,
+    draw_reliability,
+)
 from wsikd.report.numbers import tables_of
 from wsikd.report.slides import data_uri, shown_slides
 from wsikd.report.words import headline, run_title
@@ -62,6 +67,7 @@ def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
         metrics=metrics,
         headline=headline(metrics),
         cost_chart=draw_cost_chart(metrics),
+        chart_intervals=describe_intervals(metrics),
         **tables_of(metrics),
         reliability=draw_reliability(metrics),
         learning_curves=_learning_curves(metrics, folders),

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 
 from wsikd.report.figures import (
     _draw_losses,
+    describe_intervals,
     draw_cost_chart,
     draw_learning_curves,
     draw_reliability,
@@ -37,6 +38,34 @@ def test_the_cost_chart_stands_missing_intervals_and_a_single_run(changed):
             estimate["low"] = estimate["high"] = None
 
     svg_of(draw_cost_chart(changed(without_intervals)))
+
+
+def without_interval(reason, *places):
+    """Take the intervals of the runs at these places, for a reason."""
+
+    def change(values):
+        for place in places:
+            slide = values["runs"][place]["units"]["slide"]
+            about = {"metrics": {}, "reason": reason}
+            for name, estimate in slide["metrics"].items():
+                about["metrics"][name] = estimate | {"low": None, "high": None}
+            values["runs"][place]["units"]["slide"] = slide | about
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("places", "told"),
+    [
+        ((), "Slides, with 95 % intervals."),
+        ((4, 5), "Slides, with 95 % intervals."),  # the controls are lines
+        ((1, 3), "Slides, some without 95 % intervals: 'c' has 1."),
+        ((0, 1, 2, 3), "Slides, without 95 % intervals: 'c' has 1."),
+    ],
+)
+def test_points_without_a_bar_are_explained(changed, places, told):
+    described = describe_intervals(changed(without_interval("'c' has 1", *places)))
+    assert described.replace("\N{NO-BREAK SPACE}", " ") == told
 
 
 def test_the_cost_chart_moves_with_the_numbers(metrics, changed):

@@ -139,7 +139,7 @@ class Study:
         self._note(cohort.find_doubts(table, by_site=how.folds == "site"))
         dealt = cohort.deal(table, how)
         cohort.write_manifest(dealt, self.workspace.manifest)
-        self._note(cohort.about_splits(dealt))
+        self._note(cohort.about_splits(dealt, how))
         return dealt
 
     def teach(self, settings: "TeachSettings | None" = None, **options: Any) -> "list[RunFolder]":
@@ -186,12 +186,12 @@ class Study:
 
     def evaluate(self, settings: "EvaluateSettings | None" = None, **options: Any) -> "Metrics":
         """Score all runs on the test patients, with confidence intervals and controls."""
-        from wsikd.cohort import find_doubts  # noqa: PLC0415
+        from wsikd.cohort import about_cohort  # noqa: PLC0415
         from wsikd.evaluation import EvaluateSettings, evaluate_runs  # noqa: PLC0415
 
         how = self._settings(EvaluateSettings, settings, options)
         table = self.manifest
-        notes = [*find_doubts(table), *self._make_controls(table, how.control)]
+        notes = [*about_cohort(table), *self._make_controls(table, how.control)]
         return evaluate_runs(self.workspace.runs, table, how, notes=notes)
 
     def report(self, output: Path | str | None = None) -> Path:
@@ -246,11 +246,11 @@ class Study:
         return store, table
 
     def _with_splits(self) -> "pd.DataFrame":
-        from wsikd.cohort import about_unlabelled, find_doubts, is_split  # noqa: PLC0415
+        from wsikd.cohort import about_cohort, about_unlabelled, is_split  # noqa: PLC0415
 
         table, place = self.manifest, self.workspace.manifest
         if is_split(table):
-            self._note([*find_doubts(table), *about_unlabelled(table)])
+            self._note([*about_cohort(table), *about_unlabelled(table)])
             return table
         dealt = self.split()
         self._say(f"{place}: had no splits, now dealt by patient; wsikd split deals others")

@@ -8,7 +8,7 @@ import pytest
 from wsikd import Study
 from wsikd.cohort import write_manifest
 from wsikd.drawn import DrawSettings, draw_slides
-from wsikd.errors import ConfigError, NothingUsableError
+from wsikd.errors import ConfigError, ManifestError, NothingUsableError
 from wsikd.evaluation import EvaluateSettings
 from wsikd.methods.teach import TeachSettings
 from wsikd.workspace import Workspace
@@ -105,10 +105,47 @@ def test_slides_without_a_known_patient_are_noted_beside_the_numbers(study, tmp_
     other.teach(mag=1.25, epochs=1, device="cpu")
     doubt = "patient_id is 'NA' of 2 slides, which are taken for one patient; name their patients"
     assert said[0] == f"note: {doubt}"
-    left_out = f"left out: 1 of 9, first {table['slide_id'][4]!r}; label them, or let students"
-    assert said[1].startswith(f"note: slides without a label that are {left_out}")
+    left_out = f"left out: 1 of 9, first {table['slide_id'][4]!r}"
+    assert said[1] == f"note: slides without a label that are {left_out}"
     assert len(said) == 2
     assert doubt in other.evaluate(draws=100).notes
+
+
+def test_folds_that_are_sites_are_told_in_training_and_beside_the_numbers(study, tmp_path):
+    said = []
+    other = Study(tmp_path, say=said.append)
+    table = study.manifest.assign(split="")
+    patients = sorted(table["patient_id"].unique())
+    at = {patient: ("NA", "Bern", "Ulm")[k % 3] for k, patient in enumerate(patients)}
+    table["site"] = table["patient_id"].map(at)
+    first = ~table["patient_id"].duplicated()
+    table["label"] = "a"
+    table.loc[first & table["patient_id"].isin(patients[3:6]), "label"] = "b"
+    write_manifest(table, other.workspace.manifest)
+    other.workspace.store.symlink_to(study.workspace.store)
+    other.split(folds="site")
+    said.clear()
+    other.teach(mag=1.25, epochs=1, device="cpu")
+    count = (table["site"] == "NA").sum()
+    notes = (
+        f"site is 'NA' of {count} slides, which are taken for one site; name their sites",
+        "each fold is a site, tested by models of other sites: 0 is 'Bern', 1 is 'NA', 2 is 'Ulm'",
+    )
+    assert said == [f"note: {note}" for note in notes]
+    assert other.evaluate(draws=100).notes[:2] == notes
+    page = other.report().read_text(encoding="utf-8")
+    assert "each fold is a site" in page
+
+
+def test_a_cohort_without_any_label_is_refused_and_its_splits_stay(study, tmp_path):
+    other = Study(tmp_path, say=[].append)
+    write_manifest(study.manifest.assign(label="", split="train"), other.workspace.manifest)
+    other.workspace.store.symlink_to(study.workspace.store)
+    before = other.workspace.manifest.read_bytes()
+    for refused in (lambda: other.split(unlabelled="auxiliary"), lambda: other.teach(mag=1.25)):
+        with pytest.raises(ManifestError, match="no slide has a label; fill in some labels"):
+            refused()
+    assert other.workspace.manifest.read_bytes() == before
 
 
 def test_splits_that_nobody_dealt_are_dealt_as_wsikd_yaml_states(study, tmp_path):

@@ -6,7 +6,8 @@ import pandas as pd
 from pydantic import Field, ValidationError, ValidatorFunctionWrapHandler, field_validator
 from pydantic_core import PydanticCustomError
 
-from wsikd.cohort.sites import about_sites, assign_site_folds
+from wsikd.cohort.doubts import find_doubts
+from wsikd.cohort.sites import about_sites, assign_site_folds, name_folds, site_of_fold
 from wsikd.cohort.splits import assign_folds, split_by_patient
 from wsikd.cohort.unlabelled import Unlabelled, about_unlabelled
 from wsikd.config import Settings
@@ -54,6 +55,21 @@ def deal(table: pd.DataFrame, settings: SplitSettings) -> pd.DataFrame:
     return assign_folds(table, folds, settings.seed, unlabelled)
 
 
-def about_splits(table: pd.DataFrame) -> list[str]:
-    """Tell in a line each which slides take no part, and which sites cannot test a class."""
-    return [*about_unlabelled(table), *about_sites(table)]
+def about_splits(table: pd.DataFrame, settings: SplitSettings) -> list[str]:
+    """Tell in a line each which slides take no part, and what sites as folds cannot test.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A manifest as dealt.
+    settings : SplitSettings
+        How it was dealt.
+    """
+    undecided = settings.unlabelled is None
+    return [*about_unlabelled(table, undecided=undecided), *about_sites(table)]
+
+
+def about_cohort(table: pd.DataFrame) -> list[str]:
+    """Tell in a line each what a reader of numbers should know of patients, labels and sites."""
+    by_site = bool(site_of_fold(table))
+    return [*find_doubts(table, by_site=by_site), *name_folds(table), *about_sites(table)]

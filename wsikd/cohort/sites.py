@@ -56,6 +56,12 @@ def site_of_fold(table: pd.DataFrame) -> dict[str, str]:
     return dict(sorted(zip(pairs["fold"], pairs["site"], strict=True)))
 
 
+def name_folds(table: pd.DataFrame) -> list[str]:
+    """Tell in a line which site each fold is, where folds and sites are one."""
+    named = ", ".join(f"{fold} is {site!r}" for fold, site in site_of_fold(table).items())
+    return [f"each fold is a site, tested by models of other sites: {named}"] if named else []
+
+
 def about_sites(table: pd.DataFrame) -> list[str]:
     """Tell in a line each which sites lack a class, so that their fold tests fewer.
 

@@ -31,8 +31,9 @@ def split_by_patient(
 ) -> pd.DataFrame:
     """Fill the column `split` by patient, each class in the same proportions; clear `fold`.
 
-    Slides whose split is auxiliary stay so. A patient with several labels counts for the rarest.
-    The outcome depends on the seed and the patients, not on the order of the rows.
+    Slides whose split is auxiliary stay so; `splits_of_fold` leaves those without a label out where
+    their patient is validated or tested. A patient with several labels counts for the rarest. The
+    outcome depends on the seed and the patients, not on the order of the rows.
 
     Parameters
     ----------
@@ -43,8 +44,7 @@ def split_by_patient(
     seed : int
         Of the shuffling.
     unlabelled : str or None
-        What becomes of slides without a label, see `state_unlabelled`. Where they become
-        auxiliary, those of patients who are validated or tested are left out all the same.
+        What becomes of slides without a label, see `state_unlabelled`.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def split_by_patient(
         If a patient id is empty, all labels are, or one that is refused, or a class has fewer
         patients than there are splits.
     LeakageError
-        If a patient is tested whose slide was stated as auxiliary.
+        If a patient is validated or tested of whom a slide with a label is auxiliary.
     """
     if min(fractions) < 0 or fractions[0] == 0 or not math.isclose(sum(fractions), 1):
         raise ConfigError(f"fractions must be at least 0, train above 0, sum 1, got {fractions}")
@@ -63,8 +63,6 @@ def split_by_patient(
     shares = dict(zip(SPLITS, fractions, strict=False))
     given = table["patient_id"].map(deal_splits(labels, shares, seed))
     dealt = table.assign(split=table["split"].mask(is_dealt(table), given), fold="")
-    if unlabelled == "auxiliary":
-        dealt = leave_out_tested(dealt)
     check_no_leak(dealt)
     return dealt
 
@@ -141,7 +139,8 @@ def splits_of_fold(table: pd.DataFrame, fold: int | None) -> pd.DataFrame:
     -------
     DataFrame
         The rows of `table`. The split of slides that take no part is empty: those without a label
-        that are not auxiliary, and auxiliary ones of what the fold validates or tests.
+        that are not auxiliary, and auxiliary ones of patients who are validated or tested; without
+        folds an auxiliary slide of theirs that has a label is a leak.
 
     Raises
     ------
@@ -161,6 +160,7 @@ def splits_of_fold(table: pd.DataFrame, fold: int | None) -> pd.DataFrame:
     check_patients(table)
     refuse_empty(_with_all_filled(table, "split"), "split", "run wsikd split or set it")
     check_no_leak(table)
+    table = leave_out_tested(table)
     trained = set(table.loc[table["split"] == "train", "label"])
     for label in classes_of(table):
         if label not in trained:
@@ -185,32 +185,47 @@ def check_no_leak(table: pd.DataFrame) -> None:
     """Refuse a manifest in which a patient, or a slide's file, is in two splits or two folds.
 
     Auxiliary is a split like the others: what a student has seen must not be tested on. A patient
-    may be in train as well, as both are learnt from, and in a fold: `splits_of_fold` leaves
-    auxiliary slides out where their patient is tested. A file is known however its path
-    is spelt, and is of one patient alone.
+    may be in train as well, as both are learnt from, and in a fold, or in any split if the
+    auxiliary slide has no label: `splits_of_fold` leaves it out where its patient is tested. A file
+    is known however its path is spelt, and is of one patient alone.
 
     Raises
     ------
     LeakageError
         The message names the patient or the file, and both splits or patients.
     """
-    folds = table["fold"].mask(table["split"] == "auxiliary", "auxiliary")
+    auxiliary = table["split"] == "auxiliary"
+    folds = table["fold"].mask(auxiliary, "auxiliary")
     files = table["path"].map(lambda text: file_key(Path(text)) if text else "")
     for part, places in (("split", table["split"]), ("fold", folds)):
-        for column in ("patient_id", "path"):
-            used = (places != "") & (table[column] != "")
-            same = files if column == "path" else table[column]
-            held = table.assign(place=places, same=same)[used].drop_duplicates(["same", "place"])
+        for column, same in (("patient_id", table["patient_id"]), ("path", files)):
+            where = places.mask(auxiliary, "") if column == "patient_id" else places
+            used = (where != "") & (same != "")
+            held = table.assign(place=where, same=same)[used].drop_duplicates(["same", "place"])
             twice = held[held["same"].duplicated(keep=False)].sort_values(["same", "place"])
-            if column == "patient_id":
-                twice = _without_learnt_alike(twice, part)
             if len(twice):
                 value, first, second = twice[column].iloc[0], *twice["place"].iloc[:2]
                 raise LeakageError(
                     f"{source_of(table)}: {column} {value!r} is in {part} {first} and {second}; "
                     "keep it in one"
                 )
+    _refuse_stated_auxiliary(table)
     _refuse_two_patients(table.assign(file=files))
+
+
+def _refuse_stated_auxiliary(table: pd.DataFrame) -> None:
+    """Refuse an auxiliary slide that has a label and whose patient is validated or tested."""
+    judged = table[is_dealt(table) & table["split"].isin(("val", "test"))]
+    split_of = dict(zip(judged["patient_id"], judged["split"], strict=True))
+    stated = table[(table["split"] == "auxiliary") & (table["label"] != "")]
+    for slide_id, patient in zip(stated["slide_id"], stated["patient_id"], strict=True):
+        if patient and patient in split_of:
+            split = split_of[patient]
+            raise LeakageError(
+                f"{source_of(table)}: patient_id {patient!r} is in split auxiliary and {split}; "
+                f"give slide {slide_id!r} the split {split}, or clear its label, so that it is "
+                "left out"
+            )
 
 
 def _refuse_two_patients(table: pd.DataFrame) -> None:
@@ -225,15 +240,6 @@ def _refuse_two_patients(table: pd.DataFrame) -> None:
             f"{source_of(table)}: slides {first} and {second} are one file, of the patients "
             f"{patients}; keep one of them, or correct patient_id"
         )
-
-
-def _without_learnt_alike(held: pd.DataFrame, part: str) -> pd.DataFrame:
-    """Return where patients are in two places, without those who may be auxiliary as well."""
-    if part == "fold":
-        kept = held[held["place"] != "auxiliary"]
-        return kept[kept["patient_id"].duplicated(keep=False)]
-    tested = held.loc[~held["place"].isin(("auxiliary", "train")), "patient_id"]
-    return held[held["patient_id"].isin(tested)]
 
 
 def _splits_by_fold(table: pd.DataFrame, fold: int) -> dict[str, str]:
@@ -252,15 +258,17 @@ def check_patients(table: pd.DataFrame) -> None:
     Raises
     ------
     ManifestError
-        The message names the slide.
+        The message names the slide, or what labels lack.
     """
+    remedy = "fill in the column patient_id"
     if not is_dealt(table).any():
-        refuse_empty(table, "patient_id", "fill in the column patient_id")
-        labelled = table.assign(label=table["label"].where(table["split"] != "auxiliary", "none"))
-        refuse_empty(labelled, "label", "fill it in, or set split to auxiliary")
-    refuse_empty(
-        _with_all_filled(table, "patient_id"), "patient_id", "fill in the column patient_id"
-    )
+        refuse_empty(table, "patient_id", remedy)
+        if (table["label"] == "").all():
+            raise ManifestError(f"{source_of(table)}: no slide has a label; fill in some labels")
+        raise ManifestError(
+            f"{source_of(table)}: every slide with a label is auxiliary; clear the split of some"
+        )
+    refuse_empty(_with_all_filled(table, "patient_id"), "patient_id", remedy)
 
 
 def _with_all_filled(table: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -51,13 +51,18 @@ def state_unlabelled(table: pd.DataFrame, how: Unlabelled | None) -> pd.DataFram
 
 
 def leave_out_tested(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the manifest in which no unlabelled slide of a tested patient is auxiliary.
+    """Return the manifest without the unlabelled auxiliary slides of patients that are tested.
 
-    A student that had learnt from it would be validated or tested on a patient that it knows.
+    A student that had learnt from one would be validated or tested on a patient that it knows.
     """
-    tested = set(table.loc[table["split"].isin(_TESTED), "patient_id"])
-    seen = (table["split"] == AUXILIARY) & (table["label"] == "") & table["patient_id"].isin(tested)
-    return table.assign(split=table["split"].mask(seen, ""))
+    return table.assign(split=table["split"].mask(_is_of_tested(table), ""))
+
+
+def _is_of_tested(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Mark the unlabelled auxiliary slides whose patient is validated or tested."""
+    tested = set(table.loc[is_dealt(table) & table["split"].isin(_TESTED), "patient_id"]) - {""}
+    auxiliary = (table["split"] == AUXILIARY) & (table["label"] == "")
+    return auxiliary & table["patient_id"].isin(tested)
 
 
 def leave_out_of_fold(table: pd.DataFrame, splits: Mapping[str, str]) -> pd.DataFrame:
@@ -81,7 +86,9 @@ def leave_out_of_fold(table: pd.DataFrame, splits: Mapping[str, str]) -> pd.Data
     return table.assign(split=table["split"].mask(seen, ""), label=table["label"].mask(seen, ""))
 
 
-def about_unlabelled(table: pd.DataFrame, what: str = "slides") -> list[str]:
+def about_unlabelled(
+    table: pd.DataFrame, what: str = "slides", *, undecided: bool = False
+) -> list[str]:
     """Tell in a line each which slides take no part though they are in the manifest.
 
     Parameters
@@ -90,19 +97,22 @@ def about_unlabelled(table: pd.DataFrame, what: str = "slides") -> list[str]:
         A manifest with splits or folds.
     what : str
         What its rows are.
+    undecided : bool
+        Whether nobody has said what becomes of slides without a label, so that it is advised.
     """
     notes = []
     out = table[is_left_out(table)]
     if len(out):
-        tested = set(table.loc[table["split"].isin(_TESTED), "patient_id"]) - {""}
-        why = (
-            "their patients are validated or tested"
-            if out["patient_id"].isin(tested).all()
-            else "label them, or let students learn from them with split auxiliary"
-        )
+        advice = "; label them, or let students learn from them with split auxiliary"
         notes.append(
             f"{what} without a label that are left out: {len(out)} of {len(table)}, first "
-            f"{out['slide_id'].iloc[0]!r}; {why}"
+            f"{out['slide_id'].iloc[0]!r}{advice if undecided else ''}"
+        )
+    waiting = table[_is_of_tested(table)]
+    if len(waiting):
+        notes.append(
+            f"auxiliary {what} that are left out: {len(waiting)} of {len(table)}, first "
+            f"{waiting['slide_id'].iloc[0]!r}; their patients are validated or tested"
         )
     auxiliary = table["split"] == AUXILIARY
     dealt = set(table.loc[~auxiliary & (table["fold"] != ""), "patient_id"]) - {""}

@@ -66,10 +66,11 @@ class Limits:
         if self.patients < FEWEST_PATIENTS:
             return f"{self.patients} patients are too few to trust an interval"
         if self.hardly_drawn:
+            have, these = ("has", "this one") if self.hardly_drawn == 1 else ("have", "these")
             return (
                 f"the interval may be too narrow: of {self.patients} patients, {self.hardly_drawn} "
-                f"have labels that fewer than {FEWEST_PATIENTS} have, and drawn test sets hardly "
-                "vary these"
+                f"{have} labels that fewer than {FEWEST_PATIENTS} have, and drawn test sets hardly "
+                f"vary {these}"
             )
         return None
 

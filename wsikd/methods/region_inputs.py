@@ -106,7 +106,8 @@ def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) 
         If no training slide is in the store.
     """
     table = splits_of_fold(manifest, fold)
-    refuse_copies(store, table)
+    auxiliary = manifest["split"] == "auxiliary"  # left out for its patient, it is a copy still
+    refuse_copies(store, table.assign(split=table["split"].mask(auxiliary, "auxiliary")))
     items = {split: list_items(store, table, (split,)) for split in ALL_SPLITS}
     if not items["train"]:
         raise NothingUsableError(f"{store.path}: no training slide; run wsikd prepare")

@@ -4,7 +4,14 @@ import pandas as pd
 import pytest
 
 from tests.unit.cohort.test_splits import cohort, table_of
-from wsikd.cohort import SplitSettings, assign_site_folds, deal, site_of_fold, splits_of_fold
+from wsikd.cohort import (
+    SplitSettings,
+    about_cohort,
+    assign_site_folds,
+    deal,
+    site_of_fold,
+    splits_of_fold,
+)
 from wsikd.cohort.sites import about_sites
 from wsikd.errors import LeakageError, ManifestError
 
@@ -99,6 +106,23 @@ def test_a_site_without_a_class_is_told():
     assert about_sites(assign_site_folds(table)) == [
         "site 'Linz' has no slide of label 'b': fold 2 cannot be tested on it"
     ]
+
+
+def test_beside_the_numbers_stand_what_each_fold_is_and_what_is_doubtful_of_its_name():
+    table = of_sites(("Ulm", "Bern", "Graz", "NA"))
+    table.loc[(table["label"] == "b") & (table["site"] == "Graz"), "label"] = "a"
+    folds = "0 is 'Bern', 1 is 'Graz', 2 is 'NA', 3 is 'Ulm'"
+    assert about_cohort(assign_site_folds(table)) == [
+        "site is 'NA' of 8 slides, which are taken for one site; name their sites",
+        f"each fold is a site, tested by models of other sites: {folds}",
+        "site 'Graz' has no slide of label 'b': fold 1 cannot be tested on it",
+    ]
+
+
+def test_sites_are_not_told_of_where_folds_are_none():
+    table = of_sites(("Ulm", "Bern", "Graz", "NA"))
+    assert about_cohort(deal(table, SplitSettings(folds=3))) == []
+    assert about_cohort(deal(table, SplitSettings())) == []
 
 
 def test_folds_that_are_no_sites_are_not_taken_for_them():

@@ -122,10 +122,22 @@ class TestSplitting:
         ):
             split_by_patient(table)
 
-    def test_refuses_a_manifest_without_any_label_by_slide(self):
-        table = cohort(a=5)
-        table["label"] = ""
-        with pytest.raises(ManifestError, match=r"label of slide 's0' in row 2 is empty; .* auxil"):
+    @pytest.mark.parametrize("split", ["", "train", "auxiliary"])
+    @pytest.mark.parametrize("unlabelled", [None, "auxiliary", "leave-out"])
+    def test_refuses_a_manifest_without_any_label_with_the_remedy(self, split, unlabelled):
+        table = cohort(a=5).assign(label="", split=split)
+        message = "^manifest: no slide has a label; fill in some labels"
+        with pytest.raises(ManifestError, match=message):
+            split_by_patient(table, unlabelled=unlabelled)
+        with pytest.raises(ManifestError, match=message):
+            assign_folds(table, 3, unlabelled=unlabelled)
+        with pytest.raises(ManifestError, match=message):
+            splits_of_fold(table, None)
+
+    def test_refuses_a_manifest_whose_labels_are_all_of_auxiliary_slides(self):
+        table = cohort(a=5).assign(split="auxiliary")
+        message = "every slide with a label is auxiliary; clear the split of some"
+        with pytest.raises(ManifestError, match=message):
             split_by_patient(table)
 
     def test_refuses_a_tested_patient_whose_slide_is_stated_as_auxiliary(self):

@@ -62,7 +62,18 @@ def test_five_patients_are_enough():
         (
             Limits(20, hardly_drawn=1),
             (0.5, 0.9),
-            "the interval may be too narrow: of 20 ",
+            (
+                "the interval may be too narrow: of 20 patients, 1 has labels that fewer than 5 "
+                "have, and drawn test sets hardly vary this one"
+            ),
+        ),
+        (
+            Limits(20, hardly_drawn=2),
+            (0.5, 0.9),
+            (
+                "the interval may be too narrow: of 20 patients, 2 have labels that fewer than 5 "
+                "have, and drawn test sets hardly vary these"
+            ),
         ),
     ],
 )

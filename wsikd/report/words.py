@@ -2,7 +2,8 @@
 
 from wsikd.evaluation import Estimate, Metrics
 from wsikd.evaluation.aggregate import Unit
-from wsikd.evaluation.documents import EvaluatedRun, UnitScores
+from wsikd.evaluation.documents import Difference, EvaluatedRun, UnitScores
+from wsikd.evaluation.strata import FEWEST_PATIENTS
 from wsikd.evaluation.tables import format_saving
 from wsikd.geometry import format_magnification
 from wsikd.runs import run_name
@@ -10,6 +11,9 @@ from wsikd.runs import run_name
 CONTROL_TITLES = {"control-colour": "colour alone", "control-majority": "most common class"}
 
 _PERCENT = "\N{NO-BREAK SPACE}%"
+_NO_WIDTH = "(an interval of no width, which tells nothing of other patients)"
+_TOO_FEW = "which so few patients cannot tell from chance"
+_TOO_NARROW = "too narrow, perhaps, for so few patients"
 
 
 def run_title(run: EvaluatedRun) -> str:
@@ -57,7 +61,7 @@ def headline(metrics: Metrics, unit: Unit = "slide") -> list[str]:
     """
     subject = find_subject(metrics)
     compared = {
-        difference.reference: difference.metrics["plain_accuracy"]
+        difference.reference: difference
         for difference in metrics.differences
         if (difference.run, difference.unit) == (subject.name, unit)
         and difference.metrics["plain_accuracy"].value is not None
@@ -94,7 +98,7 @@ def _answer(run: EvaluatedRun, unit: Unit, teacher: str) -> str:
 
 
 def _about(
-    run: EvaluatedRun, unit: Unit, subject: EvaluatedRun, difference: Estimate | None
+    run: EvaluatedRun, unit: Unit, subject: EvaluatedRun, difference: Difference | None
 ) -> str:
     has_taught = run.name == subject.teacher and not run.kind.is_teacher
     who = _subject(run, "which taught this student" if has_taught else run.kind.aside)
@@ -110,27 +114,43 @@ def _right(scores: UnitScores, of: str = "") -> str:
     if share.interval is None:
         return said
     if share.low == share.high:
-        return f"{said} (an interval of no width, which tells nothing of other patients)"
+        return f"{said} {_NO_WIDTH}"
     low, high = (f"{100 * end:.0f}" for end in share.interval)
-    return f"{said} (95{_PERCENT} interval {low} to {high}{_PERCENT})"
+    doubt = f", {_TOO_NARROW}" if _is_doubtful(share, scores.patients) else ""
+    return f"{said} (95{_PERCENT} interval {low} to {high}{_PERCENT}{doubt})"
 
 
-def _compared(difference: Estimate) -> str:
-    value, interval = difference.known, difference.interval
-    points = round(abs(100 * value))
-    place = "above" if value > 0 else "below"
-    said = (
-        f"{points} percentage point{'' if points == 1 else 's'} {place} it"
-        if points
-        else "level with it"
-    )
-    if interval is None:
+def _compared(difference: Difference) -> str:
+    """Tell a difference, and whether chance explains it where the patients can tell that."""
+    estimate = difference.metrics["plain_accuracy"]
+    said = _apart(estimate.known)
+    if difference.patients < FEWEST_PATIENTS:
+        return f"{said}, {_TOO_FEW}"
+    if estimate.interval is None:
         return said
-    low, high = interval
+    low, high = estimate.interval
+    if low == high:
+        return f"{said} {_NO_WIDTH}"
+    between = f"{said} (95{_PERCENT} interval {_signed(low)} to {_signed(high)})"
+    if _is_doubtful(estimate, difference.patients):
+        return f"{between}, {_TOO_FEW}"
     if _signed(low) == _signed(high):
         return f"{said}, whichever patients are drawn"
     verdict = "which chance could explain" if low <= 0 <= high else "more than chance explains"
-    return f"{said} (95{_PERCENT} interval {_signed(low)} to {_signed(high)}), {verdict}"
+    return f"{between}, {verdict}"
+
+
+def _apart(value: float) -> str:
+    points = round(abs(100 * value))
+    if not points:
+        return "level with it"
+    place = "above" if value > 0 else "below"
+    return f"{points} percentage point{'' if points == 1 else 's'} {place} it"
+
+
+def _is_doubtful(estimate: Estimate, patients: int) -> bool:
+    """Tell whether too few patients, in all or of a class, stand behind an interval."""
+    return patients < FEWEST_PATIENTS or estimate.note is not None
 
 
 def _subject(run: EvaluatedRun, aside: str) -> str:

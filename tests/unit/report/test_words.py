@@ -60,9 +60,9 @@ def test_a_difference_whose_interval_leaves_zero_out_is_not(sentences):
 @pytest.mark.parametrize(
     ("estimate", "told"),
     [
-        ((0.0, 0.0, 0.0), "is level with it, whichever patients are drawn."),
+        ((0.0, 0.0, 0.0), "is level with it (an interval of no width, which tells nothing of "),
         ((0.001, -0.004, 0.004), "is level with it, whichever patients are drawn."),
-        ((0.05, 0.05, 0.05), "is 5 percentage points above it, whichever patients are drawn."),
+        ((0.05, 0.05, 0.05), "is 5 percentage points above it (an interval of no width, which "),
         ((0.0, -0.1, 0.1), "is level with it (95 % interval \N{MINUS SIGN}10 to +10), which "),
     ],
 )
@@ -71,6 +71,38 @@ def test_an_interval_that_is_one_number_is_not_put_down_to_chance(changed, estim
     metrics = changed(lambda it: it["differences"][2]["metrics"]["plain_accuracy"].update(ends))
     (baseline,) = [one for one in headline(metrics) if one.startswith("The baseline")]
     assert told in baseline.replace("\N{NO-BREAK SPACE}", " ")
+
+
+@pytest.mark.parametrize(
+    ("patients", "change", "told"),
+    [
+        # stratified draws from one patient of each class always give the same set
+        (3, {"value": 1 / 3, "low": 1 / 3, "high": 1 / 3}, "is 33 percentage points above it, "),
+        (4, {"low": 0.1, "high": 0.3}, "is 20 percentage points above it, "),
+        (4, {"low": None, "high": None}, "is 20 percentage points above it, "),
+        (
+            9,
+            {"note": "the interval may be too narrow"},
+            "is 20 percentage points above it (95 % interval +5 to +30), ",
+        ),
+    ],
+)
+def test_few_patients_are_said_to_tell_nothing_of_a_difference(changed, patients, change, told):
+    def shrink(it):
+        it["differences"][2]["patients"] = patients
+        it["differences"][2]["metrics"]["plain_accuracy"].update(change)
+
+    (baseline,) = [one for one in headline(changed(shrink)) if one.startswith("The baseline")]
+    baseline = baseline.replace("\N{NO-BREAK SPACE}", " ")
+    assert f"{told}which so few patients cannot tell from chance." in baseline
+
+
+def test_an_interval_of_few_patients_is_said_to_be_too_narrow_perhaps(changed):
+    def shrink(it):
+        it["runs"][3]["units"]["slide"]["patients"] = 4
+
+    answer = headline(changed(shrink))[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "(95 % interval 70 to 90 %, too narrow, perhaps, for so few patients)." in answer
 
 
 def test_an_interval_of_no_width_is_said_to_tell_nothing(changed):

@@ -226,6 +226,43 @@ def test_a_run_that_was_removed_since_asks_for_a_new_evaluation(workspace, tmp_p
         write_report(tmp_path / "runs", manifest, tmp_path / "report.html")
 
 
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("fold", "0"), ("split", "auxiliary"), ("label", "x"), ("patient_id", "q")],
+)
+def test_numbers_of_another_manifest_ask_for_a_new_evaluation(workspace, tmp_path, column, value):
+    folder, manifest = workspace
+    changed = manifest.copy()
+    changed.attrs["source"] = "slides.csv"
+    changed.loc[changed["slide_id"] == "s0", column] = value
+    assert (changed[column] != manifest[column]).any()
+    with pytest.raises(NothingUsableError) as refusal:
+        write_report(folder / "runs", changed, tmp_path / "report.html")
+    assert str(refusal.value) == (
+        "slides.csv: its slides, patients, splits or labels have changed since the evaluation; run "
+        "wsikd evaluate again"
+    )
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_moved_slides_and_another_order_ask_for_nothing(workspace, tmp_path):
+    folder, manifest = workspace
+    moved = manifest.iloc[::-1].assign(path="elsewhere/" + manifest["slide_id"])
+    write_report(folder / "runs", moved, tmp_path / "report.html")
+    assert (tmp_path / "report.html").exists()
+
+
+def test_numbers_from_before_the_manifest_was_recorded_are_shown(workspace, tmp_path):
+    folder, manifest = workspace
+    shutil.copytree(folder / "runs", tmp_path / "runs")
+    path = tmp_path / "runs" / "metrics.json"
+    older = json.loads(path.read_text())
+    del older["cohort"]
+    path.write_text(json.dumps(older))
+    write_report(tmp_path / "runs", manifest.assign(label="x"), tmp_path / "report.html")
+    assert (tmp_path / "report.html").exists()
+
+
 def test_scored_as_released_the_page_has_the_released_accuracy(workspace, tmp_path):
     folder, manifest = workspace
     shutil.copytree(folder / "runs", tmp_path / "runs")

@@ -181,6 +181,12 @@ def splits_digest(rows: Iterable[tuple[str, str, str, str]]) -> str:
     return digest("\t".join(row) for row in sorted(set(rows)))
 
 
+def cohort_digest(table: pd.DataFrame) -> str:
+    """Hash what numbers stand on: slide_id, patient_id, split, fold and label of all slides."""
+    columns = ["slide_id", "patient_id", "split", "fold", "label"]
+    return digest(sorted("\t".join(row) for row in table[columns].itertuples(index=False)))
+
+
 def check_no_leak(table: pd.DataFrame) -> None:
     """Refuse a manifest in which a patient, or a slide's file, is in two splits or two folds.
 

@@ -127,6 +127,7 @@ class Metrics(Settings):
     differences: tuple[Difference, ...]
     left_out: tuple[LeftOut, ...]
     notes: tuple[str, ...] = Field(description="what a reader of the numbers should know")
+    cohort: str | None = Field(None, description="hash of the manifest's slides, splits and labels")
 
     @property
     def is_as_released(self) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from wsikd.cohort.splits import classes_of
+from wsikd.cohort.splits import classes_of, cohort_digest
 from wsikd.config import Settings, first_difference
 from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
 from wsikd.evaluation.aggregate import UNIT_KEYS, UNITS, Unit, aggregate, decide
@@ -124,6 +124,7 @@ def evaluate_runs(
         differences=tuple(_differences(references, decisions, settings)),
         left_out=tuple(LeftOut(name=name, reason=why) for name, why in left_out.items()),
         notes=tuple(notes),
+        cohort=cohort_digest(manifest),
     )
     write_json(runs / "metrics.json", metrics.model_dump(mode="json"))
     with replacing(runs / "metrics.csv") as temporary:

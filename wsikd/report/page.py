@@ -10,6 +10,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import wsikd
+from wsikd.cohort.manifest import source_of
+from wsikd.cohort.splits import cohort_digest
 from wsikd.errors import CheckpointError, ConfigError, NothingUsableError
 from wsikd.evaluation import Metrics, read_metrics
 from wsikd.evaluation.documents import EvaluatedRun
@@ -46,11 +48,17 @@ def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
     ConfigError
         If the output is a folder.
     NothingUsableError
-        If the runs were not evaluated yet, or one of them is gone.
+        If the runs were not evaluated yet, one of them is gone, or the manifest has other splits,
+        patients or labels than they were evaluated with.
     """
     if output.is_dir():
         raise ConfigError(f"{output}: must be a file, is a folder; name the page")
     metrics = read_metrics(runs)
+    if metrics.cohort not in (None, cohort_digest(manifest)):  # older numbers have none
+        raise NothingUsableError(
+            f"{source_of(manifest)}: its slides, patients, splits or labels have changed since the "
+            "evaluation; run wsikd evaluate again"
+        )
     folder = PictureFolder(runs)
     pictures = folder.read() or Pictures()
     folders = _by_pooled_name(runs)

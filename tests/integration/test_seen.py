@@ -12,7 +12,7 @@ from tests.builders import slide_record
 from wsikd.config import Settings
 from wsikd.data.pairs import open_views
 from wsikd.data.patches import open_patches
-from wsikd.errors import LeakageError
+from wsikd.errors import CheckpointError, LeakageError
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.evaluation.folds import pool_runs
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
@@ -21,8 +21,10 @@ from wsikd.methods.distil import DistilSettings, distil
 from wsikd.methods.finetune import FinetuneSettings, finetune
 from wsikd.methods.pair import pair
 from wsikd.methods.pair_settings import PairSettings
+from wsikd.methods.region_inputs import read_inputs
+from wsikd.methods.seen import look_back
 from wsikd.methods.teach import TeachSettings, teach
-from wsikd.runs import Provenance, RunFolder
+from wsikd.runs import Provenance, RunFolder, find_runs
 from wsikd.store import RegionStore, SlideWriter, Source
 from wsikd.store.labels import LabelFrame, LabelLevel, LabelWriter, labels_path
 from wsikd.tissue import to_geojson
@@ -136,6 +138,48 @@ def test_tiles_of_unknown_patients_start_nothing_that_is_tested(store, manifest,
         "show none of those validated or tested on"
     )
     assert not (runs / "teacher-10x").exists()
+
+
+def test_one_image_of_an_unknown_patient_is_one(store, manifest, runs):
+    run = RunFolder(runs / "pair-x")
+    run.start(Settings(), Provenance(name="pair-x", method="pair", classes=()))
+    run.write_learnt(pd.DataFrame({"slide_id": ["x"], "patient_id": "x", "traced": "no"}))
+    inputs = read_inputs(store, manifest, None)
+    with pytest.raises(LeakageError, match="pair-x: 1 image learnt from cannot be traced to a "):
+        look_back([run], inputs, unrelated=False)
+    (note,) = look_back([run], inputs, unrelated=True).notes
+    assert note.startswith("1 image that pair-x has learnt from cannot be traced to a patient; ")
+
+
+def in_folds(manifest):
+    """Deal the slides s4, s5 and s7 to fold 2, which fold 0 trains on and the others do not."""
+    folds = ["0", "0", "1", "1", "2", "2", "", "2"]
+    return manifest.assign(fold=folds, split=["auxiliary" if fold == "" else "" for fold in folds])
+
+
+def test_a_leak_in_any_fold_is_found_before_the_first_is_trained(store, manifest, runs, tmp_path):
+    train_pair(runs, cut(tmp_path / "tiles", [10, 4]))
+    settings = TeachSettings(init="pair-x", unrelated=True, **QUICK)
+    with pytest.raises(LeakageError, match="has seen the pixels of s4/region-000 under the name "):
+        teach(store, in_folds(manifest), runs, settings)
+    assert [run.name for run in find_runs(runs)] == ["pair-x"]
+    alone = settings.model_copy(update={"fold": 0})
+    assert teach(store, in_folds(manifest), runs, alone)[0].is_complete()
+
+
+def test_a_teacher_missing_in_any_fold_is_told_before_the_first_is_trained(store, manifest, runs):
+    teach(store, in_folds(manifest), runs, TeachSettings(fold=0, **QUICK))
+    with pytest.raises(CheckpointError, match="10x-fold1: no such run; make it with `wsikd teach`"):
+        distil(store, in_folds(manifest), runs, DistilSettings(student_mag=2.5, **QUICK))
+    assert not list(runs.glob("student-*"))
+
+
+def test_a_missing_run_to_start_from_is_told_with_the_commands_that_make_one(store, manifest, runs):
+    with pytest.raises(CheckpointError) as refusal:
+        teach(store, manifest, runs, TeachSettings(init="zzz", **QUICK))
+    assert str(refusal.value) == (
+        f"{runs / 'zzz'}: no such run; make it with `wsikd pair` or `wsikd teach`"
+    )
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])

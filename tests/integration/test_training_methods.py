@@ -193,8 +193,8 @@ def test_patience_without_validation_is_refused_before_anything_is_trained(
         "finetune": lambda: finetune(store, manifest, tmp_path, FinetuneSettings(**at)),
     }
     message = (
-        "^--patience needs validation regions, the split val has none; deal patients to val with "
-        "wsikd split, or leave --patience out$"
+        "^manifest: --patience needs validation regions, the split val has none; deal patients to "
+        "val with wsikd split, or leave --patience out$"
     )
     with pytest.raises(ConfigError, match=message):
         carry_out[command]()
@@ -410,7 +410,7 @@ def pretend_pair(runs, model, *, seen):
 def test_a_teacher_starts_from_the_encoder_of_a_pair(store, tmp_path):
     encoder = pretend_pair(tmp_path, "resnet10w32", seen=["x1"])
     nothing_learnt = {"learning_rate": 1e-30}
-    settings = TeachSettings(**QUICK, **nothing_learnt, fold=0, init="runs/pair-x")
+    settings = TeachSettings(**QUICK, **nothing_learnt, fold=0, init=str(tmp_path / "pair-x"))
     (run,) = teach(store, make_manifest(), tmp_path, settings)
     taught = load_file(run.model_path())
     for name, tensor in encoder.state_dict().items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pandas as pd
 import torch
 
+from wsikd.cohort.manifest import source_of
 from wsikd.data.regions import RegionDataset
 from wsikd.data.statistics import channel_statistics
 from wsikd.geometry import magnification_to_mpp
@@ -19,7 +20,7 @@ from wsikd.losses.classification import balanced_weights
 from wsikd.methods.hand_over import hand_over
 from wsikd.methods.predictions import predict
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
-from wsikd.methods.seen import look_back, seen_slides
+from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.training.device import choose_device, place
@@ -166,26 +167,34 @@ def carry_out(
     ------
     ConfigError
         If patience is asked for and a fold has no validation region.
+    WsikdError
+        If a fold cannot start from what it should: of any fold before the first is trained.
     BusyError
         If another process is carrying out a run; the message names it.
     """
     folds = folds_of(manifest, settings.fold)
     of_folds = {fold: read_inputs(store, manifest, fold) for fold in folds}
+    tasks = [(of_folds[fold], settings.model_copy(update={"fold": fold})) for fold in folds]
     for inputs in of_folds.values() if settings.patience is not None else ():
-        inputs.check_validated("--patience")
+        inputs.check_validated("--patience", source_of(manifest))
+    for inputs, of_fold in tasks if len(tasks) > 1 else ():
+        _look_back(plan(inputs, of_fold), inputs)  # the plan is dropped, as it holds networks
     made = []
-    for fold, inputs in of_folds.items():
-        of_fold = settings.model_copy(update={"fold": fold})
+    for inputs, of_fold in tasks:
         made.append(_carry_out_fold(runs, inputs, of_fold, plan(inputs, of_fold)))
     for note in hand_over(runs, store, manifest, folds):
         Display(made[-1].name).say(note)
     return made
 
 
+def _look_back(plan: Plan, inputs: "Inputs") -> Past:
+    return look_back(list(plan.sources.values()), inputs, unrelated=plan.unrelated)
+
+
 def _carry_out_fold(
     runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan
 ) -> "RunFolder":
-    past = look_back(list(plan.sources.values()), inputs, unrelated=plan.unrelated)
+    past = _look_back(plan, inputs)
     about = inputs.describe_run(plan.kind, plan.magnification, plan.fingerprints)
     names = {key: source.name for key, source in plan.sources.items()}
     about = about.model_copy(update={"sources": names, "notes": past.notes})

@@ -65,17 +65,18 @@ class Inputs:
                         "one of those, prepare it, or take the slide out of the manifest"
                     )
 
-    def check_validated(self, asked: str) -> None:
+    def check_validated(self, asked: str, manifest: str) -> None:
         """Refuse what is asked for if there is no validation region that could decide it.
 
         Raises
         ------
         ConfigError
+            The message names `manifest`, the file or folder of the splits.
         """
         if not self.items["val"]:
             raise ConfigError(
-                f"{asked} needs validation regions, the split val has none; deal patients to val "
-                f"with wsikd split, or leave {asked} out"
+                f"{manifest}: {asked} needs validation regions, the split val has none; deal "
+                f"patients to val with wsikd split, or leave {asked} out"
             )
 
     def describe_run(

@@ -139,16 +139,17 @@ def _vouched(source: RunFolder, learnt: pd.DataFrame, *, unrelated: bool) -> Ite
     strangers = _strangers(source, learnt)
     if strangers.empty:
         return
+    count = f"{len(strangers)} image{'' if len(strangers) == 1 else 's'}"
     # what follows splits has the same ones, see `check_source`, and was vouched for when made
     if not unrelated and not made.kind.follows_splits:
         first = strangers["slide_id"].iloc[0]
         raise LeakageError(
-            f"{source.path}: {len(strangers)} images learnt from cannot be traced to a patient, "
+            f"{source.path}: {count} learnt from cannot be traced to a patient, "
             f"the first is {first}; train it with a --table of their patients, or vouch with "
             "--unrelated that they show none of those validated or tested on"
         )
     yield (
-        f"{len(strangers)} images that {source.name} has learnt from cannot be traced to a "
+        f"{count} that {source.name} has learnt from cannot be traced to a "
         "patient; --unrelated vouches that they show none of those validated or tested on"
     )
 

@@ -12,6 +12,7 @@ from wsikd.models.weights import load_model
 from wsikd.runs import KINDS, RunFolder, find_finished, find_of_fold, run_name
 from wsikd.training.settings import TrainingSettings
 
+_STARTS = (KINDS["pair"].command, KINDS["teacher"].command)
 INIT_HELP = "run whose encoder the network starts from, such as one of wsikd pair; unset: random"
 
 
@@ -111,7 +112,7 @@ def start_from(
     LeakageError
         If it follows splits, and is of another fold or was made with others.
     """
-    source = find_of_fold(runs, name, settings.fold)
+    source = find_of_fold(runs, name, settings.fold, *_STARTS)
     if source.read_provenance().kind.follows_splits:
         check_source(source, inputs, settings.fold)
     start, description = load_model(source.model_path())

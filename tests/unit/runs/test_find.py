@@ -79,6 +79,34 @@ def test_an_unfinished_run_is_refused_with_what_goes_on_with_it(runs):
         find_of_fold(runs, "teacher-10x", 1, "wsikd teach")
 
 
+def test_what_goes_on_with_an_unfinished_run_is_the_command_that_made_it(runs):
+    message = "teacher-10x-fold1: is not finished; go on with `wsikd teach`$"
+    with pytest.raises(CheckpointError, match=message):
+        find_of_fold(runs, "teacher-10x", 1, "wsikd pair", "wsikd distil")
+
+
+def test_every_command_that_could_make_a_missing_run_is_named(runs):
+    message = "zzz: no such run; make it with `wsikd pair` or `wsikd teach`$"
+    with pytest.raises(CheckpointError, match=message):
+        find_of_fold(runs, "zzz", None, "wsikd pair", "wsikd teach")
+
+
+def test_a_path_may_lead_to_the_runs_from_here_or_from_the_workspace(runs, tmp_path, monkeypatch):
+    for name in ("pair-x", f"{runs.name}/pair-x", str(runs / "pair-x")):
+        assert find_of_fold(runs, name, None, "wsikd pair").name == "pair-x"
+    monkeypatch.chdir(tmp_path)
+    assert find_of_fold(runs, "./no-run/../pair-x", None, "wsikd pair").name == "pair-x"
+
+
+@pytest.mark.parametrize("name", ["../other/runs/pair-x", "/other/runs/pair-x", "no-run/pair-x"])
+def test_a_path_to_another_folder_is_not_taken_for_the_run_of_that_name(runs, name):
+    with pytest.raises(CheckpointError) as refusal:
+        find_of_fold(runs, name, None, "wsikd pair")
+    assert str(refusal.value) == (
+        f"{name}: must be a run in {runs}; copy its folder there and name it"
+    )
+
+
 def test_the_first_of_several_names_that_exists_is_taken(runs):
     assert find_finished(runs, ["student-5x", "pair-x"], "wsikd pair").name == "pair-x"
     with pytest.raises(CheckpointError, match="a: no such run; make it with `wsikd pair`"):

@@ -304,8 +304,67 @@ def test_an_older_run_without_a_record_is_learnt_from_as_before(store, manifest,
     assert "student-2.5x was trained on other splits" in metrics.left_out[0].reason
     assert metrics.notes[0] == (
         "teacher-10x: an older version made it, which did not record the slides it learnt from; "
-        "that none of them is tested today is not known"
+        "whether the manifest has them in the same split, with the same patient and label, is not "
+        "known"
     )
+
+
+def forget_the_slides(run):
+    (run.path / "learnt.csv").unlink()
+
+
+def test_an_older_run_that_may_have_learnt_from_the_tested_is_left_out(store, manifest, runs):
+    (teacher,) = teach(store, manifest, runs, TeachSettings(**QUICK))
+    forget_the_slides(teacher)
+    manifest.loc[5, "split"] = "test"
+    teach(store, manifest, runs, TeachSettings(name="again", **QUICK))
+    metrics = evaluate(runs, store, manifest)
+    (left_out,) = metrics.left_out
+    assert left_out.reason == (
+        "teacher-10x is of an older version, which recorded no slides, and its splits are not "
+        "surely the manifest's; it may have learnt from slide s5, which is in test now; remove its "
+        "folder and train it again"
+    )
+    assert metrics.notes == ()
+
+
+def test_an_older_student_whose_auxiliary_slide_is_tested_is_left_out(store, manifest, runs):
+    teach(store, manifest, runs, TeachSettings(**QUICK))
+    forget_the_slides(distil(store, manifest, runs, DistilSettings(student_mag=2.5, **QUICK))[0])
+    assert evaluate(runs, store, manifest).left_out == ()
+    manifest.loc[6, "split"] = "test"
+    (left_out,) = evaluate(runs, store, manifest).left_out
+    assert "student-2.5x is of an older version, " in left_out.reason
+    assert "learnt from slide s6, which is in test now" in left_out.reason
+
+
+def test_an_older_run_stays_when_new_slides_are_tested(store, manifest, runs):
+    write_slide(store.path, "s9")
+    (teacher,) = teach(store, manifest, runs, TeachSettings(**QUICK))
+    forget_the_slides(teacher)
+    new = {"slide_id": "s9", "path": "9.svs", "patient_id": "p9", "label": "a", "split": "test"}
+    manifest.loc[8] = {**new, "fold": ""}
+    metrics = evaluate(runs, store, manifest)
+    assert metrics.left_out == ()
+    (note,) = metrics.notes
+    assert note == (
+        "teacher-10x: not tested on 1 of the slides that the manifest has in test, the first is "
+        "s9; they took no part in it then"
+    )
+
+
+def test_an_older_run_stays_where_training_and_tested_slides_could_not_be_prepared(
+    store, manifest, runs
+):
+    for name in ("s1", "s7"):
+        shutil.rmtree(store.path / name)
+    (teacher,) = teach(store, manifest, runs, TeachSettings(**QUICK))
+    forget_the_slides(teacher)
+    teach(store, manifest, runs, TeachSettings(name="again", **QUICK))
+    metrics = evaluate(runs, store, manifest)
+    assert metrics.left_out == ()
+    assert any("teacher-10x" in note and "not tested on 1 of " in note for note in metrics.notes)
+    assert not any("an older version made it" in note for note in metrics.notes)
 
 
 def test_controls_of_other_splits_are_left_out_like_any_run(store, manifest, runs):
@@ -345,7 +404,7 @@ def test_a_student_is_left_out_once_its_auxiliary_slide_is_tested(store, manifes
     (note,) = metrics.notes
     assert note == (
         "teacher-10x: not tested on 1 of the slides that the manifest has in test, the first is "
-        "s6; they were not prepared, or not listed, then"
+        "s6; they took no part in it then"
     )
 
 
@@ -383,7 +442,7 @@ def test_slides_prepared_after_a_run_are_told_of(store, manifest, runs):
     (note,) = evaluate(runs, store, manifest).notes
     assert note == (
         "teacher-10x: not made with 1 of the slides that the manifest has in train or val, the "
-        "first is s7; they were not prepared, or not listed, then"
+        "first is s7; they took no part in it then"
     )
 
 

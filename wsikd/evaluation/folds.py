@@ -1,6 +1,7 @@
 """The runs that can be evaluated: complete, all folds of one together as one."""
 
 from collections import defaultdict
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,9 @@ import pandas as pd
 from wsikd.cohort.splits import fold_count
 from wsikd.errors import CheckpointError
 from wsikd.evaluation.recorded import (
+    check_older,
     check_recorded,
     find_lacking,
-    note_on_older,
     notes_on_lacking,
     read_recorded,
 )
@@ -85,10 +86,11 @@ def pool_runs(
     for run in find_runs(folder):
         if is_of_the_main_job(run):
             groups[pooled_name(run.name)].append(run)
+    known = _slides_of(run for members in groups.values() for run in members)
     pooled, left_out = [], {}
     for name, members in sorted(groups.items(), key=_controls_last):
         try:
-            pooled.append(_pool(name, members, manifest, checkpoint, split))
+            pooled.append(_pool(name, members, manifest, (checkpoint, split), known))
         except CheckpointError as error:
             left_out[name] = str(error)
     return sorted(pooled, key=_reading_order), left_out
@@ -100,6 +102,16 @@ def _controls_last(group: tuple[str, list[RunFolder]]) -> tuple[bool, str]:
     with suppress(CheckpointError):
         return members[0].read_provenance().kind.is_control, name
     return False, name
+
+
+def _slides_of(runs: Iterable[RunFolder]) -> set[str]:
+    """List the slides that runs recorded to have had."""
+    slides = set[str]()
+    for run in runs:
+        with suppress(CheckpointError):  # a damaged one is left out by name
+            recorded = read_recorded(run)
+            slides |= set() if recorded is None else set(recorded["slide_id"])
+    return slides
 
 
 def is_of_the_main_job(run: RunFolder) -> bool:
@@ -114,9 +126,10 @@ def _pool(
     name: str,
     members: list[RunFolder],
     manifest: pd.DataFrame,
-    checkpoint: Checkpoint,
-    split: EvaluatedSplit,
+    asked: tuple[Checkpoint, EvaluatedSplit],
+    known: Collection[str],
 ) -> PooledRun:
+    checkpoint, split = asked
     made = [member.read_provenance() for member in members]
     _check_members(name, made, fold_count(manifest))
     kept: Checkpoint = "best" if made[0].kind.is_control else checkpoint
@@ -125,7 +138,7 @@ def _pool(
     for member, one, predicted in zip(members, made, tables, strict=True):
         recorded = read_recorded(member)
         check_recorded(one, recorded, predicted, manifest)
-        notes += [*one.notes, *note_on_older(one, recorded, manifest)]
+        notes += [*one.notes, *check_older(one, recorded, predicted, manifest, known)]
         lacking.append(find_lacking(one, recorded, predicted, manifest))
     answered = [table.assign(fold=one.fold) for one, table in zip(made, tables, strict=True)]
     table = pd.concat(answered, ignore_index=True)

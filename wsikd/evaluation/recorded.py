@@ -4,7 +4,7 @@ A run that learnt from what others are tested on now would look better than it i
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -118,23 +118,73 @@ def notes_on_lacking(lacking: Mapping[str, Sequence[Mapping[str, set[str]]]]) ->
         did = "tested on" if part == "test" else "made with"
         yield (
             f"{', '.join(names)}: not {did} {len(slides)} of the slides that the manifest has in "
-            f"{part}, the first is {slides[0]}; they were not prepared, or not listed, then"
+            f"{part}, the first is {slides[0]}; they took no part in it then"
         )
 
 
-def note_on_older(
-    made: Provenance, recorded: pd.DataFrame | None, manifest: pd.DataFrame
+def check_older(
+    made: Provenance,
+    recorded: pd.DataFrame | None,
+    predicted: pd.DataFrame,
+    manifest: pd.DataFrame,
+    known: Collection[str],
 ) -> tuple[str, ...]:
-    """Tell of a run without a record whose splits are not surely today's, by their digest."""
-    digest = made.inputs.get("splits")
-    if recorded is not None or digest is None or not made.kind.follows_splits:
+    """Refuse a run without a record if it may have learnt from what is tested today.
+
+    Parameters
+    ----------
+    made, recorded, predicted, manifest
+        As for `check_recorded`, which has found that what it predicted is where it was.
+    known : collection of str
+        The slides that any run beside it had.
+
+    Returns
+    -------
+    tuple of str
+        That what it learnt from is not known, where its splits are not surely today's.
+
+    Raises
+    ------
+    CheckpointError
+        If its digests are not today's, and a slide is tested today on which it was not.
+    """
+    if recorded is not None or not made.kind.follows_splits:
         return ()
     now = splits_now(made, manifest)
-    now = now[now["split"].isin(_SPLITS)]
-    if digest == splits_digest(now[_PLACE].itertuples(index=False, name=None)):
+    now = now[(now["label"] != "") | (now["split"] == "auxiliary")]
+    if _has_learnt_as_now(made, predicted, now, known):
         return ()
+    untested = set(now.loc[now["split"] == "test", "slide_id"]) - set(predicted["slide_id"])
+    if untested:
+        raise CheckpointError(
+            f"{made.name} is of an older version, which recorded no slides, and its splits are not "
+            f"surely the manifest's; it may have learnt from slide {min(untested)}, which is in "
+            "test now; remove its folder and train it again"
+        )
     note = (
-        "an older version made it, which did not record the slides it learnt from; that none of "
-        "them is tested today is not known"
+        "an older version made it, which did not record the slides it learnt from; whether the "
+        "manifest has them in the same split, with the same patient and label, is not known"
     )
     return (note,)
+
+
+def _has_learnt_as_now(
+    made: Provenance, predicted: pd.DataFrame, now: pd.DataFrame, known: Collection[str]
+) -> bool:
+    """Tell whether the digests of a run are those of slides that it learns from today, too.
+
+    What it validated and tested is what it predicted. It learnt from all the others of today, or
+    from those that any run had: slides that could not be prepared are in none.
+    """
+    asked = [("train", "splits", predicted)]
+    if "auxiliary" in made.inputs:
+        asked.append(("auxiliary", "auxiliary", predicted[:0]))
+    for split, key, beside in asked:
+        rows = now[now["split"] == split]
+        digests = {
+            splits_digest(pd.concat([one, beside])[_PLACE].itertuples(index=False, name=None))
+            for one in (rows, rows[rows["slide_id"].isin(known)])
+        }
+        if made.inputs.get(key) not in digests:
+            return False
+    return True

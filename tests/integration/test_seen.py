@@ -345,7 +345,7 @@ def test_slides_prepared_after_a_run_are_told_of(store, manifest, runs):
 
 
 def test_a_copy_of_a_tested_slide_is_refused_though_it_were_left_out(store, manifest, runs):
-    write_slide(store.path, "s9", content="file-0", number=9)
+    write_slide(store.path, "s9", content="file-0", number=0)
     copy = {"slide_id": "s9", "path": "9.svs", "split": "auxiliary", "label": "", "fold": ""}
     manifest.loc[8] = {**manifest.loc[0], **copy}
     message = "slides s0 and s9 are copies of one file, in split test and auxiliary; keep one"

@@ -1,6 +1,7 @@
 """The same slide under two names: told by its pixels and its file, as the region store has them."""
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -33,20 +34,22 @@ def refuse_copies(store: RegionStore, table: pd.DataFrame) -> None:
     """
     prepared = set(store.slide_ids()) & set(table["slide_id"])
     folds = table["fold"].mask(table["split"] == "auxiliary", "auxiliary")
-    rows = table.assign(fold=folds).drop_duplicates("slide_id").set_index("slide_id", drop=False)
+    places = table.assign(fold=folds).drop_duplicates(["slide_id", *_PLACE]).set_index("slide_id")
     told = tell_slides(store, sorted(prepared))
-    paths = map(Path, rows.loc[told.index, "path"])
+    path_of = dict(zip(table["slide_id"], map(Path, table["path"]), strict=True))
+    paths = [path_of[name] for name in told.index]
     known = [
         KnownSlide(*row)
         for row in zip(told.index, told["content"], told["pixels"], paths, strict=True)
     ]
     for equal, first, second in find_copies(known):
-        one, other = rows.loc[first.slide_id], rows.loc[second.slide_id]
+        one, other = places.loc[[first.slide_id]], places.loc[[second.slide_id]]
         for column in _PLACE:
-            if "" not in (one[column], other[column]) and one[column] != other[column]:
+            pairs = product(one[column].unique(), other[column].unique())
+            for here, there in (pair for pair in pairs if "" not in pair and len(set(pair)) > 1):
                 names = f"{source_of(table)}: slides {first.slide_id} and {second.slide_id}"
                 raise LeakageError(
-                    f"{names} {_SAID[equal]}, in {column} {one[column]} and {other[column]}; keep "
+                    f"{names} {_SAID[equal]}, in {column} {here} and {there}; keep "
                     "one of them, or give both one patient and one split"
                 )
 

@@ -116,8 +116,9 @@ def _write_folds(
     view = _View(store, min(store.magnifications()), settings.bins)
     classes = classes_of(manifest)
     of_folds = {fold: splits_of_fold(manifest, fold) for fold in folds}
-    for table in of_folds.values():
-        refuse_copies(store, table)
+    auxiliary = manifest["split"] == "auxiliary"
+    for table in of_folds.values():  # as a training does
+        refuse_copies(store, table.assign(split=table["split"].mask(auxiliary, "auxiliary")))
     for fold, table in of_folds.items():
         regions = _list_regions(store, table)
         for method, control in CONTROLS.items():

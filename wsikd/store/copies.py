@@ -83,6 +83,8 @@ def _is_one_file(first: KnownSlide, second: KnownSlide) -> bool:
 
 def _whole_file(slide: KnownSlide) -> str | None:
     """Hash all of a slide's file; None if it is gone, or is not the one that was prepared."""
+    if not slide.path.name:  # not told, as of a table of patches
+        return None
     try:
         is_it = files_fingerprint(source_files(slide.path)) == slide.content
         return source_digest(slide.path) if is_it else None

@@ -76,6 +76,39 @@ def files_fingerprint(paths: Sequence[Path]) -> str:
     )
 
 
+def source_digest(path: Path) -> str:
+    """Hash the whole of a file, or of all files of a folder: slow, but sure."""
+    return digest(file_digest(file) for file in source_files(path))
+
+
+def source_files(path: Path) -> list[Path]:
+    """List the files that a slide is in: itself, or all of its folder."""
+    return sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+
+
+def pixels_part(text: str) -> str:
+    """Return what is equal for equal pixels: without how they were made, which slides state.
+
+    Examples
+    --------
+    >>> pixels_part("1a2b3c4d:77ab"), pixels_part("77ab")
+    ('77ab', '77ab')
+    """
+    return text.rpartition(":")[2]
+
+
+def pixels_differ(one: str, other: str) -> bool:
+    """Tell whether two slides surely differ: their pixels were made alike, and are not equal.
+
+    Examples
+    --------
+    >>> pixels_differ("1a2b3c4d:77ab", "1a2b3c4d:9c0d"), pixels_differ("1a2b3c4d:77ab", "77ab")
+    (True, False)
+    """
+    (made, _, pixels), (other_made, _, others) = one.rpartition(":"), other.rpartition(":")
+    return made != "" and made == other_made and pixels != others
+
+
 def _ends(path: Path, length: int) -> tuple[bytes, bytes]:
     size = path.stat().st_size
     with path.open("rb") as file:

@@ -342,11 +342,15 @@ def test_tested_patients_that_were_learnt_from_without_labels_are_counted(place,
     )
 
 
-def train_on_copies(place, cohort, tmp_path, **options):
-    """Train a pair on a folder that holds a tested image, saved anew under another name."""
+ONCE = {"epochs": 1, "device": "cpu"}
+COPIED = ("dark/dark-0", "dark/dark-1", "light/light-1")  # the first of them is tested
+
+
+def train_on_copies(place, cohort, tmp_path, names=COPIED, **options):
+    """Train a pair on a folder of images that are saved anew under other names."""
     copies = tmp_path / "copies" / "all"
     copies.mkdir(parents=True)
-    for number, name in enumerate(("dark/dark-0", "dark/dark-1", "light/light-1")):
+    for number, name in enumerate(names):
         Image.open(cohort / "images" / f"{name}.png").save(copies / f"copy-{number}.tif")
     told = {"pairing": "crop_pad", "epochs": 1, "batch": 2, "device": "cpu", "expander": (8,)}
     settings = PairSettings(images=copies.parent, mag=10.0, name="pair-copies", **told, **options)
@@ -371,7 +375,50 @@ def test_tested_patches_may_be_seen_without_labels_only_if_that_was_asked_for(
     train_on_copies(place, cohort, tmp_path, learn_from="all")
     assert ask(place, "pair-copies", patches=patches, name="mine").notes == (
         "pair-copies-mine has learnt, without labels, from 1 of the 2 patients it is tested on",
+        (
+            "pair-copies-mine may have learnt from the patients it is tested on: nobody knows the "
+            "patient of 3 images it has learnt from"
+        ),
     )
+
+
+def teach_from_copies(place):
+    """Teach on slides of other patients, starting from the encoder that learnt from copies."""
+    names = ["x0", "x1", "x2", "x3"]
+    table = pd.DataFrame({"slide_id": names, "patient_id": names, "label": list("abab")})
+    table = table.assign(path=[f"{name}.svs" for name in names], split=2 * ["train"] + 2 * ["test"])
+    table.to_csv(place.manifest, index=False)
+    for number, name in enumerate(names):
+        _write_slide(place.store, name, number)
+    settings = TeachSettings(name="between", init="pair-copies", unrelated=True, **ONCE)
+    teach(RegionStore(place.store), read_manifest(place.manifest), place.runs, settings)
+
+
+@pytest.mark.parametrize("learn_from", ["train", "all"])
+def test_what_an_encoder_started_from_counts_as_seen_by_it(place, cohort, tmp_path, learn_from):
+    patches = PatchSettings(**own(cohort, "split.csv"))
+    train_on_copies(place, cohort, tmp_path, learn_from=learn_from)
+    teach_from_copies(place)
+    if learn_from == "all":
+        told = ask(place, "between", patches=patches, name="mine").notes
+        assert "without labels, from 1 of the 2 patients it is tested on" in told[0]
+    else:
+        said = "between: has seen the pixels of dark-0 under the name copy-0 through pair-copies,"
+        with pytest.raises(LeakageError, match=said):
+            ask(place, "between", patches=patches, name="mine")
+
+
+def test_an_encoder_that_learnt_from_unknown_patients_is_told_of(place, cohort, tmp_path):
+    patches = PatchSettings(**own(cohort, "split.csv"))
+    train_on_copies(place, cohort, tmp_path, names=("light/light-1", "light/light-2"))
+    assert ask(place, "pair-copies", patches=patches, name="mine").notes == (
+        (
+            "pair-copies-mine may have learnt from the patients it is tested on: nobody knows the "
+            "patient of 2 images it has learnt from"
+        ),
+    )
+    metrics = json.loads((place.runs / "probe-metrics-mine.json").read_text())
+    assert "nobody knows the patient of 2 images" in metrics["notes"][0]
 
 
 def test_a_tested_image_is_in_training_under_no_other_name(place, cohort, tmp_path):

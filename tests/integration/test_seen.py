@@ -1,5 +1,6 @@
 """Who has seen whom: what runs record, start from, and are evaluated beside."""
 
+import json
 import shutil
 
 import numpy as np
@@ -447,7 +448,7 @@ def test_slides_prepared_after_a_run_are_told_of(store, manifest, runs):
 
 
 def test_a_copy_of_a_tested_slide_is_refused_though_it_were_left_out(store, manifest, runs):
-    write_slide(store.path, "s9", content="file-0", number=9)
+    write_slide(store.path, "s9", content="file-0", number=0)
     copy = {"slide_id": "s9", "path": "9.svs", "split": "auxiliary", "label": "", "fold": ""}
     manifest.loc[8] = {**manifest.loc[0], **copy}
     message = "slides s0 and s9 are copies of one file, in split test and auxiliary; keep one"
@@ -457,10 +458,80 @@ def test_a_copy_of_a_tested_slide_is_refused_though_it_were_left_out(store, mani
 
 @pytest.mark.parametrize("split", ["train", "val", "auxiliary"])
 def test_a_copy_of_a_tested_slide_is_in_no_other_split(store, manifest, runs, split):
-    write_slide(store.path, "s9", content="file-0", number=9)
+    write_slide(store.path, "s9", content="file-0", number=0)
     copy = {"slide_id": "s9", "path": "9.svs", "patient_id": "p9", "label": "a", "split": split}
     manifest.loc[8] = {**copy, "fold": ""}
     with pytest.raises(LeakageError, match="slides s0 and s9 are copies of one file, in patient_"):
         teach(store, manifest, runs, TeachSettings(**QUICK))
     assert not runs.exists()
     assert RunFolder(runs / "teacher-10x").has_learnt() is False
+
+
+def add_copy(store, manifest, *, number, content):
+    """Add a training slide s9 of a patient of its own."""
+    write_slide(store.path, "s9", number=number, content=content)
+    row = {"slide_id": "s9", "path": "9.svs", "patient_id": "p9", "label": "a", "split": "train"}
+    manifest.loc[8] = {**row, "fold": ""}
+
+
+def test_equal_pixels_are_one_slide_in_another_file(store, manifest, runs):
+    add_copy(store, manifest, number=0, content="rewritten")
+    with pytest.raises(LeakageError) as refusal:
+        teach(store, manifest, runs, TeachSettings(**QUICK))
+    assert str(refusal.value) == (
+        "manifest: slides s0 and s9 have the same pixels, in patient_id p0 and p9; keep one of "
+        "them, or give both one patient and one split"
+    )
+
+
+def test_other_pixels_are_another_slide_though_the_ends_of_the_files_are_equal(
+    store, manifest, runs
+):
+    add_copy(store, manifest, number=9, content="file-0")
+    (teacher,) = teach(store, manifest, runs, TeachSettings(**QUICK))
+    distil(store, manifest, runs, DistilSettings(student_mag=2.5, **QUICK))
+    seen = teacher.read_learnt().set_index("slide_id")
+    assert seen.at["s0", "content"] == seen.at["s9", "content"]
+    assert seen.at["s0", "pixels"] != seen.at["s9", "pixels"]
+
+
+def test_a_teacher_of_another_workspace_that_saw_tested_pixels_in_another_file_is_refused(
+    store, manifest, runs, tmp_path
+):
+    for number in range(8):  # s4 there shows what s0 does here
+        place = {4: 0, 0: 4}.get(number, number)
+        write_slide(tmp_path / "there", f"s{number}", number=place, content=f"there-{number}")
+    teach(RegionStore(tmp_path / "there"), manifest, runs, TeachSettings(**QUICK))
+    with pytest.raises(LeakageError, match="has seen the pixels of s0 under the name s4, which"):
+        distil(store, manifest, runs, DistilSettings(student_mag=2.5, **QUICK))
+
+
+def test_slides_of_older_records_are_compared_by_the_pixels_in_the_store(store, manifest, runs):
+    add_copy(store, manifest, number=0, content="rewritten")
+    for path in store.path.glob("*/slide.json"):
+        record = json.loads(path.read_text())
+        del record["pixels"]
+        path.write_text(json.dumps(record))
+    with pytest.raises(LeakageError, match="slides s0 and s9 have the same pixels, in patient_id"):
+        teach(store, manifest, runs, TeachSettings(**QUICK))
+
+
+def test_controls_record_what_tells_their_slides(store, manifest, runs):
+    (teacher,) = teach(store, manifest, runs, TeachSettings(**QUICK))
+    columns = ["slide_id", "content", "pixels"]
+    expected = teacher.read_learnt()[columns].sort_values("slide_id").to_numpy().tolist()
+    for name in ("control-majority", "control-colour"):
+        learnt = RunFolder(runs / name).read_learnt()
+        assert learnt[columns].sort_values("slide_id").to_numpy().tolist() == expected
+
+
+def test_controls_do_not_learn_from_a_copy_of_what_is_tested(store, manifest, runs):
+    teach(store, manifest, runs, TeachSettings(**QUICK))
+    assert (runs / "control-colour").exists()
+    add_copy(store, manifest, number=0, content="rewritten")
+    metrics = evaluate(runs, store, manifest)
+    assert [run.name for run in metrics.runs] == ["teacher-10x"]
+    assert metrics.notes[0] == (
+        "the controls were not made: manifest: slides s0 and s9 have the same pixels, in "
+        "patient_id p0 and p9; keep one of them, or give both one patient and one split"
+    )

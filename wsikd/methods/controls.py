@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from wsikd.cohort.splits import classes_of, fold_count, splits_of_fold
-from wsikd.errors import CheckpointError, ConfigError, ManifestError, StoreError
+from wsikd.data.copies import refuse_copies, tell_slides
+from wsikd.errors import CheckpointError, ConfigError, LeakageError, ManifestError, StoreError
 from wsikd.evaluation import ControlSettings
 from wsikd.evaluation.metrics import Floats
 from wsikd.geometry import Pixels
@@ -24,6 +25,8 @@ from wsikd.hashing import text_digest
 from wsikd.locks import in_turn
 from wsikd.runs import Provenance, RunFolder, find_runs, pooled_name, probability_columns, run_name
 from wsikd.store import RegionStore
+
+_TOLD = ("content", "pixels")  # what tells a slide, in the table of regions
 
 
 class Control(Protocol):
@@ -95,6 +98,9 @@ def write_controls(
             return [f"{failed}{store.path}: {rule}"]
         with in_turn(runs / ".controls.lock"):  # trainings of one fold may end at the same time
             _write_folds(runs, store, manifest, folds, settings)
+    except LeakageError as error:
+        _remove_others(runs, set())  # those made before may have learnt from what is tested
+        return [f"{failed}{error}"]
     except StoreError as error:
         return [f"{failed}{error}"]
     return []
@@ -109,8 +115,12 @@ def _write_folds(
 ) -> None:
     view = _View(store, min(store.magnifications()), settings.bins)
     classes = classes_of(manifest)
-    for fold in folds:
-        regions = _list_regions(store, splits_of_fold(manifest, fold))
+    of_folds = {fold: splits_of_fold(manifest, fold) for fold in folds}
+    auxiliary = manifest["split"] == "auxiliary"
+    for table in of_folds.values():  # as a training does
+        refuse_copies(store, table.assign(split=table["split"].mask(auxiliary, "auxiliary")))
+    for fold, table in of_folds.items():
+        regions = _list_regions(store, table)
         for method, control in CONTROLS.items():
             made = Provenance(
                 name=run_name(method, fold=fold),
@@ -202,6 +212,7 @@ class _View:
 
 def _list_regions(store: RegionStore, splits: pd.DataFrame) -> pd.DataFrame:
     by_slide = splits[splits["label"] != ""].set_index("slide_id")
+    listed = [name for name in store.slide_ids() if name in by_slide.index]
     rows = [
         {
             "slide_id": slide_id,
@@ -213,20 +224,20 @@ def _list_regions(store: RegionStore, splits: pd.DataFrame) -> pd.DataFrame:
             "height": region.levels[-1].height,
             "gmacs": 0.0,
         }
-        for slide_id in store.slide_ids()
-        if slide_id in by_slide.index
+        for slide_id in listed
         for region in store.read_slide(slide_id).regions
     ]
     regions = pd.DataFrame(rows)
     if regions.empty or not (regions["split"] == "train").any():
         raise ManifestError("the manifest has no labelled training slide that is in the store")
-    return regions.assign(train=regions["split"] == "train")
+    told = tell_slides(store, listed)
+    return regions.assign(train=regions["split"] == "train").join(told, on="slide_id")
 
 
 def _predict(
     control: Control, regions: pd.DataFrame, view: _View, classes: Sequence[str]
 ) -> pd.DataFrame:
-    table = regions.drop(columns="train")
+    table = regions.drop(columns=["train", *_TOLD])
     table[probability_columns(classes)] = control(regions, view.histograms(regions), classes)
     return table[table["split"].isin(["val", "test"])]
 
@@ -241,7 +252,8 @@ def _write(
     shutil.rmtree(run.path, ignore_errors=True)
     run.start(settings, made)
     used = regions[regions["split"].isin(["train", "val", "test"])]
-    run.write_learnt(used[["slide_id", "patient_id", "split", "label"]].assign(traced="yes"))
+    about = ["slide_id", "patient_id", "split", "label", *_TOLD]
+    run.write_learnt(used[about].assign(traced="yes"))
     run.write_predictions(predictions)
     run.finish(seconds=0.0)
 

@@ -102,7 +102,8 @@ def pair(
     with torch.device("meta"):
         build_approach(settings)
     images = {branch: seen.pack(cache) for branch, seen in shown.items()}
-    seen = partial(seen_pairs, source, shown.values(), settings.partner, cache)
+    tested = settings.learn_from == "all"
+    seen = partial(seen_pairs, source, shown.values(), settings.partner, cache, tested=tested)
     made = []
     for one in folds:
         run = _begin(source, shown, seen, runs, one)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from wsikd.data.copies import tell_slides
 from wsikd.data.likeness import SMALLEST, find_alike, perceptual_hash, pixel_digest
 from wsikd.data.pairs import Partner, Shown
 from wsikd.data.patches import PatchSource
@@ -49,13 +50,13 @@ def seen_slides(inputs: Inputs, splits: Iterable[str]) -> pd.DataFrame:
             "patient_id": item.patient_id,
             "split": item.split,
             "label": item.label,
-            "content": inputs.store.read_slide(item.slide_id).source.sha256,
             "traced": "yes",
         }
         for split in splits
         for item in inputs.items[split]
     }
-    return completed(pd.DataFrame(list(rows.values())))
+    told = tell_slides(inputs.store, rows).reset_index(drop=True)
+    return completed(pd.concat([pd.DataFrame(list(rows.values())), told], axis=1))
 
 
 def seen_pairs(
@@ -64,6 +65,8 @@ def seen_pairs(
     partner: Path | None,
     cache: Path,
     rows: Sequence[int],
+    *,
+    tested: bool,
 ) -> pd.DataFrame:
     """Describe patches by the columns of `learnt.csv`, and second images of tissue of their own.
 
@@ -79,6 +82,8 @@ def seen_pairs(
         Folder of decoded patches.
     rows : sequence of int
         The patches learnt from, by their place in the source.
+    tested : bool
+        Whether these are to be what is tested as well, so that a probe need not refuse them.
     """
     patches = seen_patches(source, cache).iloc[list(rows)].assign(split="train")
     partners = []
@@ -90,7 +95,7 @@ def seen_pairs(
             partners.append(patches.assign(**about))
     if partner is not None and (run := RunFolder(partner)).exists() and run.has_learnt():
         partners.append(inherited(run.read_learnt(), run.name))
-    return completed(pd.concat([patches, *partners]))
+    return completed(pd.concat([patches, *partners]).assign(asked="yes" if tested else ""))
 
 
 def look_back(ancestors: Sequence[RunFolder], inputs: Inputs, *, unrelated: bool) -> Past:
@@ -136,7 +141,7 @@ def _leak(source: RunFolder, seen: str) -> LeakageError:
 def _vouched(source: RunFolder, learnt: pd.DataFrame, *, unrelated: bool) -> Iterator[str]:
     """Yield that somebody vouches for images of unknown patients; refuse if nobody does."""
     made = source.read_provenance()
-    strangers = _strangers(source, learnt)
+    strangers = find_strangers(source, learnt)
     if strangers.empty:
         return
     count = f"{len(strangers)} image{'' if len(strangers) == 1 else 's'}"
@@ -154,7 +159,7 @@ def _vouched(source: RunFolder, learnt: pd.DataFrame, *, unrelated: bool) -> Ite
     )
 
 
-def _strangers(source: RunFolder, learnt: pd.DataFrame) -> pd.DataFrame:
+def find_strangers(source: RunFolder, learnt: pd.DataFrame) -> pd.DataFrame:
     """Return the images of unknown patients; in older records those named like their patient."""
     is_older = learnt["traced"] == ""
     if is_older.any() and source.read_settings().get("images") is not None:

@@ -11,12 +11,12 @@ import dask
 import pandas as pd
 from distributed import Client, KilledWorker, LocalCluster, as_completed
 
-from wsikd.errors import ConfigError
+from wsikd.errors import ConfigError, StoreError
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, kept_facts, prepare_slide
 from wsikd.prepare.status import SlideStatus
 from wsikd.status_table import StatusTable
-from wsikd.store import read_record
+from wsikd.store import KnownSlide, RegionStore, find_copies
 
 _NOWHERE = "127.0.0.1:0"  # any free port of this machine alone
 _SECONDS_BETWEEN_WRITES = 5.0  # of the table of outcomes
@@ -42,7 +42,7 @@ def prepare_slides(
     on_done : callable
         Told each outcome as it comes.
     on_warning : callable
-        Told that a damaged `status.csv` was set aside, or that two slides are one file.
+        Told that a damaged `status.csv` was set aside, or that two slides are the same.
 
     Returns
     -------
@@ -81,16 +81,26 @@ def prepare_slides(
 
 
 def _copies(statuses: Iterable[SlideStatus], store: Path) -> Iterator[SlideStatus]:
-    """Yield the slides whose file another slide has too, each with a warning that names it."""
-    first: dict[str, str] = {}
-    for status in sorted(statuses, key=lambda status: status.slide_id):
-        if status.status != "failed":
-            content = read_record(store / status.slide_id).source.sha256
-            other = first.setdefault(content, status.slide_id)
-            if other != status.slide_id:
-                warning = f"its file is that of {other} as well, keep one of them"
-                noted = "; ".join(filter(None, (status.warnings, warning)))
-                yield status.model_copy(update={"warnings": noted})
+    """Yield the slides that are another slide, too, each with a warning that names it."""
+    by_id = {status.slide_id: status for status in statuses if status.status != "failed"}
+    regions, warned = RegionStore(store), set[str]()
+    for equal, first, second in find_copies(_known(regions, one) for one in by_id.values()):
+        if second.slide_id not in warned:
+            warned.add(second.slide_id)
+            is_one = "its pixels are those" if equal == "pixels" else "its file is that"
+            warning = f"{is_one} of {first.slide_id} as well, keep one of them"
+            status = by_id[second.slide_id]
+            noted = "; ".join(filter(None, (status.warnings, warning)))
+            yield status.model_copy(update={"warnings": noted})
+
+
+def _known(regions: RegionStore, status: SlideStatus) -> KnownSlide:
+    try:
+        pixels = regions.read_digest(status.slide_id)
+    except StoreError:  # of an older version and damaged, which is said when it is read
+        pixels = ""
+    content = regions.read_slide(status.slide_id).source.sha256
+    return KnownSlide(status.slide_id, content, pixels, Path(status.path))
 
 
 def _task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from wsikd.config import first_difference
 from wsikd.errors import ResumeError, SlideError, StoreError, WsikdError
 from wsikd.geometry import Mpp, format_magnification
-from wsikd.hashing import files_fingerprint
+from wsikd.hashing import files_fingerprint, source_files
 from wsikd.locks import alone
 from wsikd.prepare.peak import peak_mib
 from wsikd.prepare.settings import PrepareSettings
@@ -169,6 +169,6 @@ def _source_of(path: Path) -> Source:
     """Fingerprint a slide without reading all of it: size, first and last MiB of every file."""
     if not path.exists():
         raise SlideError(f"{path}: no such file; correct its path in the manifest")
-    files = sorted(file for file in path.iterdir() if file.is_file()) if path.is_dir() else [path]
+    files = source_files(path)
     total = sum(file.stat().st_size for file in files)
     return Source(name=path.name, bytes=total, sha256=files_fingerprint(files))

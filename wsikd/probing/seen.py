@@ -1,7 +1,7 @@
 """Whether tested patches were seen before: by the classifier in training, or by its encoder.
 
-An encoder that learnt without labels from what is tested is told of if it was asked to, by
-`--learn-from all`; that, and any label, it may not have from there otherwise.
+An encoder that learnt without labels from what is tested is told of if it, or the run that it is
+from, was asked to by `--learn-from all`; that, and any label, it may not have from there otherwise.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,10 @@ import pandas as pd
 
 from wsikd.data.likeness import find_alike
 from wsikd.errors import LeakageError
+from wsikd.methods.seen import find_strangers
 from wsikd.probing.labelled_patches import LabelledPatches
 from wsikd.runs import RunFolder
-from wsikd.runs.learnt import Seen, find_seen, learnt_from, untraced
+from wsikd.runs.learnt import Seen, find_seen, learnt_from
 
 Fold = int | None
 
@@ -81,14 +82,28 @@ def compare_seen(
             f"{run.path}: has seen {found}, with its label, which it would be tested on; probe "
             "each fold's run on that fold, or other patches"
         )
-    found_all = list(_find(learnt[learnt["label"] == ""], tested, patches))
-    asked = is_older or run.read_settings().get("learn_from") != "train"
-    for found in () if asked else (one for one in found_all if not one.learnt["via"]):
+    unlabelled = learnt[learnt["label"] == ""]
+    strange = unlabelled[~_asked(run, unlabelled)]
+    for found in () if is_older else _find(strange, tested, patches):
         raise LeakageError(
             f"{run.path}: has seen {found}, which it would be tested on; train it on the training "
             "patches alone, or with --learn-from all if it is to see the tested ones, too"
         )
-    yield from _notes(stem, learnt, tested, {one.tested["patient_id"] for one in found_all})
+    seen = {one.tested["patient_id"] for one in _find(unlabelled, tested, patches)}
+    unknown = find_strangers(run, learnt)["slide_id"].nunique()
+    yield from _notes(stem, learnt, tested, seen, unknown)
+
+
+def _asked(run: RunFolder, learnt: pd.DataFrame) -> "pd.Series[bool]":
+    """Return what was to be learnt from without its labels even if it is tested.
+
+    Auxiliary slides are; and what a run learnt with `--learn-from all`, which those of older
+    versions have in their settings alone.
+    """
+    asked = (learnt["asked"] == "yes") | (learnt["split"] == "auxiliary")
+    if run.read_settings().get("learn_from") == "all":
+        asked |= learnt["via"] == ""
+    return asked
 
 
 def _find(learnt: pd.DataFrame, tested: pd.DataFrame, patches: LabelledPatches) -> Iterator[Seen]:
@@ -111,7 +126,11 @@ def _tested(patches: LabelledPatches, folds: Sequence[Fold]) -> pd.DataFrame:
 
 
 def _notes(
-    stem: str, learnt: pd.DataFrame, tested: pd.DataFrame, patients: set[str]
+    stem: str,
+    learnt: pd.DataFrame,
+    tested: pd.DataFrame,
+    patients: set[str],
+    unknown: int,
 ) -> Iterator[str]:
     if patients:
         yield (
@@ -119,10 +138,11 @@ def _notes(
             f"{tested['patient_id'].nunique()} patients it is tested on"
         )
     strangers = (tested["traced"] == "no").sum()
-    if strangers and len(untraced(learnt)):
+    if unknown:
         yield (
-            f"{stem} may have learnt from the patients it is tested on: of {strangers} tested "
-            "images nobody knows the patient"
+            f"{stem} may have learnt from the patients it is tested on: nobody knows the patient "
+            f"of {unknown} images it has learnt from"
+            + (f", nor of {strangers} tested ones" if strangers else "")
         )
     known = learnt[~learnt["pixels"].isin(set(tested["pixels"]))]
     alike = list(find_alike(list(known["perceptual"]), list(tested["perceptual"])))

@@ -12,6 +12,7 @@ import pandas as pd
 
 from wsikd.errors import CheckpointError
 from wsikd.files import replacing
+from wsikd.hashing import pixels_differ, pixels_part
 
 LEARNT_COLUMNS = (
     "slide_id",
@@ -24,6 +25,7 @@ LEARNT_COLUMNS = (
     "width",
     "height",
     "traced",
+    "asked",
     "via",
 )
 """Columns of `learnt.csv`; older files have the first two, and perhaps `content`."""
@@ -117,6 +119,7 @@ def find_seen(learnt: pd.DataFrame, tested: pd.DataFrame) -> Iterator[Seen]:
 
     Notes
     -----
+    Slides whose pixels were made alike and differ are two, whatever the ends of their files.
     Ids do not count where `traced` is "no": then they are names of files, and equal by chance.
     """
     tested, learnt = completed(tested), learnt_from(learnt)
@@ -132,7 +135,15 @@ def find_seen(learnt: pd.DataFrame, tested: pd.DataFrame) -> Iterator[Seen]:
 
 
 def _equal(column: str, tested: pd.DataFrame, learnt: pd.DataFrame) -> Iterator[Seen]:
-    both = set(learnt[column]) & set(tested[column]) - {""}
-    first = learnt[learnt[column].isin(both)].drop_duplicates(column).set_index(column, drop=False)
-    for _, row in tested[tested[column].isin(both)].iterrows():
-        yield Seen(column, row, first.loc[row[column]])
+    keys, asked = learnt[column], tested[column]
+    if column == "pixels":
+        keys, asked = keys.map(pixels_part), asked.map(pixels_part)
+    both = set(keys) & set(asked) - {""}
+    by_key = dict(list(learnt[keys.isin(both)].groupby(keys, sort=False)))
+    is_known = asked.isin(both)
+    for (_, row), key in zip(tested[is_known].iterrows(), asked[is_known], strict=True):
+        known = by_key[key]
+        if column == "content":  # the ends of files, which may deceive
+            known = known[[not pixels_differ(one, row["pixels"]) for one in known["pixels"]]]
+        if len(known):
+            yield Seen(column, row, known.iloc[0])

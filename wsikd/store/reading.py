@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from wsikd.errors import StoreError
 from wsikd.geometry import Size
+from wsikd.store.arrays import damaged, open_whole, read_strips
+from wsikd.store.digests import slide_digest
 from wsikd.store.records import LevelRecord, SlideRecord, read_record
 
 
@@ -63,14 +64,24 @@ class RegionStore:
             If the slide, the region or the magnification is not there, or its data is damaged.
         """
         level = self._level(slide_id, region_id, magnification)
-        path = self.path / slide_id / f"{region_id}.ome.zarr" / level.path
-        try:
-            array = zarr.open_array(path, mode="r")
-            _refuse_gaps(array, path)
-            pixels = array[:]
-        except (OSError, RuntimeError, ValueError, KeyError) as error:
-            raise _damaged(path, error, self.path / slide_id) from None
-        return np.moveaxis(np.asarray(pixels, np.uint8), 0, 2)
+        (pixels,) = read_strips(self.path / slide_id, region_id, level, level.height)
+        return pixels
+
+    def read_digest(self, slide_id: str) -> str:
+        """Return what tells a slide by its pixels; of older records it is computed, once.
+
+        Raises
+        ------
+        StoreError
+            If the slide is not complete, or a region of an older one is damaged.
+        """
+        record = self.read_slide(slide_id)
+        if record.pixels is None:
+            pixels = slide_digest(self.path / slide_id, record)
+            record = record.model_copy(update={"pixels": pixels})
+            self._records[slide_id] = record
+        assert record.pixels is not None, slide_id
+        return record.pixels
 
     def size(self, slide_id: str, region_id: str, magnification: float) -> Size:
         """Return the size of one region at one magnification; errors as of `read_pixels`."""
@@ -90,7 +101,7 @@ class RegionStore:
             outlines: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             outlines["features"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise _damaged(path, error, path.parent) from None
+            raise damaged(path, error, path.parent) from None
         return outlines
 
     def thumbnail_path(self, slide_id: str) -> Path:
@@ -138,19 +149,7 @@ def find_damage(folder: Path) -> str | None:
         for level in region.levels:
             path = folder / f"{region.region_id}.ome.zarr" / level.path
             try:
-                _refuse_gaps(zarr.open_array(path, mode="r"), path)
+                open_whole(path)
             except (OSError, RuntimeError, ValueError, KeyError):
                 return f"array {level.path} of {region.region_id} is missing or incomplete"
     return None
-
-
-def _refuse_gaps(array: zarr.Array[Any], path: Path) -> None:
-    """Refuse an array with missing or empty files, which zarr would read as the fill value."""
-    sizes = [file.stat().st_size for file in path.rglob("*") if file.is_file()]
-    if array.nchunks_initialized < array.nchunks or 0 in sizes:
-        raise ValueError("a part of it is missing")
-
-
-def _damaged(path: Path, error: Exception, slide: Path) -> StoreError:
-    reason = " ".join(str(error).split())
-    return StoreError(f"{path}: damaged ({reason}); remove {slide} and prepare it again")

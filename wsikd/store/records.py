@@ -75,6 +75,11 @@ class SlideRecord(Settings):
     objective_power: float | None
     warnings: tuple[str, ...]
     regions: tuple[RegionRecord, ...]
+    pixels: str | None = Field(
+        None,
+        exclude=True,  # so that what is keyed by a dumped record is found that older ones keyed
+        description="hash of all regions at the coarsest level; None: not recorded",
+    )
 
 
 def read_record(folder: Path) -> SlideRecord:

@@ -12,6 +12,7 @@ from PIL import Image
 
 from wsikd.files import publish, write_json
 from wsikd.geometry import Mpp, PyramidLevel, Size, TissueRegion
+from wsikd.store.digests import slide_digest
 from wsikd.store.ome import Layout, NgffVersion, RowWriter, region_attributes
 from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord
 
@@ -70,7 +71,8 @@ class SlideWriter:
         """Write the rest, flush all to disk and rename the folder to the slide's."""
         write_json(self.folder / "tissue.geojson", outlines)
         Image.fromarray(thumbnail).save(self.folder / "thumbnail.png", optimize=True)
-        write_json(self.folder / "slide.json", record.model_dump(mode="json"))
+        known = record.model_dump(mode="json") | {"pixels": slide_digest(self.folder, record)}
+        write_json(self.folder / "slide.json", known)
         publish(self.folder, self.final)
 
     def discard(self) -> None:

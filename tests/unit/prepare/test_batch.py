@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -56,6 +57,26 @@ def test_the_same_file_under_two_names_is_a_warning(tmp_path, manifest, settings
     assert told == ["s9: its file is that of s1 as well, keep one of them"]
     assert "that of s1 as well" in rows(tmp_path / "regions").loc["s9", "warnings"]
     assert [("as well" in status.warnings) for status in done] == [False, True]
+
+
+def test_equal_pixels_in_another_file_are_a_warning(tmp_path, manifest, settings):
+    twin = tmp_path / "twin.svs"
+    twin.write_bytes(Path(manifest.loc[0, "path"]).read_bytes() + b"\0")
+    manifest.loc[1, ["slide_id", "path"]] = ["s9", str(twin)]
+    told = []
+    prepare_slides(manifest, tmp_path / "regions", settings, on_warning=told.append)
+    assert told == ["s9: its pixels are those of s1 as well, keep one of them"]
+
+
+def test_a_record_that_lacks_the_pixels_is_not_redone_for_them(tmp_path, manifest, settings):
+    prepare_slides(manifest[:1], tmp_path / "regions", settings)
+    path = tmp_path / "regions" / manifest.loc[0, "slide_id"] / "slide.json"
+    record = json.loads(path.read_text())
+    pixels = record.pop("pixels")
+    path.write_text(json.dumps(record))
+    (status,) = prepare_slides(manifest[:1], tmp_path / "regions", settings)
+    assert status.status == "skipped"
+    assert RegionStore(tmp_path / "regions").read_digest(status.slide_id) == pixels != ""
 
 
 @pytest.mark.parametrize(

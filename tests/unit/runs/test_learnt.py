@@ -56,6 +56,19 @@ def test_a_record_that_is_missing_or_damaged_is_refused_with_the_remedy(tmp_path
          ["the file of b under the name a"]),
         ({"slide_id": "a", "pixels": "1"}, {"slide_id": "b", "pixels": "1"},
          ["the pixels of b under the name a"]),
+        ({"slide_id": "a", "content": "1", "pixels": "how:1"},
+         {"slide_id": "b", "content": "1", "pixels": "how:2"}, []),  # two slides with equal ends
+        ({"slide_id": "a", "content": "1", "pixels": "how:1"},
+         {"slide_id": "b", "content": "1", "pixels": "else:2"},
+         ["the file of b under the name a"]),
+        ({"slide_id": "a", "content": "1"}, {"slide_id": "b", "content": "1", "pixels": "how:2"},
+         ["the file of b under the name a"]),  # of an older version
+        ({"slide_id": "a", "content": "1", "pixels": "how:2"},
+         {"slide_id": "b", "content": "2", "pixels": "else:2"},
+         ["the pixels of b under the name a"]),
+        ({"slide_id": "a", "content": "1", "pixels": "1"},
+         {"slide_id": "b", "content": "1", "pixels": "2"},
+         ["the file of b under the name a"]),  # patches of one slide
         ({"slide_id": "a", "patient_id": "p"}, {"slide_id": "b", "patient_id": "p"}, ["patient p"]),
         ({"slide_id": "a", "via": "pair-x"}, {"slide_id": "a"}, ["slide a through pair-x"]),
         ({"slide_id": "a", "split": "test"}, {"slide_id": "a"}, []),  # was kept for testing

@@ -134,7 +134,7 @@ def _begin(
                 "split": "train",
                 "traced": "no" if one.store is None and one.patient_id == one.slide_id else "yes",
                 "content": _content(one),
-                "pixels": _pixels(one) if used[one.slide_id] == REGION_ID else "",
+                "pixels": _pixels(one, used[one.slide_id]),
             }
             for one in inputs
             if one.slide_id in used
@@ -150,8 +150,12 @@ def _content(one: FieldInput) -> str:
     return content_fingerprint(one.path) if one.path is not None and one.path.is_file() else ""
 
 
-def _pixels(one: FieldInput) -> str:
-    """Hash the pixels of a picture, so that it is known in another file, too."""
+def _pixels(one: FieldInput, region_id: str) -> str:
+    """Hash the pixels of a slide or picture, so that it is known in another file, too."""
+    if one.store is not None:
+        return one.store.read_digest(one.slide_id)
+    if region_id != REGION_ID:
+        return ""
     try:
         return pixel_digest(read_image(one.path)) if one.path is not None else ""
     except SlideError:  # a slide's reader opened it, and no picture's

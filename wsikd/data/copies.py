@@ -47,10 +47,10 @@ def refuse_copies(store: RegionStore, table: pd.DataFrame) -> None:
         for column in _PLACE:
             pairs = product(one[column].unique(), other[column].unique())
             for here, there in (pair for pair in pairs if "" not in pair and len(set(pair)) > 1):
-                names = f"{source_of(table)}: slides {first.slide_id} and {second.slide_id}"
+                ids = f"{first.slide_id} and {second.slide_id}"
                 raise LeakageError(
-                    f"{names} {_SAID[equal]}, in {column} {here} and {there}; keep "
-                    "one of them, or give both one patient and one split"
+                    f"{source_of(table)}: slides {ids} {_SAID[equal]}, in {column} {here} and "
+                    f"{there}; keep one of them, or give both one patient and one split"
                 )
 
 

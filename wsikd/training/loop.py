@@ -26,6 +26,7 @@ from wsikd.training.distributed import (
 )
 from wsikd.training.events import Events
 from wsikd.training.feeds.batches import Batches, Views
+from wsikd.training.optimizer import build_optimizer
 from wsikd.training.settings import RunSettings
 from wsikd.training.signals import StopRequest
 
@@ -33,7 +34,6 @@ Step = Callable[[Views], dict[str, Tensor]]
 Say = Callable[[str], None]
 Entry = dict[str, Any]  # one line of the log
 
-_FUSED = ("cpu", "cuda")  # where Adam has one kernel for a whole step
 _ITEMS = "items"  # how many had terms, among their sums
 
 
@@ -110,13 +110,7 @@ class Loop:
         assert learner.judge is None or process_count() == 1, "only the first process watches"
         self._run, self._learner, self._settings = run, learner, settings
         self._train, self._val = train, val
-        weights = [weight for weight in learner.model.parameters() if weight.requires_grad]
-        self._optimizer = torch.optim.Adam(
-            weights,
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=all(weight.device.type in _FUSED for weight in weights),
-        )
+        self._optimizer = build_optimizer(learner.model, settings)
         self._progress = load_state(run.state_path, learner.model, self._optimizer)
         refuse_unequal(self._progress.steps, run.state_path)
         self._marked = self._saved = time.monotonic()

@@ -153,8 +153,7 @@ class RememberedTeacher:
         item, view = self._questions.asked(batch)
         known = self._kept.get((item, view))
         if known is None:
-            known = self._recall(item, view).to(batch["student"].device)
-            self._kept.put((item, view), known)
+            known = self._recall(item, view, batch["student"].device)
         assert all(tensor.shape[2:] == size for tensor in known.maps.values()), (item, view, size)
         return known
 
@@ -198,14 +197,18 @@ class RememberedTeacher:
         with in_turn(self._folder / ".lock"):  # another student may have asked about other views
             _write(path, self._read(item) | told)
 
-    def _recall(self, item: "RegionItem", view: View) -> Answer:
-        try:
-            return self._read(item)[view]
-        except KeyError:
+    def _recall(self, item: "RegionItem", view: View, device: torch.device) -> Answer:
+        """Read the answers about a region; those about its other views are kept as well."""
+        answers = {of: answer.to(device) for of, answer in self._read(item).items()}
+        for of, answer in answers.items():
+            if self._kept.get((item, of)) is None:
+                self._kept.put((item, of), answer)
+        if view not in answers:
             raise CheckpointError(
                 f"{self._path(item)}: holds no answer about a view that it had; run the same "
                 "command to go on"
-            ) from None
+            )
+        return answers[view]
 
     def _knows(self, item: "RegionItem", views: Sequence[View]) -> bool:
         return set(views) <= self._read(item).keys()

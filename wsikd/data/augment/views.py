@@ -53,9 +53,8 @@ def draw_view(settings: AugmentSettings, name: str, view: int) -> AugmentationDr
     """
     key = int(text_digest(name)[:15], 16)
     drawn = draw_augmentation(settings, _SEED, view, key)
-    horizontal, vertical, turns = _orientations(settings)[
-        (view + key) % len(_orientations(settings))
-    ]
+    orientations = _orientations(settings)
+    horizontal, vertical, turns = orientations[(view + key) % len(orientations)]
     return drawn._replace(flip_horizontal=horizontal, flip_vertical=vertical, quarter_turns=turns)
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import to_jsonable_python
 
 from wsikd.errors import ConfigError, WsikdError
+from wsikd.yaml_reading import YamlError, read_yaml
 
 __all__ = [
     "OneOf",
@@ -94,12 +95,12 @@ def load(path: Path, kind: type[SettingsType]) -> SettingsType:
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping; an empty file is an empty mapping."""
     try:
-        values = _load_once_each(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except IsADirectoryError:
         raise ConfigError(f"{path}: must be a file, is a folder") from None
-    except _TwiceError as error:
+    except YamlError as error:
         raise ConfigError(f"{path}: {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         reason = " ".join(str(error).split())
@@ -127,44 +128,13 @@ def stated_options(path: Path, command: str) -> dict[str, Any]:
         sections = section = (sections or {}).get(word)
     options: dict[str, Any] = {}
     for name, value in (section or {}).items():
-        first, _, rest = name.replace("-", "_").partition(".")
-        if rest:
-            options.setdefault(first, {})[rest] = value
-        else:
+        first, _, rest = str(name).replace("-", "_").partition(".")
+        if not rest and not isinstance(value, dict):
             options[first] = value
-    return options
-
-
-class _TwiceError(yaml.YAMLError):
-    """A key stands twice in one mapping."""
-
-
-def _load_once_each(text: str) -> Any:
-    """Read YAML whose mappings have each key once; PyYAML takes the last one without a word."""
-    loader = yaml.SafeLoader(text)
-    root = loader.get_single_node()
-    if root is None:
-        return None
-    _refuse_twice(root, set())
-    return loader.construct_document(root)
-
-
-def _refuse_twice(node: yaml.Node, done: set[int]) -> None:
-    if id(node) in done or isinstance(node, yaml.ScalarNode):  # an alias may even hold itself
-        return
-    done.add(id(node))
-    keys: set[tuple[str, str]] = set()
-    for child in node.value:
-        if not isinstance(node, yaml.MappingNode):
-            _refuse_twice(child, done)
             continue
-        key, value = child
-        name = (key.tag, str(key.value))
-        if isinstance(key, yaml.ScalarNode) and name in keys:
-            line = key.start_mark.line + 1
-            raise _TwiceError(f"line {line}: {key.value!r} is there twice; leave one out")
-        keys.add(name)
-        _refuse_twice(value, done)
+        inner = options.setdefault(first, {})
+        inner |= {rest: value} if rest else value  # `tissue.mpp: 4` beside `tissue: {...}`
+    return options
 
 
 def load_document(

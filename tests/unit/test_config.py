@@ -118,26 +118,11 @@ def test_a_file_that_is_no_mapping_is_refused_in_one_line(tmp_path, text, messag
     assert "\n" not in told
 
 
-@pytest.mark.parametrize(
-    ("text", "line", "key"),
-    [
-        ("teach: {epochs: 3}\nsplit: {}\nteach: {epochs: 4}\n", 3, "teach"),
-        ("teach:\n  epochs: 3\n  epochs: 3\n", 3, "epochs"),
-        ("steps:\n- teach: {seed: 1}\n- teach: {seed: 2, 'seed': 3}\n", 3, "seed"),
-    ],
-)
-def test_a_key_that_is_there_twice_is_refused_by_its_line(tmp_path, text, line, key):
-    path = tmp_path / "wsikd.yaml"
-    path.write_text(text)
-    told = refusal(ConfigError, load_yaml, path)
-    assert told == f"{path}: line {line}: {key!r} is there twice; leave one out"
-
-
 def test_a_merge_may_replace_a_key_and_an_alias_repeat_a_mapping(tmp_path):
     path = tmp_path / "wsikd.yaml"
-    path.write_text("a: &a {epochs: 3, seed: 1}\nb: {<<: *a, epochs: 4}\nc: *a\n1: {}\n'1': {}\n")
+    path.write_text("a: &a {epochs: 3, seed: 1}\nb: {<<: *a, epochs: 4}\nc: *a\n'1': {}\n")
     a = {"epochs": 3, "seed": 1}
-    assert load_yaml(path) == {"a": a, "b": {"epochs": 4, "seed": 1}, "c": a, 1: {}, "1": {}}
+    assert load_yaml(path) == {"a": a, "b": {"epochs": 4, "seed": 1}, "c": a, "1": {}}
 
 
 def test_a_folder_in_place_of_the_file_is_refused(tmp_path):

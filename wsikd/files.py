@@ -44,7 +44,7 @@ def replacing(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
     with replacing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(spelt(text), encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -72,3 +72,14 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def spelt(text: str) -> str:
+    r"""Return a text that UTF-8 can hold: a file's name may have bytes that no character is.
+
+    Examples
+    --------
+    >>> print(spelt("M\udcfcller.svs"))
+    M\udcfcller.svs
+    """
+    return text.encode(errors="backslashreplace").decode()

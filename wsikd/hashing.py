@@ -32,7 +32,7 @@ def digest(lines: Iterable[str]) -> str:
     """
     found = hashlib.sha256()
     for line in lines:
-        found.update(line.encode() + b"\n")
+        found.update(line.encode(errors="surrogateescape") + b"\n")  # as files may be called
     return found.hexdigest()
 
 

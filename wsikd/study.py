@@ -119,11 +119,12 @@ class Study:
         from wsikd.prepare import PrepareSettings, prepare_slides, take_in  # noqa: PLC0415
 
         how = self._settings(PrepareSettings, settings, options)
-        table = take_in(self.workspace.manifest, _path(slides), _path(manifest))
+        told: list[str] = []
+        table = take_in(self.workspace.manifest, _path(slides), _path(manifest), told.append)
         self.workspace.root.mkdir(parents=True, exist_ok=True)
         write_manifest(table, self.workspace.manifest)
         self._say(f"{len(table)} slides in {self.workspace.manifest}")
-        self._note(find_doubts(table))
+        self._note([*told, *find_doubts(table)])
         on_start(len(table))
 
         def warn(text: str) -> None:

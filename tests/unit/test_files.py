@@ -1,4 +1,5 @@
 import errno
+import json
 
 import pytest
 
@@ -18,6 +19,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         write_half(path)
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["note.txt"]
+
+
+def test_a_file_name_that_is_no_utf_8_can_be_written_down(tmp_path):
+    value = {"name": "M\udcfcller.svs"}
+    write_json(tmp_path / "note.json", value)
+    text = (tmp_path / "note.json").read_text(encoding="utf-8")
+    assert r"M\udcfcller" in text
+    assert json.loads(text) == value
 
 
 def fail_to_write(path, number, *, named):

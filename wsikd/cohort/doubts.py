@@ -1,14 +1,18 @@
 """Cells of a manifest that may not mean what they are taken for."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
+from unicodedata import normalize
 
 import pandas as pd
 
 _UNKNOWN = {
     *("na", "n/a", "n.a.", "nan", "null", "unknown", "unk", "undefined", "missing"),
     *("not available", "not applicable", "not known", "-", "--", "?"),
+    *("#n/a", "#name?", "#ref!", "#value!", "#div/0!", "#null!", "#num!"),  # of spreadsheets
 }
+_ROUNDED = re.compile(r"\d([.,]\d+)?E\+\d+", flags=re.IGNORECASE)  # as spreadsheets show numbers
 _TAKEN_FOR = {
     "patient_id": ("patient", "name their patients"),
     "label": ("class", "leave the cell empty if it is not known"),
@@ -47,6 +51,12 @@ def _doubts_of(cells: "pd.Series[str]", column: str) -> list[str]:
         least = 2 if column == "patient_id" else 1
         if str(value).casefold() in _UNKNOWN and count >= least:
             notes.append(_about_unknown(column, str(value), int(count)))
+    rounded = [value for value in sorted(counts.index) if _ROUNDED.fullmatch(value)]
+    if rounded:
+        notes.append(
+            f"{column} has {rounded[0]!r}, a number that a spreadsheet rounded; format the column "
+            "as text and enter it again"
+        )
     alike = _written_alike(counts.index)
     if alike:
         names = " and ".join(repr(value) for value in alike[0][:2])
@@ -64,8 +74,8 @@ def _about_unknown(column: str, value: str, count: int) -> str:
 
 
 def _written_alike(values: Iterable[str]) -> list[list[str]]:
-    """Group the values that differ in case or blanks alone."""
+    """Group the values that differ in case, blanks or the making of accents alone."""
     groups: dict[str, list[str]] = defaultdict(list)
     for value in sorted(values):
-        groups[" ".join(value.casefold().split())].append(value)
+        groups[" ".join(normalize("NFC", value).casefold().split())].append(value)
     return [group for group in groups.values() if len(group) > 1]

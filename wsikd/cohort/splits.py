@@ -8,8 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from wsikd.cohort.columns import SPLITS
-from wsikd.cohort.listing import file_key
 from wsikd.cohort.manifest import refuse_empty, source_of
+from wsikd.cohort.naming import file_key
 from wsikd.cohort.stratify import deal_folds, deal_splits
 from wsikd.cohort.unlabelled import (
     Unlabelled,

@@ -1,15 +1,23 @@
 """Which slides a workspace holds: what it had, and what a folder or a table brings."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from unicodedata import normalize
 
 import pandas as pd
 
-from wsikd.cohort.listing import path_key
-from wsikd.cohort.manifest import manifest_from_folder, read_manifest
+from wsikd.cohort.listing import has_slide_suffix
+from wsikd.cohort.manifest import manifest_from_folder, read_manifest, refuse_twice
+from wsikd.cohort.naming import path_key
 from wsikd.cohort.splits import check_no_leak
 
 
-def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataFrame:
+def take_in(
+    existing: Path,
+    folder: Path | None,
+    given: Path | None,
+    on_note: Callable[[str], None] = lambda _: None,
+) -> pd.DataFrame:
     """Join what is brought to the workspace's manifest.
 
     Rows are matched by slide_id. What is brought wins cell by cell where it is filled in, so labels
@@ -25,6 +33,9 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     given : Path or None
         A manifest; slides that are not beside it, or without a path, are looked for in `folder`.
 
+    on_note : callable
+        Told in a line each what is left out of the folder.
+
     Raises
     ------
     ManifestError
@@ -37,9 +48,9 @@ def take_in(existing: Path, folder: Path | None, given: Path | None) -> pd.DataF
     held = read_manifest(existing) if existing.exists() else None
     known = {} if held is None else _names_by_path(held)
     if given is not None:
-        brought = _found_in(read_manifest(given, folder, known), folder)
+        brought = _as_known(read_manifest(given, folder, known), held, known)
     elif folder is not None:
-        brought = manifest_from_folder(folder, known)
+        brought = _as_known(manifest_from_folder(folder, known, on_note), held, known)
     else:
         brought = read_manifest(existing)
     joined = brought if held is None else _joined(held, brought)
@@ -52,14 +63,27 @@ def _names_by_path(table: pd.DataFrame) -> dict[str, str]:
     return {path_key(Path(path)): slide_id for path, slide_id in pairs}
 
 
-def _found_in(table: pd.DataFrame, folder: Path | None) -> pd.DataFrame:
-    if folder is None:
-        return table
-    paths = []
-    for text in table["path"]:
-        moved = folder.absolute() / Path(text).name
-        paths.append(str(moved) if moved.exists() and not Path(text).exists() else text)
-    return table.assign(path=paths)
+def _as_known(
+    table: pd.DataFrame, held: pd.DataFrame | None, known: Mapping[str, str]
+) -> pd.DataFrame:
+    """Return the table with the slide_ids that slides have here, where they are spelt otherwise.
+
+    One may have composed accents and the other not, or the suffix of the slide's file.
+    """
+    spelt = {} if held is None else {normalize("NFC", name): name for name in held["slide_id"]}
+    names = []
+    for slide_id, text in zip(table["slide_id"], table["path"], strict=True):
+        here, composed = known.get(path_key(Path(text))), normalize("NFC", slide_id)
+        is_meant = here and _bare(composed) in (_bare(here), _bare(Path(text).name))
+        names.append(here if here and is_meant else spelt.get(composed, composed))
+    named = table.assign(slide_id=names)
+    refuse_twice(named)
+    return named
+
+
+def _bare(name: str) -> str:
+    path = Path(normalize("NFC", name))
+    return path.stem if has_slide_suffix(path.name) else path.name
 
 
 def _joined(old: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:

@@ -1,28 +1,31 @@
 """`status.csv`: what became of every slide."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from wsikd.config import Settings
+from wsikd.files import spelt
 from wsikd.status_table import REDO
+
+_Text = Annotated[str, AfterValidator(spelt)]
 
 
 class SlideStatus(Settings):
     """What became of one slide: a row of `status.csv`."""
 
     slide_id: str
-    path: str
+    path: _Text
     status: Literal["done", "skipped", "failed"]
     regions: int = 0
     magnifications: str = ""
     reader: str = ""
     mpp: float | None = None
     mpp_source: str = ""
-    warnings: str = ""
+    warnings: _Text = ""
     seconds: float = 0.0
     peak_mib: int = Field(0, description="largest memory of the worker so far")
-    error: str = ""
+    error: _Text = ""
 
     @property
     def refused(self) -> bool:

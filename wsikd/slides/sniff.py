@@ -1,16 +1,13 @@
 """What a file is, told from its first bytes and never from its name."""
 
 from pathlib import Path
-from typing import Literal
 
 from wsikd.errors import SlideError
+from wsikd.file_kinds import HEAD_BYTES, FileKind, kind_of, packing_of
 
-FileKind = Literal["tiff", "dicom", "picture", "other"]
+__all__ = ["FileKind", "describe_head", "dicom_files", "sniff"]
 
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, either byte order
-_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"BM", b"\0\0\0\x0cjP  ")  # PNG, JPEG, BMP, JPEG 2000
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")
-_HEAD_BYTES = 132  # a DICOM file has its mark after 128 free bytes
 
 
 def sniff(path: Path) -> FileKind:
@@ -24,20 +21,21 @@ def sniff(path: Path) -> FileKind:
     Raises
     ------
     SlideError
-        If there is no such file, it is empty or it is a web page.
+        If there is no such file, it is empty, packed, a web page or an index of files that no
+        reader knows.
     """
     head = _read_head(path)
     if not head:
         raise SlideError(f"{path}: the file is empty; copy or download it again")
     if head.lstrip().lower().startswith(_WEB_PAGE):
         raise SlideError(f"{path}: a web page or XML text and no slide; download the slide again")
-    if head.startswith(_TIFF):
-        return "tiff"
-    if head[128:132] == b"DICM":
-        return "dicom"
-    if head.startswith(_PICTURES) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
-        return "picture"
-    return "other"
+    if packing := packing_of(head):
+        raise SlideError(f"{path}: a file that {packing} has packed; unpack it")
+    if path.suffix.lower() == ".vsi":  # begins like a TIFF and has the label and an overview
+        raise SlideError(
+            f"{path}: its pixels are in .ets files, which no reader knows; export it as OME-TIFF"
+        )
+    return kind_of(head)
 
 
 def describe_head(path: Path) -> str:
@@ -72,7 +70,7 @@ def dicom_files(folder: Path) -> list[Path]:
 def _read_head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(_HEAD_BYTES)
+            return file.read(HEAD_BYTES)
     except FileNotFoundError:
         raise SlideError(f"{path}: no such file") from None
     except OSError as error:

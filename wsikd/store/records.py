@@ -1,12 +1,13 @@
 """What `slide.json` holds: a slide, its regions and their magnifications."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from wsikd.config import Settings, load_document
 from wsikd.errors import StoreError
+from wsikd.files import spelt
 from wsikd.geometry import format_magnification
 
 
@@ -52,7 +53,7 @@ class RegionRecord(Settings):
 class Source(Settings):
     """The slide file a region came from; its name only, never its path."""
 
-    name: str
+    name: Annotated[str, AfterValidator(spelt)]
     bytes: int
     sha256: str = Field(description="of the size and of the first and last MiB of every file")
 

@@ -15,6 +15,11 @@ def test_gives_an_alias_to_one_column_only():
     assert len(names) == len(set(names))
 
 
+@pytest.mark.parametrize("name", ["Slide ID", "slide\u00a0id", "Slide-Id", "slide  id"])
+def test_accepts_a_name_with_blanks_or_hyphens(name):
+    assert canonical_names([name]) == {name: "slide_id"}
+
+
 def test_leaves_an_alias_alone_where_our_own_column_is_there():
     assert canonical_names(["path", "image", "label"]) == {}
 

@@ -6,7 +6,9 @@ from tests.unit.cohort.test_splits import cohort, table_of
 from wsikd.cohort import find_doubts
 
 
-@pytest.mark.parametrize("value", ["NA", "n/a", "NaN", "Unknown", "-", "not available"])
+@pytest.mark.parametrize(
+    "value", ["NA", "n/a", "NaN", "Unknown", "-", "not available", "#N/A", "#NAME?"]
+)
 def test_slides_without_a_known_patient_are_told_to_be_taken_for_one(value):
     table = table_of([{"patient_id": value, "label": "a"}] * 12)
     assert find_doubts(table) == [
@@ -41,6 +43,16 @@ def test_values_that_differ_in_case_or_blanks_alone_are_told(column):
         (
             f"{column} has 'Lung' and 'lung' (and 1 more), which are taken for two; write them "
             "alike if they are one"
+        )
+    ]
+
+
+def test_a_number_that_a_spreadsheet_rounded_is_told():
+    table = table_of([{"patient_id": name} for name in ("1.23457E+11", "2E10", "E+11", "p1")])
+    assert find_doubts(table) == [
+        (
+            "patient_id has '1.23457E+11', a number that a spreadsheet rounded; format the column "
+            "as text and enter it again"
         )
     ]
 

@@ -99,6 +99,80 @@ def test_a_folders_table_finds_its_slide_by_the_name_it_had(workspace, text):
     assert (labelled.at["b", "label"], Path(labelled.at["b", "path"]).name) == ("x", "b.svs")
 
 
+@pytest.mark.parametrize("name", ["Mu\u0308ller", "M\xfcller", "Mu\u0308ller.svs"])
+def test_a_table_means_the_slide_that_is_here_however_it_spells_its_name(tmp_path, name):
+    existing, folder = tmp_path / "slides.csv", tmp_path / "slides"
+    folder.mkdir()
+    (folder / "Mu\u0308ller.svs").touch()
+    write_manifest(take_in(existing, folder, None), existing)
+    (folder / "table.csv").write_text(f"slide_id,path,label\n{name},Mu\u0308ller.svs,x\n")
+    assert cells(take_in(existing, folder, None), "label") == [["M\xfcller", "x"]]
+
+
+def test_a_table_may_have_the_ids_that_slides_have_here_with_any_suffix(tmp_path):
+    existing, folder = tmp_path / "slides.csv", tmp_path / "slides"
+    for name in ("x/a.SVS", "y/a.SVS"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).touch()
+    write_manifest(take_in(existing, folder, None), existing)
+    rows = "x-a.svs,x/a.SVS,t\ny-a,y/a.SVS,n\nmine,z/b.svs,n\n"
+    (folder / "table.csv").write_text(f"slide_id,path,label\n{rows}")
+    joined = take_in(existing, folder, None)
+    assert cells(joined, "label") == [["x-a", "t"], ["y-a", "n"], ["mine", "n"]]
+
+
+def test_an_id_of_an_older_workspace_stays_as_its_folder_in_the_store_is_called(tmp_path):
+    existing, folder = tmp_path / "slides.csv", tmp_path / "slides"
+    folder.mkdir()
+    (folder / "Mu\u0308ller.svs").touch()
+    existing.write_text("slide_id,path\nMu\u0308ller,slides/Mu\u0308ller.svs\n")
+    assert take_in(existing, folder, None)["slide_id"].tolist() == ["Mu\u0308ller"]
+    (folder / "table.csv").write_text("slide_id,path,label\nM\xfcller,M\xfcller.svs,x\n")
+    assert cells(take_in(existing, folder, None), "label") == [["Mu\u0308ller", "x"]]
+
+
+def test_two_rows_of_a_table_that_mean_one_slide_here_are_refused(workspace):
+    existing, folder = workspace
+    write_manifest(take_in(existing, folder, None), existing)
+    (folder / "table.csv").write_text("slide_id,path\na,a.svs\na.svs,a.svs\n")
+    with pytest.raises(ManifestError, match="slide_id 'a' is in rows 2 and 3; give each slide its"):
+        take_in(existing, folder, None)
+
+
+def test_pictures_are_named_after_their_paths_and_keep_their_names(tmp_path):
+    existing, folder = tmp_path / "slides.csv", tmp_path / "tiles"
+    for name in ("tumour/1.png", "normal/1.png", "normal/2.png"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(name.encode())
+    rows = "tumour/1.png,p1,t,train\nnormal/1.png,p2,n,test\nnormal/2.png,p2,n,test\n"
+    (folder / "labels.csv").write_text(f"path,patient_id,label,split\n{rows}")
+    told: list[str] = []
+    table = take_in(existing, folder, None, told.append)
+    assert cells(table, "patient_id", "split") == [
+        ["tumour-1", "p1", "train"],
+        ["normal-1", "p2", "test"],
+        ["2", "p2", "test"],
+    ]
+    write_manifest(table, existing)
+    (folder / "other").mkdir()
+    (folder / "other" / "2.png").write_bytes(b"new")
+    assert take_in(existing, folder, None, told.append)["slide_id"].tolist() == list(
+        table["slide_id"]
+    )
+    labels = folder / "labels.csv"
+    assert told == [
+        f"{labels}: 1 of 4 slides beside it are not in it and left out, the first is 2.png"
+    ]
+
+
+def test_what_is_left_out_of_a_folder_is_told(workspace):
+    existing, folder = workspace
+    (folder / "table.csv").rename(folder / "table.txt")
+    told: list[str] = []
+    take_in(existing, folder, None, told.append)
+    assert told == [f"{folder}: 1 file left out as no slides, the first is table.txt"]
+
+
 def test_slides_no_longer_in_the_folder_stay(workspace):
     existing, folder = workspace
     write_manifest(take_in(existing, folder, None), existing)

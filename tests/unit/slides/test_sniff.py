@@ -1,3 +1,6 @@
+import bz2
+import gzip
+
 import pytest
 
 from wsikd.errors import SlideError
@@ -54,3 +57,22 @@ def test_lists_the_dicom_files_of_a_folder_by_content(tmp_path):
 def test_refuses_a_folder_without_dicom_files(tmp_path):
     with pytest.raises(SlideError, match=r"a folder without DICOM files; name a slide file$"):
         dicom_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("head", "packing"),
+    [(gzip.compress(b"II*\0"), "gzip"), (b"PK\x03\x04", "zip"), (bz2.compress(b"a"), "bzip2")],
+)
+def test_a_packed_slide_is_refused_with_what_unpacks_it(tmp_path, head, packing):
+    path = tmp_path / "a.svs.gz"
+    path.write_bytes(head)
+    with pytest.raises(SlideError) as refused:
+        sniff(path)
+    assert str(refused.value) == f"{path}: a file that {packing} has packed; unpack it"
+
+
+def test_an_index_whose_pixels_are_elsewhere_is_not_taken_for_the_slide(tmp_path):
+    path = tmp_path / "a.VSI"
+    path.write_bytes(b"II*\0\x08\0\0\0")
+    with pytest.raises(SlideError, match=r"pixels are in \.ets files, .*; export it as OME-TIFF"):
+        sniff(path)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsikd.cohort.listing import name_slides
 from wsikd.cohort.manifest import manifest_from_folder, read_manifest
+from wsikd.cohort.naming import name_slides
 from wsikd.errors import ManifestError, NothingUsableError
 from wsikd.store import RegionStore
 from wsikd.workspace import Workspace

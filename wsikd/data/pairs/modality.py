@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from wsikd.cohort.listing import list_slides, name_slides
+from wsikd.cohort.listing import list_slides
+from wsikd.cohort.naming import name_slides
 from wsikd.data.pairs.affine import bounds, corners, sample
 from wsikd.data.pairs.files import match_images, read_channels, refuse_lacking, refuse_other_size
 from wsikd.data.pairs.partner import Partner
@@ -162,7 +163,7 @@ def _slide_files(path: Path, slide_ids: list[str]) -> dict[str, Path]:
                 "one of each name"
             )
         return {slide_ids[0]: path}
-    slides = list_slides(path)
+    slides = list_slides(path).slides
     named = dict(zip(name_slides(slides), slides, strict=True))
     refuse_lacking(slide_ids, set(named), path, "name partners as the slides")
     return {name: named[name] for name in slide_ids}

@@ -3,7 +3,10 @@
 python tests/benchmarks/measure_demo.py demo-seeds --seeds 0 1 2 3 4 5 6 7 8 9 --threads 1 2
 
 The slides are drawn, prepared and split once, as the recipe says; what follows is repeated with
-every seed, each time from new networks. A call that was stopped goes on where it was.
+every seed, each time from new networks. Both networks are scored twice: at the epoch of the best
+validation loss, as `wsikd evaluate` does, and at the last one, as a loss that rises while more
+slides come out right would choose against the baseline. A call that was stopped goes on where it
+was.
 """
 
 import argparse
@@ -27,6 +30,7 @@ RECIPE = Path(__file__).parents[2] / "pipelines" / "demo.yaml"
 ONCE = {"draw", "prepare", "split"}  # the steps that no seed changes
 SEEDED = {"teach", "distil"}
 MODELS = ("teacher", "baseline", "student")
+CHECKPOINTS = ("best", "last")
 
 
 def main() -> None:
@@ -80,12 +84,14 @@ def repeat(recipe: dict, cohort: Path, threads: int, seed: int, device: str) -> 
         {name: {**(how or {}), "seed": seed, "device": device} for name, how in step.items()}
         for step in steps_for(recipe, SEEDED)
     ]
-    carry_out(recipe, [*steps, {"evaluate": {"draws": 100}}], workspace.root, threads)
-    metrics = read_metrics(workspace.runs)
-    return [
-        {"threads": threads, "seed": seed, **describe(metrics, workspace, model)}
-        for model in MODELS
-    ]
+    rows = []
+    for checkpoint in CHECKPOINTS:
+        scored = {"evaluate": {"draws": 100, "checkpoint": checkpoint}}
+        carry_out(recipe, [*steps, scored], workspace.root, threads)
+        metrics = read_metrics(workspace.runs)
+        about = {"threads": threads, "seed": seed, "checkpoint": checkpoint}
+        rows += [{**about, **describe(metrics, workspace, model)} for model in MODELS]
+    return rows
 
 
 def describe(metrics: Metrics, workspace: Workspace, model: str) -> dict:
@@ -106,25 +112,32 @@ def describe(metrics: Metrics, workspace: Workspace, model: str) -> dict:
 
 
 def summarise(table: pd.DataFrame) -> str:
-    """Write the share of slides right by seed, and the mean difference with its interval."""
-    right = table.pivot_table(index=["threads", "seed"], columns="model", values="right")
-    right = right[list(MODELS)]
-    lines = [(100 * right).round(1).to_string(), ""]
-    for threads, shares in right.groupby("threads"):
-        difference = 100 * (shares["student"] - shares["baseline"])
-        low, high = stats.t.interval(
-            0.95, len(difference) - 1, difference.mean(), stats.sem(difference)
-        )
-        wins = int((difference > 0).sum())
-        lines.append(
-            f"{threads} threads: student above baseline in {wins} of {len(difference)} seeds, by "
-            f"{difference.mean():.1f} points on average (95 % interval {low:.1f} to {high:.1f})"
-        )
+    """Write the share of slides right by seed, and the mean differences with their intervals."""
+    right = table.pivot_table(
+        index=["threads", "seed"], columns=["checkpoint", "model"], values="right"
+    )
+    right = 100 * right[list(itertools.product(CHECKPOINTS, MODELS))]
+    lines = [right.round(1).to_string(), ""]
+    for (threads, shares), checkpoint in itertools.product(right.groupby("threads"), CHECKPOINTS):
+        compared = compare(shares[checkpoint]["student"] - shares[checkpoint]["baseline"])
+        lines.append(f"{threads} threads, {checkpoint} epoch: {compared}")
     trained = table.groupby("model")[["steps", "epochs"]].max()
     best = table.groupby("model")["best_epoch"].agg(["min", "median", "max"])
     seconds = table.groupby(["threads", "model"])["seconds"].median().unstack()
     shown = (trained.join(best).loc[list(MODELS)], seconds[list(MODELS)].round(0))
     return "\n".join([*lines, *("\n" + part.to_string() for part in shown)])
+
+
+def compare(difference: pd.Series) -> str:
+    """Say how often and by how much the student was above the baseline, in percentage points."""
+    low, high = stats.t.interval(
+        0.95, len(difference) - 1, difference.mean(), stats.sem(difference)
+    )
+    wins, ties = int((difference > 0).sum()), int((difference == 0).sum())
+    return (
+        f"student above baseline in {wins} of {len(difference)} seeds, level in {ties}, by "
+        f"{difference.mean():.1f} points on average (95 % interval {low:.1f} to {high:.1f})"
+    )
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from wsikd.evaluation.documents import (
     Metrics,
     UnitScores,
 )
+from wsikd.evaluation.epochs import OTHER, notes_on_epochs
 from wsikd.evaluation.estimates import UNKNOWN
 from wsikd.evaluation.folds import EvaluatedSplit, PooledRun, notes_on, pool_runs
 from wsikd.evaluation.notes import absent_classes
@@ -110,6 +111,10 @@ def evaluate_runs(
             check_order(run.name, run.classes, settings.ordered)
     known = frozenset(classes_of(manifest)).union(*(run.classes for run in pooled))
     notes = [*notes, *notes_on(pooled), *_absent_classes(pooled, known)]
+    others, _ = pool_runs(
+        runs, manifest, checkpoint=OTHER[settings.checkpoint], split=settings.split
+    )
+    notes += notes_on_epochs(pooled, others, settings.checkpoint)
     notes += _other_controls(runs, settings.control)
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]

@@ -162,6 +162,37 @@ def test_numbers_of_validation_regions_say_what_these_have_decided(
     assert len([note for note in notes if re.search(told, note)]) == 1
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "told"),
+    [
+        (
+            "best",
+            "50 % of slides right at the epoch of its best .* 75 % at its last epoch; .* last",
+        ),
+        ("last", "75 % of slides right at its last .* 50 % at the epoch of its best .* best"),
+    ],
+)
+def test_a_run_that_is_notably_better_at_another_epoch_says_so(
+    tmp_path, write_run, manifest, checkpoint, told
+):
+    """Of twelve slides six are right at one epoch and nine at the other."""
+    slides = list(manifest["slide_id"])
+    same = write_run("teacher", 10.0, wrong=slides[:3])
+    same.write_predictions(same.read_predictions(), "last")
+    later = write_run("student", 5.0, wrong=slides[:3]).read_predictions()
+    write_run("student", 5.0, wrong=slides[:6]).write_predictions(later, "last")
+    settings = SETTINGS.model_copy(update={"checkpoint": checkpoint})
+    notes = evaluate_runs(tmp_path / "runs", manifest, settings).notes
+    (told_of,) = [note for note in notes if "--checkpoint" in note]
+    assert re.match(f"student-5x gets {told} as well", told_of)
+
+
+def test_runs_without_another_epoch_are_scored_without_a_word_on_it(tmp_path, write_run, manifest):
+    write_run("teacher", 10.0)
+    notes = evaluate_runs(tmp_path / "runs", manifest, SETTINGS).notes
+    assert not [note for note in notes if "epoch" in note]
+
+
 def test_no_run_at_all_names_the_command_that_makes_one(tmp_path, manifest):
     with pytest.raises(NothingUsableError, match="no run to evaluate; run wsikd teach first"):
         evaluate_runs(tmp_path, manifest, SETTINGS)

@@ -64,12 +64,21 @@ def gather_crumbs(pieces: list[Polygon]) -> list[Outline]:
     return [parts[0] if len(parts) == 1 else MultiPolygon(parts) for parts in hosts]
 
 
+def edge_of(cell: Region) -> Polygon:
+    """Return the outline of all of a box.
+
+    Examples
+    --------
+    >>> from wsikd.geometry import Size
+    >>> edge_of(Region(10, 20, Size(3, 4))).bounds
+    (10.0, 20.0, 13.0, 24.0)
+    """
+    return box(cell.x, cell.y, cell.x + cell.size.width, cell.y + cell.size.height)
+
+
 def cut(outline: Outline, cells: list[Region]) -> list[tuple[Region, Outline]]:
     """Share a piece out among boxes, leaving out the boxes with hardly any of it."""
-    parts = [
-        polygons_of(outline.intersection(box(x, y, x + size.width, y + size.height)))
-        for x, y, size in ((cell.x, cell.y, cell.size) for cell in cells)
-    ]
+    parts = [polygons_of(outline.intersection(edge_of(cell))) for cell in cells]
     least = _EMPTY * max(part.area for part in parts)
     return [(cell, part) for cell, part in zip(cells, parts, strict=True) if part.area >= least]
 

@@ -41,11 +41,19 @@ def find_tissue(reader: "SlideReader", mpp: Mpp, settings: TissueSettings) -> li
     NoTissueError
         If nothing on the slide is tissue.
     """
+    if settings.method == "whole":
+        return [_whole(Region(0, 0, reader.size))]
     pieces = sorted(_find_pieces(reader, mpp, settings), key=lambda piece: piece.bounds[1::-1])
     if not pieces:
         raise NoTissueError(f"{reader.path}: no tissue was found; {_remedy(settings)}")
     placed = [place for piece in pieces for place in _place(piece, reader.size, mpp, settings)]
     return [TissueRegion(index, box, outline) for index, (box, outline) in enumerate(placed)]
+
+
+def _whole(box: Region) -> TissueRegion:
+    from wsikd.tissue.outlines import edge_of  # noqa: PLC0415
+
+    return TissueRegion(0, box, edge_of(box))
 
 
 def _find_pieces(reader: "SlideReader", mpp: Mpp, settings: TissueSettings) -> "Sequence[Outline]":

@@ -10,8 +10,10 @@ from wsikd.config import Settings
 class TissueSettings(Settings):
     """How tissue is found on a slide."""
 
-    method: Literal["wsikd", "tissueloc"] = Field(
-        "wsikd", description="wsikd, or tissueloc as it was published, whose lengths are pixels"
+    method: Literal["wsikd", "tissueloc", "whole"] = Field(
+        "wsikd",
+        description="wsikd, tissueloc as it was published, whose lengths are pixels, or whole: "
+        "each picture is one region as it is, whatever it shows",
     )
     mpp: float = Field(8.0, gt=0, description="resolution tissue is searched at, in µm per pixel")
     smoothing_um: float = Field(5.0, ge=0, description="sigma of the Gaussian against noise, in µm")

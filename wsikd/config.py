@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -147,7 +147,7 @@ def load_document(
     path : Path
         The file.
     kind : type of Settings
-        Has the fields `format` and `version`, with the values that are understood as defaults.
+        Has the fields `format` and `version`, whose types are the values that are understood.
     error : type of WsikdError
         What to raise.
     remedy : str
@@ -167,12 +167,15 @@ def load_document(
         raise error(f"{path}: must be JSON; {problem}{then}") from None
     if not isinstance(values, dict):
         raise error(f"{path}: must hold a mapping, got {type(values).__name__}{then}")
-    expected = tuple(kind.model_fields[name].default for name in ("format", "version"))
+    formats, versions = (
+        get_args(kind.model_fields[name].annotation) for name in ("format", "version")
+    )
     found = (values.get("format"), values.get("version"))
-    if found != expected:
+    if found[0] not in formats or found[1] not in versions:
         raise error(
-            f"{path}: expected {expected[0]} version {expected[1]}, "
-            f"found {found[0]} version {found[1]}{_update_if_later(found, expected) or then}"
+            f"{path}: expected {formats[0]} version {' or '.join(map(str, versions))}, "
+            f"found {found[0]} version {found[1]}"
+            f"{_update_if_later(found, (formats[0], max(versions))) or then}"
         )
     try:
         return kind(**values)

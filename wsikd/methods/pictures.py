@@ -83,8 +83,7 @@ def _refresh(folder: PictureFolder, store: RegionStore, manifest: pd.DataFrame) 
 def draw_thumbnail(store: RegionStore, slide_id: str) -> Image.Image:
     """Draw a slide's picture with the outlines of its tissue."""
     record = store.read_slide(slide_id)
-    with Image.open(store.thumbnail_path(slide_id)) as opened:
-        image = opened.convert("RGB")
+    image = Image.fromarray(store.read_thumbnail(slide_id))
     image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
     scale = np.array([image.width / record.width, image.height / record.height])
     pen = ImageDraw.Draw(image)

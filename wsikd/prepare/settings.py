@@ -35,6 +35,11 @@ class PrepareSettings(Settings):
         False, description="redo slides that were prepared with other settings or have changed"
     )
 
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether pictures are taken as they are, and those of moderate size stored as one file."""
+        return self.tissue.method == "whole" and self.ngff == "0.5"
+
     def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:
         """Return what decides the content of a slide's folder."""
         chosen = self.model_dump(mode="json", include={"tissue", "pyramid", "ngff", "reader"})

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wsikd.config import first_difference
 from wsikd.errors import ResumeError, SlideError, StoreError, WsikdError
-from wsikd.geometry import Mpp, format_magnification
+from wsikd.geometry import Mpp, Size, format_magnification
 from wsikd.hashing import files_fingerprint, source_files
 from wsikd.locks import alone
 from wsikd.prepare.peak import peak_mib
@@ -21,10 +21,16 @@ from wsikd.pyramid.levels import build_pyramid, left_out, plan_levels
 from wsikd.pyramid.strips import read_overview
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.status_table import REDO
-from wsikd.store import SlideRecord, SlideWriter, Source, find_damage, read_record
+from wsikd.store import (
+    THUMBNAIL_SIDE,
+    PictureWriter,
+    SlideRecord,
+    SlideWriter,
+    Source,
+    find_damage,
+    read_record,
+)
 from wsikd.tissue import find_tissue, to_geojson
-
-THUMBNAIL_SIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -108,7 +114,7 @@ def _make(
         mpp, kernel = resolution.mpp, settings.pyramid.kernel
         warnings = (*resolution.warnings, *_coarseness(reader, mpp, settings))
         tissue = find_tissue(reader, mpp, settings.tissue)
-        writer = SlideWriter(store, task.slide_id, settings.ngff)
+        writer = _writer(task.slide_id, store, settings, reader.size)
         try:
             regions = []
             for region in tissue:
@@ -130,10 +136,21 @@ def _make(
                 warnings=warnings,
                 regions=tuple(regions),
             )
-            writer.commit(record, to_geojson(tissue, mpp), _thumbnail(reader, mpp))
+            if isinstance(writer, PictureWriter):
+                writer.commit(record)
+            else:
+                writer.commit(record, to_geojson(tissue, mpp), _thumbnail(reader, mpp))
         finally:
             writer.discard()
     return record
+
+
+def _writer(
+    slide_id: str, store: Path, settings: PrepareSettings, size: Size
+) -> SlideWriter | PictureWriter:
+    if settings.makes_pictures and PictureWriter.takes(size):
+        return PictureWriter(store, slide_id)
+    return SlideWriter(store, slide_id, settings.ngff)
 
 
 def _coarseness(reader: SlideReader, mpp: Mpp, settings: PrepareSettings) -> Iterator[str]:

@@ -2,19 +2,29 @@
 
 `regions/<slide_id>/` holds `region-000.ome.zarr` and so on, `tissue.geojson`, `thumbnail.png` and
 `slide.json`. The folder is made under a temporary name and renamed when all of it is on disk, so a
-slide is there whole or not at all. docs/formats.md is the specification.
+slide is there whole or not at all. A picture that is one region as it is has `region-000.ozx`, that
+image in one file, and `slide.json` alone. docs/formats.md is the specification.
 """
 
 from wsikd.store.copies import KnownSlide, find_copies
 from wsikd.store.ome import NgffVersion
 from wsikd.store.reading import RegionStore, find_damage
-from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord, Source, read_record
-from wsikd.store.writing import SlideWriter
+from wsikd.store.records import (
+    THUMBNAIL_SIDE,
+    LevelRecord,
+    RegionRecord,
+    SlideRecord,
+    Source,
+    read_record,
+)
+from wsikd.store.writing import PictureWriter, SlideWriter
 
 __all__ = [
+    "THUMBNAIL_SIDE",
     "KnownSlide",
     "LevelRecord",
     "NgffVersion",
+    "PictureWriter",
     "RegionRecord",
     "RegionStore",
     "SlideRecord",

@@ -33,7 +33,7 @@ def slide_digest(folder: Path, record: SlideRecord) -> str:
     for region in record.regions:
         level = region.levels[-1]
         found.update(f"{level.magnification:g}x {region.width}x{region.height}\n".encode())
-        for strip in read_strips(folder, region.region_id, level, _ROWS):
+        for strip in read_strips(folder / record.image_name(region.region_id), level, _ROWS):
             first = strip[0, 0] if first is None else first
             shows = shows or bool((strip != first).any())
             found.update(np.ascontiguousarray(strip).tobytes())

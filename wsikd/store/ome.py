@@ -139,6 +139,8 @@ class Layout(NamedTuple):
         Rows held while it is written, at most, rounded up to whole chunks: also those of a shard.
     fill_value : int
         What viewers show where nothing was written.
+    lone_shard : bool
+        Whether an array of one chunk has a shard around it in a group of Zarr 3.
     """
 
     shape: tuple[int, ...]
@@ -146,6 +148,7 @@ class Layout(NamedTuple):
     chunk: int
     held_rows: int
     fill_value: int
+    lone_shard: bool = True
 
 
 class RowWriter:
@@ -167,7 +170,8 @@ class RowWriter:
     def __init__(self, group: zarr.Group, path: str, layout: Layout) -> None:
         *channels, height, width = layout.shape
         self._rows = _shard_side(height, layout.held_rows, layout.chunk)
-        is_sharded = group.metadata.zarr_format == 3
+        is_zarr_3 = group.metadata.zarr_format == 3
+        is_sharded = is_zarr_3 and (layout.lone_shard or max(height, width) > layout.chunk)
         shard = (*channels, self._rows, _shard_side(width, width, layout.chunk))
         self._array: zarr.Array[Any] = group.create_array(
             path,
@@ -175,9 +179,9 @@ class RowWriter:
             dtype=layout.dtype,
             chunks=(*channels, min(layout.chunk, height), min(layout.chunk, width)),
             shards=shard if is_sharded else None,
-            compressors=ZstdCodec(level=1, checksum=True) if is_sharded else "auto",
-            chunk_key_encoding=None if is_sharded else {"name": "v2", "separator": "/"},
-            dimension_names=AXES[-len(layout.shape) :] if is_sharded else None,
+            compressors=ZstdCodec(level=1, checksum=True) if is_zarr_3 else "auto",
+            chunk_key_encoding=None if is_zarr_3 else {"name": "v2", "separator": "/"},
+            dimension_names=AXES[-len(layout.shape) :] if is_zarr_3 else None,
             fill_value=layout.fill_value,
             config={"write_empty_chunks": True},  # so that what is missing is not taken for it
         )

@@ -6,12 +6,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from wsikd.errors import StoreError
 from wsikd.geometry import Size
+from wsikd.store.archives import is_whole
 from wsikd.store.arrays import damaged, open_whole, read_strips
 from wsikd.store.digests import slide_digest
-from wsikd.store.records import LevelRecord, SlideRecord, read_record
+from wsikd.store.records import (
+    THUMBNAIL_SIDE,
+    LevelRecord,
+    RegionRecord,
+    SlideRecord,
+    read_record,
+)
 
 
 class RegionStore:
@@ -64,8 +72,13 @@ class RegionStore:
             If the slide, the region or the magnification is not there, or its data is damaged.
         """
         level = self._level(slide_id, region_id, magnification)
-        (pixels,) = read_strips(self.path / slide_id, region_id, level, level.height)
+        image = self.image_path(slide_id, region_id)
+        (pixels,) = read_strips(image, level, level.height)
         return pixels
+
+    def image_path(self, slide_id: str, region_id: str) -> Path:
+        """Return the path of a region's image, a folder or an archive."""
+        return self.path / slide_id / self.read_slide(slide_id).image_name(region_id)
 
     def read_digest(self, slide_id: str) -> str:
         """Return what tells a slide by its pixels; of older records it is computed, once.
@@ -89,13 +102,16 @@ class RegionStore:
         return Size(level.width, level.height)
 
     def read_outlines(self, slide_id: str) -> dict[str, Any]:
-        """Read the GeoJSON of a slide's tissue, in level-0 pixels.
+        """Read the GeoJSON of a slide's tissue, in level-0 pixels; of a picture, its edge.
 
         Raises
         ------
         StoreError
             If it is not there or damaged.
         """
+        record = self.read_slide(slide_id)
+        if record.is_picture:
+            return _edges(record)
         path = self.path / slide_id / "tissue.geojson"
         try:
             outlines: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -104,9 +120,24 @@ class RegionStore:
             raise damaged(path, error, path.parent) from None
         return outlines
 
-    def thumbnail_path(self, slide_id: str) -> Path:
-        """Return the path of the picture of the whole slide."""
-        return self.path / slide_id / "thumbnail.png"
+    def read_thumbnail(self, slide_id: str) -> NDArray[np.uint8]:
+        """Read a small picture of the whole slide, shape (height, width, 3).
+
+        Raises
+        ------
+        StoreError
+            If it is not there or damaged.
+        """
+        record = self.read_slide(slide_id)
+        if record.is_picture:
+            (region,) = record.regions
+            return self.read_pixels(slide_id, region.region_id, _small(region).magnification)
+        path = self.path / slide_id / "thumbnail.png"
+        try:
+            with Image.open(path) as image:
+                return np.asarray(image.convert("RGB"))
+        except (OSError, SyntaxError, ValueError) as error:
+            raise damaged(path, error, path.parent) from None
 
     def magnifications(self) -> tuple[float, ...]:
         """Return the magnifications that every slide has, largest first."""
@@ -128,10 +159,33 @@ class RegionStore:
         return found[0].level(magnification)
 
 
+def _small(region: RegionRecord) -> LevelRecord:
+    """Return the finest level that is no larger than a thumbnail, or the coarsest one."""
+    fitting = (each for each in region.levels if max(each.width, each.height) <= THUMBNAIL_SIDE)
+    return next(fitting, region.levels[-1])
+
+
+def _edges(record: SlideRecord) -> dict[str, Any]:
+    """Make the GeoJSON of regions that are all of their boxes."""
+    features = []
+    for region in record.regions:
+        left, top, right, bottom = 0, 0, region.width, region.height
+        ring = [[left, top], [right, top], [right, bottom], [left, bottom], [left, top]]
+        features.append(
+            {
+                "type": "Feature",
+                "geometry": {"type": "Polygon", "coordinates": [ring]},
+                "properties": {"objectType": "annotation", "name": region.region_id},
+            }
+        )
+    return {"type": "FeatureCollection", "features": features}
+
+
 def find_damage(folder: Path) -> str | None:
     """Tell which part of a complete slide's folder is missing or cut short; None if none is.
 
-    Only sizes and descriptions are looked at: pixels that changed are found when they are read.
+    Of a slide only sizes and descriptions are looked at: pixels that changed are found when they
+    are read. The one file of a picture is read whole.
 
     Raises
     ------
@@ -142,14 +196,25 @@ def find_damage(folder: Path) -> str | None:
         json.loads((folder / "slide.json").read_text(encoding="utf-8"))
     except ValueError:
         return "slide.json is no JSON"
+    record = read_record(folder)
+    if record.is_picture:
+        return _picture_damage(folder, record)
     for name in ("tissue.geojson", "thumbnail.png"):
         if not (folder / name).is_file() or (folder / name).stat().st_size == 0:
             return f"{name} is missing or empty"
-    for region in read_record(folder).regions:
+    for region in record.regions:
         for level in region.levels:
             path = folder / f"{region.region_id}.ome.zarr" / level.path
             try:
                 open_whole(path)
             except (OSError, RuntimeError, ValueError, KeyError):
                 return f"array {level.path} of {region.region_id} is missing or incomplete"
+    return None
+
+
+def _picture_damage(folder: Path, record: SlideRecord) -> str | None:
+    for region in record.regions:
+        name = record.image_name(region.region_id)
+        if not is_whole(folder / name, [level.path for level in region.levels]):
+            return f"{name} is missing or damaged"
     return None

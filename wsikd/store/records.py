@@ -9,6 +9,13 @@ from wsikd.config import Settings, load_document
 from wsikd.errors import StoreError
 from wsikd.files import spelt
 from wsikd.geometry import format_magnification
+from wsikd.store.archives import SUFFIX
+
+THUMBNAIL_SIDE = 1024
+"""Sides of a slide's thumbnail have at most about so many pixels."""
+
+PICTURE_VERSION: Literal[2] = 2
+"""Version of the `slide.json` of a picture that is stored as one file."""
 
 
 class LevelRecord(Settings):
@@ -62,7 +69,9 @@ class SlideRecord(Settings):
     """`slide.json`, the marker that a slide is complete."""
 
     format: Literal["wsikd-regions"] = "wsikd-regions"
-    version: Literal[1] = 1
+    version: Literal[1, 2] = Field(
+        1, description="1: each region is a folder; 2: a picture, whose one region is one file"
+    )
     slide_id: str
     settings: dict[str, Any] = Field(description="resolved settings of prepare")
     source: Source
@@ -81,6 +90,15 @@ class SlideRecord(Settings):
         exclude=True,  # so that what is keyed by a dumped record is found that older ones keyed
         description="hash of all regions at the coarsest level; None: not recorded",
     )
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether its one region is the whole of it, in one file."""
+        return self.version == PICTURE_VERSION
+
+    def image_name(self, region_id: str) -> str:
+        """Return the name of a region's image in the slide's folder."""
+        return f"{region_id}{SUFFIX if self.is_picture else '.ome.zarr'}"
 
 
 def read_record(folder: Path) -> SlideRecord:

@@ -106,7 +106,8 @@ def test_another_format_version_is_refused_by_both_numbers(tmp_path, write):
     path.write_text(json.dumps({**json.loads(path.read_text()), "version": 3}))
     message = refusal(RegionStore(tmp_path).read_slide, "s1")
     assert message == (
-        f"{path}: expected wsikd-regions version 1, found wsikd-regions version 3; update wsikd"
+        f"{path}: expected wsikd-regions version 1 or 2, found wsikd-regions version 3; "
+        "update wsikd"
     )
 
 

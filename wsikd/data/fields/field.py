@@ -18,6 +18,7 @@ from wsikd.data.fields.open_files import OpenFiles
 from wsikd.errors import StoreError
 from wsikd.geometry import Mpp, Pixels, PyramidLevel, Region, Size
 from wsikd.pyramid.resample import resample
+from wsikd.store.arrays import open_array
 from wsikd.store.labels import LabelLevel
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ class StoreField(Field):
         return np.ascontiguousarray(np.moveaxis(np.asarray(pixels, np.uint8), 0, 2))
 
     def _opened(self) -> zarr.Array[Any]:
-        return zarr.open_array(self.path, mode="r")
+        return open_array(self.path)
 
 
 def balance(pixels: Pixels, light: Colour) -> Pixels:

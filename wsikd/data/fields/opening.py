@@ -12,7 +12,7 @@ from pydantic import Field as Option
 from wsikd.config import Settings
 from wsikd.data.fields.field import Colour, Field, FileField, StoreField, brightest
 from wsikd.data.fields.inputs import FieldInput
-from wsikd.data.patches.folders import REGION_ID, read_image
+from wsikd.data.patches.folders import REGION_ID
 from wsikd.errors import SlideError, StoreError
 from wsikd.geometry import Mpp, Pixels, Region, Size, format_magnification, mpp_to_magnification
 from wsikd.pyramid.levels import MAX_COARSER, PyramidSettings, plan_levels
@@ -173,7 +173,7 @@ def _open_store(found: FieldInput, store: RegionStore, settings: FieldSettings) 
         }
         stored = [level for level in region.levels if level.magnification == magnification]
         if stored:
-            image = store.path / found.slide_id / f"{region.region_id}.ome.zarr"
+            image = store.image_path(found.slide_id, region.region_id)
             size = Size(stored[0].width, stored[0].height)
             yield StoreField(**about, size=size, path=image / stored[0].path)
         else:
@@ -236,8 +236,8 @@ def slide_light(opened: "SlideReader", mpp: Mpp) -> Colour:
 
 
 def _stored_light(store: RegionStore, slide_id: str) -> Colour:
-    path = store.thumbnail_path(slide_id)
-    red, green, blue = glass_colour(read_image(path), path)
+    overview = store.read_thumbnail(slide_id)
+    red, green, blue = glass_colour(overview, store.path / slide_id)
     return float(red), float(green), float(blue)
 
 

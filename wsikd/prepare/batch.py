@@ -9,9 +9,10 @@ from typing import Any
 
 import dask
 import pandas as pd
-from distributed import Client, KilledWorker, LocalCluster, as_completed
+from distributed import Client, KilledWorker, LocalCluster
 
 from wsikd.errors import ConfigError, StoreError
+from wsikd.prepare.pictures import ask_bundles
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, kept_facts, prepare_slide
 from wsikd.prepare.status import SlideStatus
@@ -132,12 +133,12 @@ def _outcomes(
             else nullcontext(settings.scheduler)
         )
         with local as cluster, _connect(cluster) as client:
-            futures = client.map(prepare_slide, tasks, store=store, settings=settings, pure=False)
-            task_of = dict(zip(futures, tasks, strict=True))
-            for future in as_completed(futures):
+            for asked, future in ask_bundles(client, tasks, store, settings):
                 failure = future.exception()
-                task = task_of[future]
-                yield future.result() if failure is None else _crashed(task, store, failure)
+                if failure is None:
+                    yield from future.result()
+                else:
+                    yield from (_crashed(task, store, failure) for task in asked)
 
 
 def _connect(cluster: LocalCluster | str) -> Client:

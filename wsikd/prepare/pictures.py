@@ -41,7 +41,7 @@ def ask_bundles(
     coming = as_completed(list(asked_of))
     for future in coming:
         asked = asked_of.pop(future)
-        if future.exception() is None or len(asked) == 1:
+        if future.status != "error" or len(asked) == 1:
             yield asked, future
             continue
         alone = [(task,) for task in asked]

@@ -37,7 +37,7 @@ class PrepareSettings(Settings):
 
     @property
     def makes_pictures(self) -> bool:
-        """Whether pictures are taken as they are, and those of moderate size stored as one file."""
+        """Whether slides are pictures that are taken whole, those of moderate size as one file."""
         return self.tissue.method == "whole" and self.ngff == "0.5"
 
     def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:

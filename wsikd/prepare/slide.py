@@ -1,7 +1,7 @@
 """One slide to its folder in the store."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from wsikd.config import first_difference
 from wsikd.errors import ResumeError, SlideError, StoreError, WsikdError
-from wsikd.geometry import Mpp, Size, format_magnification
+from wsikd.geometry import Mpp, TissueRegion, format_magnification
 from wsikd.hashing import files_fingerprint, source_files
 from wsikd.locks import alone
 from wsikd.prepare.peak import peak_mib
@@ -22,12 +22,13 @@ from wsikd.pyramid.strips import read_overview
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.status_table import REDO
 from wsikd.store import (
+    PICTURE_VERSION,
     THUMBNAIL_SIDE,
-    PictureWriter,
     SlideRecord,
     SlideWriter,
     Source,
     find_damage,
+    fits_archive,
     read_record,
 )
 from wsikd.tissue import find_tissue, to_geojson
@@ -114,14 +115,19 @@ def _make(
         mpp, kernel = resolution.mpp, settings.pyramid.kernel
         warnings = (*resolution.warnings, *_coarseness(reader, mpp, settings))
         tissue = find_tissue(reader, mpp, settings.tissue)
-        writer = _writer(task.slide_id, store, settings, reader.size)
+        is_picture = settings.makes_pictures and _is_picture(reader, tissue)
+        writer = SlideWriter(store, task.slide_id, settings.ngff)
         try:
             regions = []
             for region in tissue:
                 levels = plan_levels(region.box.size, mpp, settings.pyramid)
                 rows = build_pyramid(reader, region.box, levels, kernel)
-                regions.append(writer.write_region(region, mpp, levels, rows, kernel=kernel))
+                made = writer.write_region(
+                    region, mpp, levels, rows, kernel=kernel, archived=is_picture
+                )
+                regions.append(made)
             record = SlideRecord(
+                version=PICTURE_VERSION if is_picture else 1,
                 slide_id=task.slide_id,
                 settings=wanted,
                 source=source,
@@ -136,21 +142,17 @@ def _make(
                 warnings=warnings,
                 regions=tuple(regions),
             )
-            if isinstance(writer, PictureWriter):
-                writer.commit(record)
-            else:
-                writer.commit(record, to_geojson(tissue, mpp), _thumbnail(reader, mpp))
+            overview = () if is_picture else (to_geojson(tissue, mpp), _thumbnail(reader, mpp))
+            writer.commit(record, *overview)
         finally:
             writer.discard()
     return record
 
 
-def _writer(
-    slide_id: str, store: Path, settings: PrepareSettings, size: Size
-) -> SlideWriter | PictureWriter:
-    if settings.makes_pictures and PictureWriter.takes(size):
-        return PictureWriter(store, slide_id)
-    return SlideWriter(store, slide_id, settings.ngff)
+def _is_picture(reader: SlideReader, tissue: Sequence[TissueRegion]) -> bool:
+    """Tell whether a slide is one region that is all of it, and small enough for one file."""
+    whole = reader.size.width * reader.size.height
+    return [region.outline.area for region in tissue] == [whole] and fits_archive(reader.size)
 
 
 def _coarseness(reader: SlideReader, mpp: Mpp, settings: PrepareSettings) -> Iterator[str]:

@@ -10,6 +10,7 @@ from wsikd.store.copies import KnownSlide, find_copies
 from wsikd.store.ome import NgffVersion
 from wsikd.store.reading import RegionStore, find_damage
 from wsikd.store.records import (
+    PICTURE_VERSION,
     THUMBNAIL_SIDE,
     LevelRecord,
     RegionRecord,
@@ -17,14 +18,14 @@ from wsikd.store.records import (
     Source,
     read_record,
 )
-from wsikd.store.writing import PictureWriter, SlideWriter
+from wsikd.store.writing import SlideWriter, fits_archive
 
 __all__ = [
+    "PICTURE_VERSION",
     "THUMBNAIL_SIDE",
     "KnownSlide",
     "LevelRecord",
     "NgffVersion",
-    "PictureWriter",
     "RegionRecord",
     "RegionStore",
     "SlideRecord",
@@ -32,5 +33,6 @@ __all__ = [
     "Source",
     "find_copies",
     "find_damage",
+    "fits_archive",
     "read_record",
 ]

@@ -16,11 +16,16 @@ from wsikd.geometry import Mpp, PyramidLevel, Size, TissueRegion
 from wsikd.store.archives import SUFFIX, Entries, write_archive
 from wsikd.store.digests import slide_digest
 from wsikd.store.ome import Layout, NgffVersion, RowWriter, region_attributes
-from wsikd.store.records import PICTURE_VERSION, LevelRecord, RegionRecord, SlideRecord
+from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord
 
 _CHUNK = 512
 _HELD_BYTES = 64 * 2**20  # what a writer holds of one level, at most
 _WHITE = 255
+
+
+def fits_archive(size: Size) -> bool:
+    """Tell whether a region of that size at level 0 is small enough to be written to one file."""
+    return 3 * size.width * size.height <= _HELD_BYTES
 
 
 class SlideWriter:
@@ -52,28 +57,40 @@ class SlideWriter:
         rows: Iterable[tuple[int, NDArray[np.uint8]]],
         *,
         kernel: str = "lanczos",
+        archived: bool = False,
     ) -> RegionRecord:
-        """Write one region from the strips that `wsikd.pyramid.levels.build_pyramid` yields."""
+        """Write one region from the strips that `wsikd.pyramid.levels.build_pyramid` yields.
+
+        With `archived` it is one file, which is made in memory: see `fits_archive`.
+        """
         attributes = region_attributes(region, mpp, levels, kernel=kernel, ngff=self.ngff)
-        _write_image(
-            self.folder / f"{region.region_id}.ome.zarr",
-            attributes,
-            [_layout(level.size) for level in levels],
-            rows,
-            zarr_format=3 if self.ngff == "0.5" else 2,
-        )
+        layouts = [_layout(level.size) for level in levels]
+        if archived:
+            entries: Entries = {}
+            lone = [layout._replace(lone_shard=False) for layout in layouts]
+            _write_image(MemoryStore(entries), attributes, lone, rows)
+            write_archive(self.folder / f"{region.region_id}{SUFFIX}", entries)
+        else:
+            path = self.folder / f"{region.region_id}.ome.zarr"
+            zarr_format: Literal[2, 3] = 3 if self.ngff == "0.5" else 2
+            _write_image(path, attributes, layouts, rows, zarr_format=zarr_format)
         return _region_record(region, mpp, levels)
 
     def commit(
-        self, record: SlideRecord, outlines: dict[str, Any], thumbnail: NDArray[np.uint8]
+        self,
+        record: SlideRecord,
+        outlines: dict[str, Any] | None = None,
+        thumbnail: NDArray[np.uint8] | None = None,
     ) -> None:
-        """Write the rest, flush all to disk and rename the folder to the slide's."""
-        write_json(self.folder / "tissue.geojson", outlines)
-        Image.fromarray(thumbnail).save(self.folder / "thumbnail.png", optimize=True)
-        self.conclude(record)
+        """Write the rest, flush all to disk and rename the folder to the slide's.
 
-    def conclude(self, record: SlideRecord) -> None:
-        """Write the record alone, flush all to disk and rename the folder to the slide's."""
+        A picture has neither outlines nor a thumbnail, as its region is both.
+        """
+        if not record.is_picture:
+            assert outlines is not None
+            assert thumbnail is not None
+            write_json(self.folder / "tissue.geojson", outlines)
+            Image.fromarray(thumbnail).save(self.folder / "thumbnail.png", optimize=True)
         known = record.model_dump(mode="json") | {"pixels": slide_digest(self.folder, record)}
         write_json(self.folder / "slide.json", known)
         publish(self.folder, self.final)
@@ -81,56 +98,6 @@ class SlideWriter:
     def discard(self) -> None:
         """Remove what was written; harmless after `commit`."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-class PictureWriter:
-    """Writes a picture whose one region is all of it; what is not committed leaves no trace.
-
-    The region is one file, and neither outlines nor a thumbnail are written, as the region is both.
-
-    Parameters
-    ----------
-    store : Path
-        The folder `regions/`; made if absent.
-    slide_id : str
-        Name of the picture's folder.
-    """
-
-    def __init__(self, store: Path, slide_id: str) -> None:
-        self._folder = SlideWriter(store, slide_id)
-
-    @staticmethod
-    def takes(size: Size) -> bool:
-        """Tell whether a picture is small enough: its file is made in memory."""
-        return 3 * size.width * size.height <= _HELD_BYTES
-
-    def write_region(
-        self,
-        region: TissueRegion,
-        mpp: Mpp,
-        levels: Sequence[PyramidLevel],
-        rows: Iterable[tuple[int, NDArray[np.uint8]]],
-        *,
-        kernel: str = "lanczos",
-    ) -> RegionRecord:
-        """Write the region from the strips that `wsikd.pyramid.levels.build_pyramid` yields."""
-        entries: Entries = {}
-        _write_image(
-            MemoryStore(entries),
-            region_attributes(region, mpp, levels, kernel=kernel, ngff="0.5"),
-            [_layout(level.size)._replace(lone_shard=False) for level in levels],
-            rows,
-        )
-        write_archive(self._folder.folder / f"{region.region_id}{SUFFIX}", entries)
-        return _region_record(region, mpp, levels)
-
-    def commit(self, record: SlideRecord) -> None:
-        """Write the record, flush all to disk and rename the folder to the picture's."""
-        self._folder.conclude(record.model_copy(update={"version": PICTURE_VERSION}))
-
-    def discard(self) -> None:
-        """Remove what was written; harmless after `commit`."""
-        self._folder.discard()
 
 
 def _write_image(

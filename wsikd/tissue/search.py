@@ -42,7 +42,7 @@ def find_tissue(reader: "SlideReader", mpp: Mpp, settings: TissueSettings) -> li
         If nothing on the slide is tissue.
     """
     if settings.method == "whole":
-        return [_whole(Region(0, 0, reader.size))]
+        return _whole(Region(0, 0, reader.size), mpp, settings)
     pieces = sorted(_find_pieces(reader, mpp, settings), key=lambda piece: piece.bounds[1::-1])
     if not pieces:
         raise NoTissueError(f"{reader.path}: no tissue was found; {_remedy(settings)}")
@@ -50,10 +50,12 @@ def find_tissue(reader: "SlideReader", mpp: Mpp, settings: TissueSettings) -> li
     return [TissueRegion(index, box, outline) for index, (box, outline) in enumerate(placed)]
 
 
-def _whole(box: Region) -> TissueRegion:
+def _whole(box: Region, mpp: Mpp, settings: TissueSettings) -> list[TissueRegion]:
     from wsikd.tissue.outlines import edge_of  # noqa: PLC0415
 
-    return TissueRegion(0, box, edge_of(box))
+    side = settings.max_side_um
+    cells = [box] if side is None else _cells(box, mpp, side)
+    return [TissueRegion(index, cell, edge_of(cell)) for index, cell in enumerate(cells)]
 
 
 def _find_pieces(reader: "SlideReader", mpp: Mpp, settings: TissueSettings) -> "Sequence[Outline]":

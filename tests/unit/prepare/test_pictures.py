@@ -8,7 +8,7 @@ from PIL import Image
 
 from wsikd.prepare import PrepareSettings, SlideTask, prepare_slide
 from wsikd.prepare.pictures import bundle, prepare_bundle
-from wsikd.store import PictureWriter, RegionStore, read_record
+from wsikd.store import RegionStore, read_record, writing
 
 WHOLE = PrepareSettings(tissue={"method": "whole"}, pyramid={"magnifications": (10, 2.5)})
 
@@ -85,12 +85,18 @@ def test_a_picture_too_large_for_one_file_and_one_for_older_viewers_are_stored_a
 ):
     older = WHOLE.model_copy(update={"ngff": "0.4"})
     prepare_slide(draw("old", noise(0)), store, older)
-    monkeypatch.setattr(PictureWriter, "takes", lambda size: size.width < 40)
+    monkeypatch.setattr(writing, "_HELD_BYTES", 3 * 40 * 40 - 1)
     prepare_slide(draw("large", noise(1)), store, WHOLE)
     for name in ("old", "large"):
         assert read_record(store / name).version == 1
         assert (store / name / "region-000.ome.zarr").is_dir()
         assert RegionStore(store).read_thumbnail(name).shape == (40, 40, 3)
+
+
+def test_a_picture_that_is_cut_into_several_regions_is_stored_as_a_slide(store, draw):
+    cut = PrepareSettings(tissue={"method": "whole", "max_side_um": 20}, pyramid=WHOLE.pyramid)
+    assert prepare_slide(draw("a", noise(0)), store, cut).regions == 4  # 40 µm a side
+    assert not read_record(store / "a").is_picture
 
 
 def test_a_bundle_has_the_outcomes_that_its_pictures_have_alone(tmp_path, store, draw):

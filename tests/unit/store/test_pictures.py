@@ -12,7 +12,7 @@ from wsikd.geometry import Mpp, Region, Size, TissueRegion
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.pyramid.resample import resample
 from wsikd.slides import ArrayReader
-from wsikd.store import PictureWriter, RegionStore, SlideWriter, find_damage
+from wsikd.store import RegionStore, SlideWriter, find_damage, fits_archive
 from wsikd.tissue import to_geojson
 
 MPP = Mpp(0.5, 0.25)
@@ -24,25 +24,24 @@ def picture():
     return np.random.default_rng(3).integers(0, 256, (SIZE.height, SIZE.width, 3), np.uint8)
 
 
-def write(writer, picture, magnifications=(20, 10, 1.25)):
+def write(store, picture, *, version=2, magnifications=(20, 10, 1.25)):
     """Write a picture whole, as a picture or as a slide; return its region."""
     size = Size(picture.shape[1], picture.shape[0])
     region = TissueRegion(0, Region(0, 0, size), rectangle(0, 0, *size))
     levels = plan_levels(size, MPP, PyramidSettings(magnifications=magnifications))
+    writer = SlideWriter(store, "p1")
     with ArrayReader(picture) as slide:
         rows = build_pyramid(slide, region.box, levels)
-        written = writer.write_region(region, MPP, levels, rows)
-    record = slide_record("p1", (written,), size, MPP)
-    if isinstance(writer, PictureWriter):
-        writer.commit(record)
-    else:
-        writer.commit(record, to_geojson([region], MPP), picture[::4, ::4])
+        written = writer.write_region(region, MPP, levels, rows, archived=version == 2)
+    record = slide_record("p1", (written,), size, MPP, version=version)
+    overview = () if version == 2 else (to_geojson([region], MPP), picture[::4, ::4])
+    writer.commit(record, *overview)
     return region
 
 
 @pytest.fixture
 def store(tmp_path, picture):
-    write(PictureWriter(tmp_path, "p1"), picture)
+    write(tmp_path, picture)
     return RegionStore(tmp_path)
 
 
@@ -67,7 +66,7 @@ def test_every_magnification_comes_back_as_it_was_made(store, picture):
 def test_a_picture_and_a_slide_of_one_content_have_one_record_but_for_its_version(
     tmp_path, store, picture
 ):
-    write(SlideWriter(tmp_path / "slides", "p1"), picture)
+    write(tmp_path / "slides", picture, version=1)
     slides = RegionStore(tmp_path / "slides")
     as_slide, as_picture = slides.read_slide("p1"), store.read_slide("p1")
     assert as_slide.model_dump() == {**as_picture.model_dump(), "version": 1}
@@ -75,7 +74,7 @@ def test_a_picture_and_a_slide_of_one_content_have_one_record_but_for_its_versio
 
 
 def test_the_outline_of_a_picture_is_its_edge(tmp_path, store, picture):
-    region = write(SlideWriter(tmp_path / "slides", "p1"), picture)
+    region = write(tmp_path / "slides", picture, version=1)
     (feature,) = store.read_outlines("p1")["features"]
     (as_slide,) = RegionStore(tmp_path / "slides").read_outlines("p1")["features"]
     assert feature["properties"]["name"] == as_slide["properties"]["name"]
@@ -87,18 +86,13 @@ def test_the_outline_of_a_picture_is_its_edge(tmp_path, store, picture):
 def test_the_thumbnail_of_a_picture_is_its_finest_level_of_at_most_1024_pixels(tmp_path, store):
     assert store.read_thumbnail("p1").shape == (650, 600, 3)
     large = np.zeros((2200, 300, 3), np.uint8)
-    write(PictureWriter(tmp_path / "large", "p1"), large, magnifications=(20,))
+    write(tmp_path / "large", large, magnifications=(20,))
     assert RegionStore(tmp_path / "large").read_thumbnail("p1").shape == (1100, 300, 3)
 
 
-def test_a_picture_is_taken_up_to_64_mib_of_pixels():
-    assert PictureWriter.takes(Size(4096, 5461))
-    assert not PictureWriter.takes(Size(4096, 5462))
-
-
-def test_what_is_discarded_leaves_nothing(tmp_path):
-    PictureWriter(tmp_path, "p1").discard()
-    assert list(tmp_path.iterdir()) == []
+def test_a_picture_fits_one_file_up_to_64_mib_of_pixels():
+    assert fits_archive(Size(4096, 5461))
+    assert not fits_archive(Size(4096, 5462))
 
 
 @pytest.mark.parametrize(

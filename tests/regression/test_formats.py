@@ -1,7 +1,7 @@
-"""Files of version 1 of every format are read to what was put into them, for ever.
+"""Files of every version of every format are read to what was put into them, for ever.
 
-The files under golden/v1 were written once and are not made anew: a format that changes gets
-another version and another folder. The models' format has its test beside `wsikd.models.weights`.
+The files under golden/ were written once and are not made anew: a format that changes gets
+another version and another folder; of version 2 there are pictures in the store. The models' format has its test beside `wsikd.models.weights`.
 """
 
 import json
@@ -70,6 +70,21 @@ def test_the_outlines_of_version_1_are_read():
 def test_the_thumbnail_of_version_1_is_read(pixels):
     thumbnail = RegionStore(GOLDEN / "regions").read_thumbnail("s1")
     np.testing.assert_array_equal(thumbnail, pixels)
+
+
+@pytest.mark.parametrize(("magnification", "size"), [(10, (24, 20)), (2.5, (6, 5))])
+def test_a_picture_of_version_2_is_read(magnification, size):
+    store = RegionStore(GOLDEN.parent / "v2" / "regions")
+    record = store.read_slide("p1")
+    assert (record.width, record.height, record.mpp, record.mpp_source) == (24, 20, (1, 1), "given")
+    y, x, channel = np.mgrid[0:20, 0:24, 0:3]
+    shown = Image.fromarray(((7 * x + 3 * y + 50 * channel) % 256).astype(np.uint8))
+    expected = np.asarray(shown.resize(size, Image.Resampling.LANCZOS))
+    stored = store.read_pixels("p1", "region-000", magnification)
+    assert np.abs(stored.astype(int) - expected).max() <= 1
+    (feature,) = store.read_outlines("p1")["features"]
+    corners = {tuple(corner) for corner in feature["geometry"]["coordinates"][0]}
+    assert corners == {(0, 0), (24, 0), (24, 20), (0, 20)}
 
 
 def test_a_region_of_version_1_is_valid_ome_zarr():

@@ -207,3 +207,61 @@ def test_a_batch_that_a_script_put_in_the_background_can_be_stopped(
     assert "Traceback" not in said
     assert 1 <= len(status_of(tmp_path)) < 20
     assert not list((tmp_path / "regions").glob(".*.partial"))
+
+
+WHOLE = ("--tissue.method", "whole", "--mpp", "1", "--pyramid.magnifications", "10", "2.5")
+
+
+@pytest.fixture
+def tiles(tmp_path):
+    """Return a folder of pictures with their table beside them, which says where they are."""
+    folder = tmp_path / "tiles"
+    (folder / "images").mkdir(parents=True)
+    lines = ["path,patient_id,label"]
+    for index in range(40):
+        pixels = np.random.default_rng(index).integers(0, 256, (24, 24, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"t{index:02}.png")
+        lines.append(f"images/t{index:02}.png,p{index // 4},{'ab'[index % 2]}")
+    (folder / "labels.csv").write_text("\n".join(lines))
+    return folder
+
+
+def test_pictures_are_prepared_together_and_one_that_cannot_be_read_fails_alone(tmp_path, tiles):
+    (tiles / "images" / "t07.png").write_bytes(b"\x89PNG and no more")
+    arguments = ["prepare", str(tiles), *WHOLE, "--workers", "2", "--workspace", str(tmp_path)]
+    assert main(arguments) == 3
+    rows = status_of(tmp_path)
+    assert len(rows) == 40
+    assert rows[rows["status"] == "failed"].index.tolist() == ["t07"]
+    store = RegionStore(tmp_path / "regions")
+    assert all(store.read_slide(name).is_picture for name in store.slide_ids())
+    assert store.magnifications() == (10, 2.5)
+    with Image.open(tiles / "images" / "t11.png") as shown:
+        np.testing.assert_array_equal(store.read_pixels("t11", "region-000", 10), shown)
+    assert not list((tmp_path / "regions").glob(".*.partial"))
+
+    before = (tmp_path / "regions" / "t11" / "slide.json").stat().st_mtime_ns
+    assert main(arguments) == 3
+    assert set(status_of(tmp_path)["status"]) == {"skipped", "failed"}
+    assert (tmp_path / "regions" / "t11" / "slide.json").stat().st_mtime_ns == before
+
+
+CRASHING_PICTURE = (
+    CRASHING.replace("crash.svs", "t05.png")
+    .replace(
+        "wsikd.slides.tiffslide import TiffSlideReader", "wsikd.slides.image import ImageReader"
+    )
+    .replace("TiffSlideReader", "ImageReader")
+    .replace('"tiffslide"', '"image"')
+)
+
+
+def test_a_picture_that_crashes_its_decoder_fails_alone_in_its_bundle(tmp_path, tiles):
+    (tmp_path / "crashing.py").write_text(CRASHING_PICTURE)
+    with dask.config.set({"distributed.worker.preload": [str(tmp_path / "crashing.py")]}):
+        status = main(["prepare", str(tiles), *WHOLE, "--workers", "2",
+                       "--reader", "image", "--workspace", str(tmp_path)])  # fmt: skip
+    assert status == 3
+    rows = status_of(tmp_path)
+    assert rows[rows["status"] != "done"].index.tolist() == ["t05"]
+    assert "the worker died twice on it" in rows.loc["t05", "error"]

@@ -1,7 +1,8 @@
 """Files of every version of every format are read to what was put into them, for ever.
 
 The files under golden/ were written once and are not made anew: a format that changes gets
-another version and another folder; of version 2 there are pictures in the store. The models' format has its test beside `wsikd.models.weights`.
+another version and another folder. Of version 2 there are pictures in the store. The models' format
+has its test beside `wsikd.models.weights`.
 """
 
 import json

@@ -24,6 +24,7 @@ from wsikd.status_table import REDO
 from wsikd.store import (
     PICTURE_VERSION,
     THUMBNAIL_SIDE,
+    RegionRecord,
     SlideRecord,
     SlideWriter,
     Source,
@@ -112,20 +113,13 @@ def _make(
 ) -> SlideRecord:
     with open_slide(task.path, reader=settings.reader) as reader:
         resolution = resolution_of(reader, mpp=task.mpp, objective_power=task.objective_power)
-        mpp, kernel = resolution.mpp, settings.pyramid.kernel
+        mpp = resolution.mpp
         warnings = (*resolution.warnings, *_coarseness(reader, mpp, settings))
         tissue = find_tissue(reader, mpp, settings.tissue)
         is_picture = settings.makes_pictures and _is_picture(reader, tissue)
         writer = SlideWriter(store, task.slide_id, settings.ngff)
         try:
-            regions = []
-            for region in tissue:
-                levels = plan_levels(region.box.size, mpp, settings.pyramid)
-                rows = build_pyramid(reader, region.box, levels, kernel)
-                made = writer.write_region(
-                    region, mpp, levels, rows, kernel=kernel, archived=is_picture
-                )
-                regions.append(made)
+            regions = _regions(reader, tissue, mpp, settings, writer, archived=is_picture)
             record = SlideRecord(
                 version=PICTURE_VERSION if is_picture else 1,
                 slide_id=task.slide_id,
@@ -147,6 +141,23 @@ def _make(
         finally:
             writer.discard()
     return record
+
+
+def _regions(
+    reader: SlideReader,
+    tissue: Sequence[TissueRegion],
+    mpp: Mpp,
+    settings: PrepareSettings,
+    writer: SlideWriter,
+    *,
+    archived: bool,
+) -> Iterator[RegionRecord]:
+    """Write each region of a slide at all magnifications."""
+    kernel = settings.pyramid.kernel
+    for region in tissue:
+        levels = plan_levels(region.box.size, mpp, settings.pyramid)
+        rows = build_pyramid(reader, region.box, levels, kernel)
+        yield writer.write_region(region, mpp, levels, rows, kernel=kernel, archived=archived)
 
 
 def _is_picture(reader: SlideReader, tissue: Sequence[TissueRegion]) -> bool:

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import PIL
+from numpy.typing import NDArray
 from PIL import Image
 
 from wsikd.errors import SlideError
 from wsikd.geometry import Pixels, Region, Size
 from wsikd.slides.reader import FileReader, on_white
 from wsikd.slides.sniff import FileKind
+from wsikd.slides.unscanned import share_of_cells
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits a channel
 
@@ -36,6 +38,13 @@ class ImageReader(FileReader):
         self.stated_mpp = None
         self.objective_power = None
         self.tile_size = Size(512, 512)  # all is decoded already, so any block will do
+
+    def find_unscanned(self, size: Size) -> NDArray[np.bool_]:
+        """Find where the picture is transparent."""
+        if self._image.mode != "RGBA":
+            return super().find_unscanned(size)
+        alpha = np.asarray(self._image.getchannel("A"))
+        return share_of_cells(alpha == 0, size) >= 0.5
 
     def _read(self, region: Region, level: int) -> Pixels:  # noqa: ARG002
         right, bottom = region.x + region.size.width, region.y + region.size.height

@@ -1,14 +1,19 @@
 """Slides through OpenSlide: most vendors' formats, and DICOM series."""
 
+import math
 from pathlib import Path
 
 import numpy as np
 import openslide
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
 
 from wsikd.errors import SlideError
 from wsikd.geometry import Mpp, Pixels, Region, Size
 from wsikd.slides.reader import FileReader, on_white
 from wsikd.slides.sniff import FileKind, dicom_files
+from wsikd.slides.unscanned import MOST_CELLS, is_left_out, is_outside, share_of_cells
 
 _PLAIN_TIFF = ("aperio", "generic-tiff")  # formats whose pixels other libraries read as well
 
@@ -53,9 +58,37 @@ class OpenSlideReader(FileReader):
             int(properties.get("openslide.level[0].tile-height", 256)),
         )
 
+    def find_unscanned(self, size: Size) -> NDArray[np.bool_]:
+        """Find the tiles that the file leaves out, what is transparent and outside its bounds."""
+        if self.format in _PLAIN_TIFF:  # where tiles alone are transparent, and may cost seconds
+            with tifffile.TiffFile(self._file) as file:
+                unscanned = is_left_out(file.pages.first, size)
+        else:
+            unscanned = share_of_cells(self._transparency(), size) >= 0.5
+        bounds = _bounds(self._slide)
+        return unscanned if bounds is None else unscanned | is_outside(bounds, self.size, size)
+
+    def _transparency(self) -> NDArray[np.bool_]:
+        """Read where a low level is transparent, every n-th pixel if even that one is large."""
+        sizes = self.level_sizes
+        small = (level for level, size in enumerate(sizes) if math.prod(size) <= MOST_CELLS)
+        level = next(small, len(sizes) - 1)
+        width, height = sizes[level]
+        step = math.ceil(math.sqrt(width * height / MOST_CELLS))
+        down_y = self.level_downsamples[level][1]
+        parts = []
+        for top in range(0, height, 256 * step):
+            strip = Size(width, min(256 * step, height - top))
+            image = self._read_rgba(Region(0, round(top * down_y), strip), level)
+            parts.append(np.asarray(image.getchannel("A"))[::step, ::step] == 0)
+        return np.concatenate(parts)
+
     def _read(self, region: Region, level: int) -> Pixels:
+        return on_white(np.asarray(self._read_rgba(region, level)))
+
+    def _read_rgba(self, region: Region, level: int) -> Image.Image:
         try:
-            image = self._slide.read_region((region.x, region.y), level, region.size)
+            return self._slide.read_region((region.x, region.y), level, region.size)
         except openslide.OpenSlideError as error:
             # after an error the handle repeats it for ever: other regions need a new one
             self._slide.close()
@@ -64,7 +97,6 @@ class OpenSlideReader(FileReader):
                 f"{self.path}: region x={region.x} y={region.y} at level {level} cannot be decoded"
                 f" ({error}); the file is damaged, copy it again"
             ) from None
-        return on_white(np.asarray(image))
 
     def _close(self) -> None:
         self._slide.close()
@@ -91,6 +123,14 @@ def _open_series(folder: Path) -> tuple[openslide.OpenSlide, Path]:
                 slide.close()
                 raise SlideError(f"{folder}: several DICOM series; give each a folder of its own")
     return slide, files[0]
+
+
+def _bounds(slide: openslide.OpenSlide) -> Region | None:
+    stated = [slide.properties.get(f"openslide.bounds-{x}") for x in ("x", "y", "width", "height")]
+    if None in stated:
+        return None
+    x, y, width, height = (int(value) for value in stated if value is not None)
+    return Region(x, y, Size(width, height))
 
 
 def _number(text: str | None) -> float | None:

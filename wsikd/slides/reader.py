@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsikd.errors import RegionError
 from wsikd.geometry import Mpp, Pixels, Region, Size
@@ -86,6 +87,27 @@ class SlideReader(abc.ABC):
         pixels = self._read(region, level)
         assert pixels.shape == (region.size.height, region.size.width, 3)
         return pixels
+
+    def find_unscanned(self, size: Size) -> NDArray[np.bool_]:
+        """Find where the scanner made no pixels: what is read there is neither glass nor tissue.
+
+        Parameters
+        ----------
+        size : Size
+            Width and height of the overview that is asked for, the whole slide in so many cells.
+
+        Returns
+        -------
+        ndarray of bool, shape (size.height, size.width)
+            True where at least half of the cell was not scanned. All False where the file has no
+            means to say so.
+
+        Raises
+        ------
+        SlideError
+            If the file's data cannot be decoded.
+        """
+        return np.zeros((size.height, size.width), np.bool_)
 
     @abc.abstractmethod
     def _read(self, region: Region, level: int) -> Pixels:

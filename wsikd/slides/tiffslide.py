@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import tiffslide
+from numpy.typing import NDArray
 
 from wsikd.errors import SlideError
 from wsikd.geometry import Mpp, Pixels, Region, Size
 from wsikd.slides.reader import FileReader, on_white
 from wsikd.slides.sniff import FileKind
+from wsikd.slides.unscanned import is_left_out
 
 # without a handler of the application's, tifffile's complaints would go to stderr
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
@@ -53,6 +55,10 @@ class TiffSlideReader(FileReader):
         tile_height, tile_width = self._pages[0].chunks[:2]
         self.tile_size = Size(tile_width, tile_height)
         self.is_makeshift = not all(map(_is_whole_in_jpeg, self._pages))
+
+    def find_unscanned(self, size: Size) -> NDArray[np.bool_]:
+        """Find the tiles that the file leaves out of level 0."""
+        return is_left_out(self._pages[0], size)
 
     def _read(self, region: Region, level: int) -> Pixels:
         page = self._pages[level]

@@ -16,9 +16,11 @@ from wsikd.slides.unscanned import share_of_cells
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits a channel
 
+_ORIENTATION = 274  # the tag, of EXIF as of TIFF
+
 
 class ImageReader(FileReader):
-    """Reads a PNG, JPEG, WebP, BMP or TIFF picture, which has to fit into memory.
+    """Reads a PNG, JPEG, JPEG 2000, WebP, BMP or TIFF picture, which has to fit into memory.
 
     The resolution tags of such files say how to print them, so none is taken from them.
     """
@@ -63,12 +65,10 @@ def _load(path: Path) -> tuple[Image.Image, str]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             opened = Image.open(path)
         with opened:
-            if opened.mode not in _MODES:
-                raise SlideError(
-                    f"{path}: must have 8 bits a channel, got mode {opened.mode}; convert it"
-                )
+            name = str(opened.format).lower()
+            _check(path, opened)
             mode = "RGBA" if opened.has_transparency_data else "RGB"
-            return opened.convert(mode), str(opened.format).lower()
+            return opened.convert(mode), name
     except Image.DecompressionBombError:
         raise SlideError(
             f"{path}: too large to be read as a plain picture; convert it to a tiled TIFF"
@@ -78,3 +78,26 @@ def _load(path: Path) -> tuple[Image.Image, str]:
         raise SlideError(
             f"{path}: a picture that cannot be decoded ({reason}); copy it again"
         ) from None
+
+
+def _check(path: Path, opened: Image.Image) -> None:
+    """Refuse what Pillow would show otherwise than it is meant, or passes over."""
+    if opened.mode not in _MODES:
+        raise SlideError(f"{path}: must have 8 bits a channel, got mode {opened.mode}; convert it")
+    orientation = opened.getexif().get(_ORIENTATION, 1)
+    if orientation != 1:
+        raise SlideError(
+            f"{path}: must be stored upright, is turned or mirrored (Orientation {orientation});"
+            " save it anew"
+        )
+    if opened.format == "JPEG":
+        from wsikd.slides.jpeg import check_jpeg  # noqa: PLC0415, else learning needs its library
+
+        check_jpeg(path.read_bytes())
+    if opened.format == "TIFF":
+        pictures, compression = getattr(opened, "n_frames", 1), opened.info.get("compression")
+        if pictures > 1 or compression == "jpeg":  # Pillow does not notice damage in it
+            raise SlideError(
+                f"{path}: must be a TIFF of one picture and not in JPEG, has {pictures} in"
+                f" {compression}; read it with another reader"
+            )

@@ -5,7 +5,7 @@ from pathlib import Path
 from wsikd.errors import SlideError
 from wsikd.file_kinds import HEAD_BYTES, FileKind, kind_of, packing_of
 
-__all__ = ["FileKind", "describe_head", "dicom_files", "sniff"]
+__all__ = ["FileKind", "describe_head", "dicom_files", "is_dicom_volume", "sniff"]
 
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
@@ -67,10 +67,21 @@ def dicom_files(folder: Path) -> list[Path]:
     return found
 
 
-def _read_head(path: Path) -> bytes:
+def is_dicom_volume(path: Path) -> bool:
+    """Tell whether a DICOM file holds a level of the slide, not its label or an overview.
+
+    The attribute Image Type (0008,0008) is looked for as it stands in explicit VR little endian,
+    the only spelling in use where pixels are compressed.
+    """
+    head = _read_head(path, 4096)
+    tag = head.find(b"\x08\x00\x08\x00CS")
+    return tag >= 0 and b"VOLUME" in head[tag + 8 : tag + 8 + head[tag + 6]]
+
+
+def _read_head(path: Path, count: int = HEAD_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+            return file.read(count)
     except FileNotFoundError:
         raise SlideError(f"{path}: no such file") from None
     except OSError as error:

@@ -8,10 +8,18 @@ slide is there whole or not at all. docs/formats.md is the specification.
 from wsikd.store.copies import KnownSlide, find_copies
 from wsikd.store.ome import NgffVersion
 from wsikd.store.reading import RegionStore, find_damage
-from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord, Source, read_record
+from wsikd.store.records import (
+    DamageRecord,
+    LevelRecord,
+    RegionRecord,
+    SlideRecord,
+    Source,
+    read_record,
+)
 from wsikd.store.writing import SlideWriter
 
 __all__ = [
+    "DamageRecord",
     "KnownSlide",
     "LevelRecord",
     "NgffVersion",

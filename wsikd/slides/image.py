@@ -16,7 +16,8 @@ from wsikd.slides.unscanned import share_of_cells
 
 _MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # at most 8 bits a channel
 
-_ORIENTATION = 274  # the tag, of EXIF as of TIFF
+_LOSSLESS = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate")
+_ORIENTATION, _BITS = 274, 258  # tags, of EXIF as of TIFF
 
 
 class ImageReader(FileReader):
@@ -80,10 +81,24 @@ def _load(path: Path) -> tuple[Image.Image, str]:
         ) from None
 
 
+def _bits(path: Path, opened: Image.Image) -> int:
+    """Return the bits a channel of formats of which Pillow would drop the lower ones."""
+    if opened.format == "TIFF":
+        bits = getattr(opened, "tag_v2", {}).get(_BITS, 8)
+        return int(max(bits)) if isinstance(bits, tuple) else int(bits)
+    if opened.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24]  # of the first chunk, which is the header
+    return 8
+
+
 def _check(path: Path, opened: Image.Image) -> None:
     """Refuse what Pillow would show otherwise than it is meant, or passes over."""
-    if opened.mode not in _MODES:
-        raise SlideError(f"{path}: must have 8 bits a channel, got mode {opened.mode}; convert it")
+    if opened.mode not in _MODES or _bits(path, opened) > 8:
+        found = (
+            f"mode {opened.mode}" if opened.mode not in _MODES else f"{_bits(path, opened)} bits"
+        )
+        raise SlideError(f"{path}: must have 8 bits a channel, got {found}; convert it")
     orientation = opened.getexif().get(_ORIENTATION, 1)
     if orientation != 1:
         raise SlideError(
@@ -96,8 +111,8 @@ def _check(path: Path, opened: Image.Image) -> None:
         check_jpeg(path.read_bytes())
     if opened.format == "TIFF":
         pictures, compression = getattr(opened, "n_frames", 1), opened.info.get("compression")
-        if pictures > 1 or compression == "jpeg":  # Pillow does not notice damage in it
+        if pictures > 1 or compression not in _LOSSLESS:  # of others Pillow notices no damage
             raise SlideError(
-                f"{path}: must be a TIFF of one picture and not in JPEG, has {pictures} in"
+                f"{path}: must be a TIFF of one picture without loss, has {pictures} in"
                 f" {compression}; read it with another reader"
             )

@@ -63,6 +63,7 @@ class OpenSlideReader(FileReader):
         ]
         self.tile_size = self._tile_sizes[0]
         self._tiff = self._open_tiff() if self.format in _PLAIN_TIFF else None
+        self.notes += self._tiff.notes if self._tiff else ()
 
     def _open_tiff(self) -> PlainTiff:
         try:

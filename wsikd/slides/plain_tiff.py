@@ -26,6 +26,11 @@ class PlainTiff:
     level_sizes : tuple of Size
         The levels that OpenSlide shows.
 
+    Attributes
+    ----------
+    notes : tuple of str
+        What of the file OpenSlide does not show.
+
     Raises
     ------
     UnsupportedError
@@ -40,6 +45,7 @@ class PlainTiff:
         except UnsupportedError:
             self._file.close()
             raise
+        self.notes: tuple[str, ...] = ()
         self._tiles = self._known(level_sizes)
         self._whole: set[tuple[int, int, int]] = set()  # level, row, column
 
@@ -79,6 +85,10 @@ class PlainTiff:
         """Find the levels whose tiles show damage when they are decoded."""
         try:
             pages = pages_of(choose_series(self._file))
+        except UnsupportedError as error:
+            self.notes = (f"OpenSlide reads the first picture of a file with {error}",)
+            return {}
+        try:
             known = [TiffTiles(page) for page in pages]
         except (*DAMAGE, UnsupportedError):  # which OpenSlide shows all the same
             return {}
@@ -93,6 +103,10 @@ def _check(file: tifffile.TiffFile, page: tifffile.TiffPage) -> None:
     orientation = page.tags.valueof(274, default=1)
     if orientation != 1:
         raise UnsupportedError(f"Orientation {orientation}, turned or mirrored")
+    if page.bitspersample != 8:
+        raise UnsupportedError(f"{page.bitspersample} bits a channel, of which it shows eight")
     extra = [int(value) for value in page.extrasamples]
-    if page.samplesperpixel in (2, 4) and not set(extra) & set(_ALPHA_KNOWN):
+    if page.samplesperpixel == 2:
+        raise UnsupportedError("grey with a second channel, which it composites twice")
+    if page.samplesperpixel == 4 and not set(extra) & set(_ALPHA_KNOWN):
         raise UnsupportedError(f"ExtraSamples {extra}, a channel that is no transparency")

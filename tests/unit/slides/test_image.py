@@ -1,6 +1,7 @@
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -44,6 +45,13 @@ def test_takes_no_resolution_from_printing_tags(tmp_path):
 def test_refuses_sixteen_bits(tmp_path):
     Image.fromarray(np.zeros((2, 2), np.uint16)).save(tmp_path / "a.png")
     with pytest.raises(SlideError, match=r"a.png: must have 8 bits a channel, got mode I;16"):
+        ImageReader(tmp_path / "a.png")
+
+
+def test_refuses_sixteen_bits_in_colour(tmp_path):
+    wide = np.full((2, 2, 3), 4000, np.uint16)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(wide))
+    with pytest.raises(SlideError, match=r"a.png: must have 8 bits a channel, got 16 bits;"):
         ImageReader(tmp_path / "a.png")
 
 

@@ -49,6 +49,7 @@ READERS: dict[str, ReaderPlace] = {
     "tiffslide": ReaderPlace(
         "wsikd.slides.tiffslide:TiffSlideReader", "tiffslide imagecodecs simplejpeg"
     ),
+    "omezarr": ReaderPlace("wsikd.slides.omezarr:OmeZarrReader", "zarr"),
     "image": ReaderPlace("wsikd.slides.image:ImageReader", "pillow simplejpeg"),
 }
 """Name to place; of readers that suit a file equally well the first is taken."""
@@ -66,7 +67,7 @@ def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:
     Parameters
     ----------
     path : Path
-        A slide's file, or the folder of a DICOM series.
+        A slide's file, or the folder of a DICOM series or an OME-Zarr image.
     reader : str, optional
         Key of `READERS`, to force one.
 
@@ -79,7 +80,7 @@ def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:
     """
     if reader is not None and reader not in READERS:
         raise ConfigError(f"reader {reader!r} is unknown; choose one of {', '.join(READERS)}")
-    kind: FileKind = "dicom" if path.is_dir() else sniff(path)
+    kind = sniff(path)
     if reader is not None:
         return _find_one(reader)(path)
     suiting = _find_suiting(path, kind)

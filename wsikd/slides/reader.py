@@ -236,7 +236,7 @@ class FileReader(SlideReader):
         ----------
         path : Path
             A slide's file, or the folder of a DICOM series.
-        kind : {"tiff", "dicom", "picture", "other"}
+        kind : {"tiff", "dicom", "zarr", "picture", "other"}
             What the first bytes tell that it is.
 
         Returns

@@ -71,8 +71,10 @@ def _describe(record: SlideRecord) -> str:
 
 def _count(damaged: Sequence[DamageRecord]) -> str:
     first = damaged[0]
-    tiles = "1 tile is" if len(damaged) == 1 else f"{len(damaged)} tiles are"
-    return f"{tiles} damaged, the first at x={first.x} y={first.y} of level {first.level}"
+    place = f"x={first.x} y={first.y} of level {first.level}"
+    if len(damaged) == 1:
+        return f"1 tile is damaged, at {place}"
+    return f"{len(damaged)} tiles are damaged, the first at {place}"
 
 
 def _record(tile: DamagedTile) -> DamageRecord:

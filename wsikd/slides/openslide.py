@@ -166,20 +166,21 @@ def _open(path: Path) -> openslide.OpenSlide:
 
 
 def _open_series(folder: Path) -> tuple[openslide.OpenSlide, Path]:
-    """Open the one series of a folder by any file of it; OpenSlide finds the others.
+    """Open the one series of a folder by a level of the slide; OpenSlide finds the others.
 
-    The slide's own pictures are tried before its label and its overview of the glass, so that an
-    error names one of these.
+    Labels and overviews of the glass are not opened by themselves: they may be stored otherwise,
+    and an error would name them in place of the slide.
     """
-    files = sorted(dicom_files(folder), key=lambda file: not is_dicom_volume(file))
-    slide = _open(files[0])
+    files = dicom_files(folder)
+    levels = [file for file in files if is_dicom_volume(file)] or files
+    slide = _open(levels[0])
     series = slide.properties["dicom.SeriesInstanceUID"]
-    for file in files[1:]:
+    for file in levels[1:]:
         with _open(file) as other:
             if other.properties["dicom.SeriesInstanceUID"] != series:
                 slide.close()
                 raise SlideError(f"{folder}: several DICOM series; give each a folder of its own")
-    return slide, files[0]
+    return slide, levels[0]
 
 
 def _bounds(slide: openslide.OpenSlide) -> Region | None:

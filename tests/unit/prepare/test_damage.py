@@ -94,7 +94,7 @@ def test_a_slide_without_tissue_because_of_damage_says_so(slide, tmp_path, store
     task = SlideTask("s1", tmp_path / "s1.svs", mpp=None, objective_power=None)
     status = prepare_slide(task, store, allowing(settings, 1.0))
     assert status.status == "failed"
-    assert "1 tile is damaged, the first at x=0 y=0 of level 1" in status.error
+    assert "1 tile is damaged, at x=0 y=0 of level 1" in status.error
     assert status.error.endswith("copy the slide again")
 
 

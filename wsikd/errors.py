@@ -27,6 +27,10 @@ class SlideError(WsikdError):
     """A slide cannot be read or used."""
 
 
+class UnsupportedSlideError(SlideError):
+    """A slide is whole, but of a kind that this reader does not read; another may."""
+
+
 class MissingResolutionError(SlideError):
     """Nothing says how many µm a pixel of the slide is."""
 

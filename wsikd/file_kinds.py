@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-FileKind = Literal["tiff", "dicom", "picture", "other"]
+FileKind = Literal["tiff", "dicom", "zarr", "picture", "other"]
 
 HEAD_BYTES = 132  # a DICOM file has its mark after 128 free bytes
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # classic and BigTIFF, either byte order

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from PIL import Image
 
 from wsikd.drawn.slides import DrawSettings, draw_slide
@@ -28,7 +29,27 @@ def save_picture(path, pixels):
     return path.with_suffix(".png")
 
 
-SAVED_BY = {"image": save_picture}
+def save_ome_zarr(path, pixels):
+    """Save as converters do: chunks smaller than the image, a second level of means."""
+    levels = [pixels, np.asarray(Image.fromarray(pixels).reduce(4))]
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    datasets = []
+    for number, level in enumerate(levels):
+        planes = np.moveaxis(level, 2, 0)
+        array = group.create_array(
+            str(number), shape=planes.shape, chunks=(1, 100, 100), dtype="uint8"
+        )
+        array[:] = planes
+        scale = [{"type": "scale", "scale": [1.0, 2.0 * 4**number, 2.0 * 4**number]}]
+        datasets.append({"path": str(number), "coordinateTransformations": scale})
+    axes = [{"name": "c", "type": "channel"}]
+    axes += [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    image = {"axes": axes, "datasets": datasets}
+    group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
+    return path
+
+
+SAVED_BY = {"image": save_picture, "omezarr": save_ome_zarr}
 """How level 0 of the drawn slide is saved for a reader that is not for Aperio slides."""
 
 
@@ -84,7 +105,8 @@ class TestEveryReader:
 
     def test_states_the_resolution_or_none(self, reader):
         stated = (reader.stated_mpp, reader.objective_power)
-        assert stated == ((None, None) if reader.name == "image" else (Mpp(2.0, 2.0), 5.0))
+        mpp = None if reader.name == "image" else Mpp(2.0, 2.0)
+        assert stated == (mpp, None if reader.name in SAVED_BY else 5.0)
 
     @pytest.mark.parametrize(
         "region",

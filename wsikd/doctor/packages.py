@@ -22,6 +22,7 @@ NEEDED_FOR = {
     "scikit-learn": "probe and the colour control of evaluate",
     "scipy": "prepare, probe and segment",
     "shapely": SLIDES,
+    "simplejpeg": f"{SLIDES}, and what reads JPEG pictures,",
     "tifffile": SLIDES,
     "torch": f"prepare, {TRAINING}",
     "zarr": f"prepare, {TRAINING}",

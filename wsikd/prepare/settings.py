@@ -31,6 +31,12 @@ class PrepareSettings(Settings):
         description="slides prepared at once; unset: one per core, 0: one in this process",
     )
     scheduler: str | None = Field(None, description="address of a dask scheduler to use instead")
+    max_damaged: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of the regions' area that may be white where tiles are damaged",
+    )
     overwrite: bool = Field(
         False, description="redo slides that were prepared with other settings or have changed"
     )

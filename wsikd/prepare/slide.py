@@ -14,6 +14,13 @@ from wsikd.errors import ResumeError, SlideError, StoreError, WsikdError
 from wsikd.geometry import Mpp, TissueRegion, format_magnification
 from wsikd.hashing import files_fingerprint, source_files
 from wsikd.locks import alone
+from wsikd.prepare.damage import (
+    check_damage,
+    damage_warnings,
+    naming_damage,
+    record_damage,
+    with_damage,
+)
 from wsikd.prepare.peak import peak_mib
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.status import SlideStatus
@@ -105,6 +112,7 @@ def _finished(
         )
     if record.source.sha256 != source.sha256:
         raise ResumeError(f"{folder}: the slide {source.name} changed since; {REDO}")
+    check_damage(folder, record, settings.max_damaged)
     return record
 
 
@@ -114,12 +122,16 @@ def _make(
     with open_slide(task.path, reader=settings.reader) as reader:
         resolution = resolution_of(reader, mpp=task.mpp, objective_power=task.objective_power)
         mpp = resolution.mpp
-        warnings = (*resolution.warnings, *_coarseness(reader, mpp, settings))
-        tissue = find_tissue(reader, mpp, settings.tissue)
+        reader.tolerate_damage()  # to count and place all of it; too much is refused below
+        warnings = (*resolution.warnings, *reader.notes, *_coarseness(reader, mpp, settings))
+        with naming_damage(reader):
+            tissue = find_tissue(reader, mpp, settings.tissue)
         is_picture = settings.makes_pictures and _is_picture(reader, tissue)
         writer = SlideWriter(store, task.slide_id, settings.ngff)
         try:
             regions = _regions(reader, tissue, mpp, settings, writer, archived=is_picture)
+            overview = () if is_picture else (to_geojson(tissue, mpp), _thumbnail(reader, mpp))
+            damaged = record_damage(reader)
             record = SlideRecord(
                 version=PICTURE_VERSION if is_picture else 1,
                 slide_id=task.slide_id,
@@ -134,9 +146,10 @@ def _make(
                 mpp_source=resolution.source,
                 objective_power=reader.objective_power,
                 warnings=warnings,
-                regions=tuple(regions),
+                regions=with_damage(regions, damaged),
+                damaged=damaged,
             )
-            overview = () if is_picture else (to_geojson(tissue, mpp), _thumbnail(reader, mpp))
+            check_damage(task.path, record, settings.max_damaged)
             writer.commit(record, *overview)
         finally:
             writer.discard()
@@ -191,7 +204,7 @@ def _facts(record: SlideRecord, *noted: str) -> dict[str, Any]:
         "reader": record.reader_version,
         "mpp": round(sum(record.mpp) / 2, 5),
         "mpp_source": record.mpp_source,
-        "warnings": "; ".join((*noted, *record.warnings)),
+        "warnings": "; ".join((*noted, *damage_warnings(record), *record.warnings)),
     }
 
 

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wsikd.config import OneOf
-from wsikd.errors import ConfigError, SlideError
+from wsikd.errors import ConfigError, SlideError, UnsupportedSlideError
 from wsikd.slides.array import ArrayReader
-from wsikd.slides.reader import FileReader, SlideReader
+from wsikd.slides.reader import DamagedTile, FileReader, SlideReader
 from wsikd.slides.resolution import Resolution, resolution_of
 from wsikd.slides.sniff import FileKind, describe_head, sniff
 
 __all__ = [
     "READERS",
     "ArrayReader",
+    "DamagedTile",
     "ReaderName",
     "ReaderPlace",
     "Resolution",
@@ -45,8 +46,11 @@ READERS: dict[str, ReaderPlace] = {
     "openslide": ReaderPlace(
         "wsikd.slides.openslide:OpenSlideReader", "openslide-python openslide-bin"
     ),
-    "tiffslide": ReaderPlace("wsikd.slides.tiffslide:TiffSlideReader", "tiffslide imagecodecs"),
-    "image": ReaderPlace("wsikd.slides.image:ImageReader", "pillow"),
+    "tiffslide": ReaderPlace(
+        "wsikd.slides.tiffslide:TiffSlideReader", "tiffslide imagecodecs simplejpeg"
+    ),
+    "omezarr": ReaderPlace("wsikd.slides.omezarr:OmeZarrReader", "zarr"),
+    "image": ReaderPlace("wsikd.slides.image:ImageReader", "pillow simplejpeg"),
 }
 """Name to place; of readers that suit a file equally well the first is taken."""
 
@@ -63,7 +67,7 @@ def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:
     Parameters
     ----------
     path : Path
-        A slide's file, or the folder of a DICOM series.
+        A slide's file, or the folder of a DICOM series or an OME-Zarr image.
     reader : str, optional
         Key of `READERS`, to force one.
 
@@ -76,21 +80,35 @@ def open_slide(path: Path, *, reader: str | None = None) -> SlideReader:
     """
     if reader is not None and reader not in READERS:
         raise ConfigError(f"reader {reader!r} is unknown; choose one of {', '.join(READERS)}")
-    kind: FileKind = "dicom" if path.is_dir() else sniff(path)
+    kind = sniff(path)
     if reader is not None:
         return _find_one(reader)(path)
     suiting = _find_suiting(path, kind)
     if not suiting:
         raise SlideError(f"{path}: {_why_unknown(path)}")
+    return _open_best(path, suiting)
+
+
+def _open_best(path: Path, suiting: list[type[FileReader]]) -> FileReader:
+    """Open a file with the first reader that reads it well, else with the first that reads it."""
     first, *others = suiting
-    opened = first(path)  # what it refuses is refused
-    for other in others if opened.is_makeshift else ():
+    refused: UnsupportedSlideError | None = None
+    opened: FileReader | None = None
+    try:
+        opened = first(path)  # what it calls damaged is refused
+    except UnsupportedSlideError as error:
+        refused = error
+    for other in others if opened is None or opened.is_makeshift else ():
         try:
             better = other(path)
         except SlideError:  # such as a compression that OpenSlide does not know
             continue
-        opened.close()
+        if opened is not None:
+            opened.close()
         return better
+    if opened is None:
+        assert refused is not None
+        raise refused
     return opened
 
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from wsikd.geometry import Mpp, Pixels, Region, Size
 from wsikd.slides.reader import SlideReader, on_white
+from wsikd.slides.unscanned import share_of_cells
 
 
 class ArrayReader(SlideReader):
@@ -48,6 +50,13 @@ class ArrayReader(SlideReader):
         self.stated_mpp = Mpp(mpp, mpp) if isinstance(mpp, int | float) else mpp
         self.objective_power = objective_power
         self.tile_size = Size(256, 256)
+
+    def find_unscanned(self, size: Size) -> NDArray[np.bool_]:
+        """Find where the array is transparent."""
+        if self._levels[0].mode != "RGBA":
+            return super().find_unscanned(size)
+        alpha = np.asarray(self._levels[0].getchannel("A"))
+        return share_of_cells(alpha == 0, size) >= 0.5
 
     def _read(self, region: Region, level: int) -> Pixels:
         down_x, down_y = self.level_downsamples[level]

@@ -1,15 +1,36 @@
 """What a slide reader is: the one interface behind which the slide libraries stand."""
 
 import abc
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import ClassVar, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from wsikd.errors import RegionError
+from wsikd.errors import RegionError, SlideError
 from wsikd.geometry import Mpp, Pixels, Region, Size
 from wsikd.slides.sniff import FileKind
+
+
+@dataclass(frozen=True)
+class DamagedTile:
+    """A tile of a slide whose data cannot be decoded.
+
+    Attributes
+    ----------
+    level : int
+        The level that it is part of.
+    box : Region
+        Where it is, at level 0.
+    reason : str
+        What the decoder says; tiles are not compared by it.
+    """
+
+    level: int
+    box: Region
+    reason: str = field(compare=False)
 
 
 class SlideReader(abc.ABC):
@@ -33,6 +54,10 @@ class SlideReader(abc.ABC):
         The scanner's objective as the file states it; None if it states none.
     tile_size : Size
         Size of the compressed blocks of level 0; reading along their borders decodes each once.
+    notes : tuple of str
+        What of the file was left out or ignored, one line each.
+    damaged : set of DamagedTile or None
+        The damaged tiles that were met, where they are tolerated; None: they are errors.
     """
 
     name: ClassVar[str]
@@ -43,6 +68,8 @@ class SlideReader(abc.ABC):
     stated_mpp: Mpp | None
     objective_power: float | None
     tile_size: Size
+    notes: tuple[str, ...] = ()
+    damaged: set[DamagedTile] | None = None
     _closed: bool = False
 
     @property
@@ -78,7 +105,7 @@ class SlideReader(abc.ABC):
         RegionError
             If the level does not exist or the rectangle leaves the slide.
         SlideError
-            If the file's data cannot be decoded.
+            If the file's data cannot be decoded, unless damage is tolerated.
         """
         if self._closed:
             raise ValueError(f"{self.path}: read after the slide was closed")
@@ -86,6 +113,32 @@ class SlideReader(abc.ABC):
         pixels = self._read(region, level)
         assert pixels.shape == (region.size.height, region.size.width, 3)
         return pixels
+
+    def tolerate_damage(self) -> None:
+        """Read damaged tiles as white from now on, and note each in `damaged`."""
+        if self.damaged is None:
+            self.damaged = set()
+
+    def find_unscanned(self, size: Size) -> NDArray[np.bool_]:
+        """Find where the scanner made no pixels: what is read there is neither glass nor tissue.
+
+        Parameters
+        ----------
+        size : Size
+            Width and height of the overview that is asked for, the whole slide in so many cells.
+
+        Returns
+        -------
+        ndarray of bool, shape (size.height, size.width)
+            True where at least half of the cell was not scanned. All False where the file has no
+            means to say so.
+
+        Raises
+        ------
+        SlideError
+            If the file's data cannot be decoded.
+        """
+        return np.zeros((size.height, size.width), np.bool_)
 
     @abc.abstractmethod
     def _read(self, region: Region, level: int) -> Pixels:
@@ -111,6 +164,23 @@ class SlideReader(abc.ABC):
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _note_damage(self, level: int, corner: tuple[int, int], size: Size, reason: str) -> None:
+        """Raise that a tile is damaged, or only note it where that is tolerated.
+
+        Corner and size are in pixels of the level.
+        """
+        down_x, down_y = self.level_downsamples[level]
+        left, top = round(corner[0] * down_x), round(corner[1] * down_y)
+        right = min(self.size.width, round((corner[0] + size.width) * down_x))
+        bottom = min(self.size.height, round((corner[1] + size.height) * down_y))
+        if self.damaged is None:
+            raise SlideError(
+                f"{self.path}: the tile at x={left} y={top} of level {level} cannot be decoded"
+                f" ({reason}); the file is damaged, copy it again"
+            )
+        box = Region(left, top, Size(right - left, bottom - top))
+        self.damaged.add(DamagedTile(level, box, reason))
 
     def _check(self, region: Region, level: int) -> None:
         if not 0 <= level < len(self.level_sizes):
@@ -166,7 +236,7 @@ class FileReader(SlideReader):
         ----------
         path : Path
             A slide's file, or the folder of a DICOM series.
-        kind : {"tiff", "dicom", "picture", "other"}
+        kind : {"tiff", "dicom", "zarr", "picture", "other"}
             What the first bytes tell that it is.
 
         Returns

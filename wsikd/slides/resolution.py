@@ -76,7 +76,7 @@ def resolution_of(
         if claim not in usable
     ]
     if not usable:
-        reasons = "".join(f"; {reason}" for reason in ignored)
+        reasons = "".join(f"; {reason}" for reason in (*ignored, *reader.notes))
         raise MissingResolutionError(
             f"{reader.path}: no µm per pixel known{reasons};"
             " state it with --mpp or in the manifest's column mpp"

@@ -5,18 +5,20 @@ from pathlib import Path
 from wsikd.errors import SlideError
 from wsikd.file_kinds import HEAD_BYTES, FileKind, kind_of, packing_of
 
-__all__ = ["FileKind", "describe_head", "dicom_files", "sniff"]
+__all__ = ["FileKind", "describe_head", "dicom_files", "is_dicom_volume", "sniff"]
 
+_ZARR = ("zarr.json", ".zattrs", ".zgroup")  # of a group, in version 3 or 2
 _WEB_PAGE = (b"<!doctype", b"<html", b"<?xml", b"<head")
 
 
 def sniff(path: Path) -> FileKind:
-    """Tell what kind of file a slide is.
+    """Tell what kind of file a slide is, or what kind of folder.
 
     Returns
     -------
-    {"tiff", "dicom", "picture", "other"}
-        "other" may still be a slide: some vendors' files are indices without a mark.
+    {"tiff", "dicom", "zarr", "picture", "other"}
+        A folder is "zarr" or taken for "dicom". "other" may still be a slide: some vendors' files
+        are indices without a mark.
 
     Raises
     ------
@@ -24,6 +26,9 @@ def sniff(path: Path) -> FileKind:
         If there is no such file, it is empty, packed, a web page or an index of files that no
         reader knows.
     """
+    if path.is_dir():
+        is_zarr = any((path / name).is_file() for name in _ZARR)
+        return "zarr" if is_zarr else "dicom"
     head = _read_head(path)
     if not head:
         raise SlideError(f"{path}: the file is empty; copy or download it again")
@@ -67,10 +72,21 @@ def dicom_files(folder: Path) -> list[Path]:
     return found
 
 
-def _read_head(path: Path) -> bytes:
+def is_dicom_volume(path: Path) -> bool:
+    """Tell whether a DICOM file holds a level of the slide, not its label or an overview.
+
+    The attribute Image Type (0008,0008) is looked for as it stands in explicit VR little endian,
+    the only spelling in use where pixels are compressed.
+    """
+    head = _read_head(path, 4096)
+    tag = head.find(b"\x08\x00\x08\x00CS")
+    return tag >= 0 and b"VOLUME" in head[tag + 8 : tag + 8 + head[tag + 6]]
+
+
+def _read_head(path: Path, count: int = HEAD_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+            return file.read(count)
     except FileNotFoundError:
         raise SlideError(f"{path}: no such file") from None
     except OSError as error:

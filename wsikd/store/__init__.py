@@ -12,6 +12,7 @@ from wsikd.store.reading import RegionStore, find_damage
 from wsikd.store.records import (
     PICTURE_VERSION,
     THUMBNAIL_SIDE,
+    DamageRecord,
     LevelRecord,
     RegionRecord,
     SlideRecord,
@@ -23,6 +24,7 @@ from wsikd.store.writing import SlideWriter, fits_archive
 __all__ = [
     "PICTURE_VERSION",
     "THUMBNAIL_SIDE",
+    "DamageRecord",
     "KnownSlide",
     "LevelRecord",
     "NgffVersion",

@@ -18,6 +18,11 @@ PICTURE_VERSION: Literal[2] = 2
 """Version of the `slide.json` of a picture that is stored as one file."""
 
 
+def _is_empty(value: object) -> bool:
+    """Whether a field says nothing: left out, so that records are as those of older versions."""
+    return not value
+
+
 class LevelRecord(Settings):
     """One magnification of a region on disk."""
 
@@ -38,6 +43,11 @@ class RegionRecord(Settings):
     height: int
     area_um2: float = Field(description="of the tissue inside the outline")
     levels: tuple[LevelRecord, ...]
+    damaged_share: float = Field(
+        0.0,
+        exclude_if=_is_empty,
+        description="of the box that is white, as the slide's tiles there are damaged",
+    )
 
     def level(self, magnification: float) -> LevelRecord:
         """Return one magnification of the region.
@@ -65,6 +75,17 @@ class Source(Settings):
     sha256: str = Field(description="of the size and of the first and last MiB of every file")
 
 
+class DamageRecord(Settings):
+    """A tile of the slide that cannot be decoded; its box is in level-0 pixels."""
+
+    level: int = Field(description="of the slide's file; above 0 it hid where tissue is")
+    x: int
+    y: int
+    width: int
+    height: int
+    reason: str
+
+
 class SlideRecord(Settings):
     """`slide.json`, the marker that a slide is complete."""
 
@@ -85,6 +106,9 @@ class SlideRecord(Settings):
     objective_power: float | None
     warnings: tuple[str, ...]
     regions: tuple[RegionRecord, ...]
+    damaged: tuple[DamageRecord, ...] = Field(
+        (), exclude_if=_is_empty, description="tiles that were read as white"
+    )
     pixels: str | None = Field(
         None,
         exclude=True,  # so that what is keyed by a dumped record is found that older ones keyed

@@ -1,6 +1,7 @@
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,10 +16,11 @@ def read_all(path):
         return reader.read(Region(0, 0, reader.size))
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif", "bmp"])
+@pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "jp2", "webp"])
 def test_gives_the_pixels_of_lossless_formats(tmp_path, suffix):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
-    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}")
+    options = {"lossless": True} if suffix == "webp" else {}
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", **options)
     np.testing.assert_array_equal(read_all(tmp_path / f"a.{suffix}"), pixels)
 
 
@@ -46,11 +48,18 @@ def test_refuses_sixteen_bits(tmp_path):
         ImageReader(tmp_path / "a.png")
 
 
+def test_refuses_sixteen_bits_in_colour(tmp_path):
+    wide = np.full((2, 2, 3), 4000, np.uint16)
+    (tmp_path / "a.png").write_bytes(imagecodecs.png_encode(wide))
+    with pytest.raises(SlideError, match=r"a.png: must have 8 bits a channel, got 16 bits;"):
+        ImageReader(tmp_path / "a.png")
+
+
 def test_refuses_a_truncated_picture(tmp_path):
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:2000])
-    with pytest.raises(SlideError, match=r"cut.jpg: a picture that cannot be decoded \(.*truncat"):
+    with pytest.raises(SlideError, match=r"cut.jpg: a picture that cannot be decoded \(Prem"):
         ImageReader(tmp_path / "cut.jpg")
 
 

@@ -29,8 +29,8 @@ def test_lanczos_weights_are_those_of_the_formula_worked_out_by_hand():
 def test_rows_are_given_out_as_soon_as_blocks_of_them_are_complete():
     resampler = StripResampler(Size(8, 400), Size(4, 100), "box")
     heights = [len(resampler.push(np.zeros((100, 8, 3), np.uint8))) for _ in range(4)]
-    # 25, 50, 75, 100 rows are complete; given out in whole blocks of 16 until the end
-    assert heights == [16, 48 - 16, 64 - 48, 100 - 64]
+    # 25, 50, 75, 100 rows are complete; given out in whole blocks of 8 until the end
+    assert heights == [24, 48 - 24, 72 - 48, 100 - 72]
 
 
 def test_only_rows_under_the_kernel_are_held():
@@ -39,8 +39,8 @@ def test_only_rows_under_the_kernel_are_held():
     for _ in range(100):
         resampler.push(np.zeros((40, 6, 3), np.uint8))
         held.append(len(resampler._held))
-    # reach 3 x 8 rows either side, a block of 16 target rows not yet complete, the strip itself
-    assert max(held) <= 2 * 24 + 16 * 8 + 40
+    # reach 3 x 8 rows either side, a block of 8 target rows not yet complete, the strip itself
+    assert max(held) <= 2 * 24 + 8 * 8 + 40
 
 
 def test_without_torchs_lanczos_pillow_gives_the_same_within_one_grey_level(monkeypatch):

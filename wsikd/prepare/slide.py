@@ -21,6 +21,7 @@ from wsikd.prepare.damage import (
     record_damage,
     with_damage,
 )
+from wsikd.prepare.freed import keep_freed_memory
 from wsikd.prepare.peak import peak_mib
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.status import SlideStatus
@@ -55,6 +56,7 @@ class SlideTask:
 def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlideStatus:
     """Prepare one slide; what a user can act on becomes a failed row, not an exception."""
     start = time.perf_counter()
+    keep_freed_memory()
     folder = store / task.slide_id
     facts: dict[str, Any] = {}
     try:

@@ -13,7 +13,7 @@ from wsikd.geometry import Mpp, Region, Size, scaled_size
 from wsikd.pyramid.resample import StripResampler
 from wsikd.slides.reader import SlideReader
 
-_STRIP_BYTES = 32 * 2**20
+_STRIP_BYTES = 96 * 2**20  # the weights of the kernel are worked out for every strip anew
 
 
 def iter_strips(reader: SlideReader, box: Region) -> Iterator[NDArray[np.uint8]]:
@@ -29,7 +29,7 @@ def iter_strips(reader: SlideReader, box: Region) -> Iterator[NDArray[np.uint8]]
     Yields
     ------
     ndarray of uint8, shape (rows, box.size.width, 3)
-        Consecutive strips, at most 32 MiB or one row of tiles, whichever is more.
+        Consecutive strips, at most 96 MiB or one row of tiles, whichever is more.
 
     Raises
     ------

@@ -15,9 +15,8 @@ from scipy import ndimage
 
 from wsikd.errors import NotBrightfieldError
 from wsikd.geometry import Mpp
+from wsikd.tissue.discs import Mask, drop_narrow, fill_narrow
 from wsikd.tissue.settings import TissueSettings
-
-Mask = NDArray[np.bool_]
 
 _DARK = 100  # glass is brighter than this in every channel
 _DARK_HALF = 50  # and fewer than half of the pixels are darker than this
@@ -26,7 +25,6 @@ _WHITE = 245.0
 _LEAST_TINT = 0.035  # tissue is tinted, textured or darker than any shade; shares of glass's light
 _LEAST_TEXTURE = 0.02
 _DEEPEST_SHADE = 0.12
-_STRIP_ROWS = 1024
 
 
 def glass_colour(overview: NDArray[np.uint8], path: Path) -> NDArray[np.float32]:
@@ -94,8 +92,8 @@ def label_pieces(
     """
     tissue, ink = tell_apart(overview, glass, mpp, settings)
     # taken away before and after closing: ink neither joins pieces nor is closed over
-    whole = _close(tissue, settings.join_um, mpp) & ~ink
-    whole = _open(whole, settings.min_width_um, mpp)
+    whole = fill_narrow(tissue, settings.join_um, mpp) & ~ink
+    whole = drop_narrow(whole, settings.min_width_um, mpp)
     return label_large(whole, tissue, settings.min_area_mm2 * 1e6 / (mpp.x * mpp.y))
 
 
@@ -166,32 +164,3 @@ def _texture(grey: NDArray[np.float32], sigma: NDArray[np.float64]) -> NDArray[n
     square = ndimage.gaussian_filter(grey * grey, sigma, mode="nearest")
     deviation: NDArray[np.float32] = np.sqrt(np.maximum(square - mean * mean, 0))
     return deviation
-
-
-def _close(mask: Mask, width_um: float, mpp: Mpp) -> Mask:
-    """Fill what is narrower than a width, with a disc."""
-    return _erode(~_erode(~mask, width_um / 2, mpp), width_um / 2, mpp)
-
-
-def _open(mask: Mask, width_um: float, mpp: Mpp) -> Mask:
-    """Take away what is narrower than a width, with a disc."""
-    return ~_erode(~_erode(mask, width_um / 2, mpp), width_um / 2, mpp)
-
-
-def _erode(mask: Mask, radius_um: float, mpp: Mpp) -> Mask:
-    """Keep the pixels of a mask that are further than a radius from any pixel outside it.
-
-    The picture's edge is not outside. In strips, as the distance transform takes 40 bytes a pixel.
-    """
-    halo = math.ceil(radius_um / mpp.y)
-    eroded = np.empty_like(mask)
-    for top in range(0, len(mask), _STRIP_ROWS):
-        above, below = min(halo, top), top + _STRIP_ROWS
-        strip = mask[top - above : below + halo]
-        far = (
-            strip
-            if strip.all()
-            else ndimage.distance_transform_edt(strip, (mpp.y, mpp.x)) > radius_um
-        )
-        eroded[top:below] = far[above : above + _STRIP_ROWS]
-    return eroded

@@ -127,20 +127,26 @@ class TiffSlideReader(FileReader):
         tile_width, tile_height = tiles.tile_size
         down_x, down_y = self.level_downsamples[level]
         left, top = round(region.x / down_x), round(region.y / down_y)
-        pixels = np.full((region.size.height, region.size.width, 3), 255, np.uint8)
         bottom = min(top + region.size.height, tiles.size.height)
         right = min(left + region.size.width, tiles.size.width)
+        pixels = np.empty((region.size.height, region.size.width, 3), np.uint8)
+        pixels[bottom - top :] = pixels[:, right - left :] = 255  # what leaves the level
         for row in range(top // tile_height, -(-bottom // tile_height)):
             for column in range(left // tile_width, -(-right // tile_width)):
                 x, y = column * tile_width, row * tile_height
-                try:
-                    tile = tiles.decode(row, column)
-                except DamagedDataError as error:
-                    self._note_damage(level, (x, y), tiles.tile_size, str(error))
-                    continue
-                if tile is not None:
-                    _paste(tile, pixels, x - left, y - top)
+                _paste(self._decode(level, row, column), pixels, x - left, y - top)
         return pixels
+
+    def _decode(self, level: int, row: int, column: int) -> Pixels:
+        """Decode one tile; white where the file leaves it out or it is damaged."""
+        tiles = self._levels[level]
+        width, height = tiles.tile_size
+        try:
+            tile = tiles.decode(row, column)
+        except DamagedDataError as error:
+            self._note_damage(level, (column * width, row * height), tiles.tile_size, str(error))
+            tile = None
+        return np.broadcast_to(np.uint8(255), (height, width, 3)) if tile is None else tile
 
     def _close(self) -> None:
         self._slide.close()

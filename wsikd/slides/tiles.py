@@ -88,10 +88,11 @@ class TiffTiles:
             raise
         except DAMAGE as error:
             raise DamagedDataError(" ".join(str(error).split())) from None
-        if any(part is None for part in parts):
+        there = [part for part in parts if part is not None]
+        if len(there) < len(parts):
             return None
-        tile = np.concatenate([part for part in parts if part is not None], axis=2)
-        return self._convert(tile)
+        # nearly always it is one part, which is spared the copy
+        return self._convert(there[0] if len(there) == 1 else np.concatenate(there, axis=2))
 
     def _decode(self, index: int) -> Pixels | None:
         """Decode the samples of one tile as they are stored, shape (height, width, samples)."""

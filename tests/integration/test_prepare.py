@@ -24,7 +24,7 @@ FAILURES = {
     "no_mpp": "state it with --mpp or in the manifest's column mpp",
     "no_tissue": "no tissue was found; lower",
     "truncated": "copy it again",
-    "unreadable": "cannot be decoded",
+    "unreadable": "damaged",
     "webpage": "a web page or XML text and no slide; download the slide again",
 }
 

@@ -23,7 +23,7 @@ FAILED = {
     "CMU-1-Small-Region_truncated60pct": "the TIFF directory is missing or damaged",
     "OS-1-detail.ome": "no tissue was found; lower tissue.min_area_mm2, now 0.1",
     "TCGA-CR-7395-01A-01-TS1": "no µm per pixel known; state it with --mpp",
-    "boxes_synthetic": "mpp of 352.778 is implausible",
+    "boxes_synthetic": "the 72 dpi of its resolution tag say how to print it",
     "boxes_synthetic_dicom": "no tissue was found",
     "broken_histolab": "begins with b'IJrEr1vV', which no reader knows",
     "camelyon_multiframe_jpeg": "28.969 µm per pixel is too coarse for every magnification",
@@ -31,7 +31,7 @@ FAILED = {
     "highdicom_sm_image": "no tissue was found",
     "test3-DAPI-2-387": "must be brightfield",
     "tissueloc_20181218042458": "no µm per pixel known; state it with --mpp",
-    "unreadable_openslide-python": "cannot be decoded (Bogus marker length)",
+    "unreadable_openslide-python": "damaged",
 }
 
 

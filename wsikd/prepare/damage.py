@@ -34,7 +34,8 @@ def naming_damage(reader: SlideReader) -> Iterator[None]:
         damaged = record_damage(reader)
         if not damaged:
             raise
-        raise SlideError(f"{error}; {_count(damaged)}, copy the slide again") from None
+        told = f"{_count(damaged)} ({damaged[0].reason})"
+        raise SlideError(f"{error}; {told}, copy the slide again") from None
 
 
 def damaged_share(record: SlideRecord) -> float:

@@ -6,7 +6,7 @@ from wsikd.cli import main
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
-        ("--reader", "nope", "--reader must be 'openslide', 'tiffslide' or 'image', got 'nope'"),
+        ("--reader", "nope", "'openslide', 'tiffslide', 'omezarr' or 'image', got 'nope'"),
         ("--mpp", "1e-9", "0.05"),
         ("--mpp", "1e9", "100"),
     ],

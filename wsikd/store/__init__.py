@@ -5,6 +5,7 @@
 slide is there whole or not at all. docs/formats.md is the specification.
 """
 
+from wsikd.store.checksums import CHECKSUMS, find_changes
 from wsikd.store.copies import KnownSlide, find_copies
 from wsikd.store.ome import NgffVersion
 from wsikd.store.reading import RegionStore, find_damage
@@ -12,6 +13,7 @@ from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord, Source, 
 from wsikd.store.writing import SlideWriter
 
 __all__ = [
+    "CHECKSUMS",
     "KnownSlide",
     "LevelRecord",
     "NgffVersion",
@@ -20,6 +22,7 @@ __all__ = [
     "SlideRecord",
     "SlideWriter",
     "Source",
+    "find_changes",
     "find_copies",
     "find_damage",
     "read_record",

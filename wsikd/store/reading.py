@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 
 from wsikd.errors import StoreError
 from wsikd.geometry import Size
 from wsikd.store.arrays import damaged, open_whole, read_strips
+from wsikd.store.checksums import CHECKSUMS
 from wsikd.store.digests import slide_digest
 from wsikd.store.records import LevelRecord, SlideRecord, read_record
 
@@ -131,7 +133,8 @@ class RegionStore:
 def find_damage(folder: Path) -> str | None:
     """Tell which part of a complete slide's folder is missing or cut short; None if none is.
 
-    Only sizes and descriptions are looked at: pixels that changed are found when they are read.
+    Only sizes and descriptions are looked at, and the index of each shard, which is at its end, of
+    slides without checksums: what else has changed is found by these, or when it is read.
 
     Raises
     ------
@@ -149,7 +152,14 @@ def find_damage(folder: Path) -> str | None:
         for level in region.levels:
             path = folder / f"{region.region_id}.ome.zarr" / level.path
             try:
-                open_whole(path)
+                array = open_whole(path)
+                if not (folder / CHECKSUMS).exists():
+                    _read_a_pixel_of_each_shard(array)
             except (OSError, RuntimeError, ValueError, KeyError):
                 return f"array {level.path} of {region.region_id} is missing or incomplete"
     return None
+
+
+def _read_a_pixel_of_each_shard(array: zarr.Array[Any]) -> None:
+    for top in range(0, array.shape[1], (array.shards or array.shape)[1]):
+        _ = array[:, top : top + 1, :1]

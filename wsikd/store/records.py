@@ -56,6 +56,11 @@ class Source(Settings):
     name: Annotated[str, AfterValidator(spelt)]
     bytes: int
     sha256: str = Field(description="of the size and of the first and last MiB of every file")
+    whole: str | None = Field(
+        None,
+        exclude=True,  # as `pixels` below
+        description="hash of all content, companion files included; None: not recorded",
+    )
 
 
 class SlideRecord(Settings):
@@ -81,6 +86,13 @@ class SlideRecord(Settings):
         exclude=True,  # so that what is keyed by a dumped record is found that older ones keyed
         description="hash of all regions at the coarsest level; None: not recorded",
     )
+
+    def document(self, *, pixels: str) -> dict[str, Any]:
+        """Return all that `slide.json` holds, what a dump leaves out included."""
+        dumped = self.model_dump(mode="json")
+        if self.source.whole is not None:
+            dumped["source"]["whole"] = self.source.whole
+        return dumped | {"pixels": pixels}
 
 
 def read_record(folder: Path) -> SlideRecord:

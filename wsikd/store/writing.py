@@ -12,6 +12,7 @@ from PIL import Image
 
 from wsikd.files import publish, write_json
 from wsikd.geometry import Mpp, PyramidLevel, Size, TissueRegion
+from wsikd.store.checksums import write_checksums
 from wsikd.store.digests import slide_digest
 from wsikd.store.ome import Layout, NgffVersion, RowWriter, region_attributes
 from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord
@@ -71,8 +72,9 @@ class SlideWriter:
         """Write the rest, flush all to disk and rename the folder to the slide's."""
         write_json(self.folder / "tissue.geojson", outlines)
         Image.fromarray(thumbnail).save(self.folder / "thumbnail.png", optimize=True)
-        known = record.model_dump(mode="json") | {"pixels": slide_digest(self.folder, record)}
+        known = record.document(pixels=slide_digest(self.folder, record))
         write_json(self.folder / "slide.json", known)
+        write_checksums(self.folder)
         publish(self.folder, self.final)
 
     def discard(self) -> None:

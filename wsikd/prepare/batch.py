@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from distributed import KilledWorker, as_completed
+from distributed import Client, KilledWorker, as_completed
 
 from wsikd.errors import BusyError, StoreError, UnwritableError
 from wsikd.prepare.cluster import join_scheduler, start_workers
@@ -172,7 +172,7 @@ def _outcomes(
     if not tasks:  # of a job of an array with more jobs than slides
         return
     if settings.workers == 0 and settings.scheduler is None:
-        yield from _one_by_one(tasks, store, settings)
+        yield from _in_two_goes(tasks, lambda some: _one_by_one(some, store, settings))
         return
     count = min(settings.workers or os.cpu_count() or 1, len(tasks))
     with (
@@ -180,15 +180,38 @@ def _outcomes(
         if settings.scheduler is None
         else join_scheduler(settings.scheduler, on_warning)
     ) as client:
-        futures = client.map(prepare_slide, tasks, store=store, settings=settings, pure=False)
-        task_of = dict(zip(futures, tasks, strict=True))
-        for future in as_completed(futures):
-            if future.cancelled():
-                raise _gone(settings.scheduler)
-            failure, task = future.exception(), task_of[future]
-            if isinstance(failure, UnwritableError):
-                raise _StoppedBatch(_failed(task, store, str(failure)))
-            yield future.result() if failure is None else _crashed(task, store, failure)
+        yield from _in_two_goes(tasks, lambda some: _by_workers(client, some, store, settings))
+
+
+def _in_two_goes(
+    tasks: list[SlideTask], go: Callable[[list[SlideTask]], Iterator[SlideStatus]]
+) -> Iterator[SlideStatus]:
+    """Yield outcomes; slides that another process prepares are tried again when the rest is done.
+
+    By then it has mostly finished them, so that of several processes the last one finds all done.
+    """
+    busy = set()
+    for status in go(tasks):
+        if status.status == "busy":
+            busy.add(status.slide_id)
+        else:
+            yield status
+    if busy:
+        yield from go([task for task in tasks if task.slide_id in busy])
+
+
+def _by_workers(
+    client: Client, tasks: list[SlideTask], store: Path, settings: PrepareSettings
+) -> Iterator[SlideStatus]:
+    futures = client.map(prepare_slide, tasks, store=store, settings=settings, pure=False)
+    task_of = dict(zip(futures, tasks, strict=True))
+    for future in as_completed(futures):
+        if future.cancelled():
+            raise _gone(settings.scheduler)
+        failure, task = future.exception(), task_of[future]
+        if isinstance(failure, UnwritableError):
+            raise _StoppedBatch(_failed(task, store, str(failure)))
+        yield future.result() if failure is None else _crashed(task, store, failure)
 
 
 def _one_by_one(

@@ -110,7 +110,8 @@ def test_neither_slide_nor_regions_are_read_again_if_nothing_was_written_to_them
     assert not [path for path in opened if path.startswith(inside)]
 
 
-def test_files_of_this_moment_are_read_again(task, store, settings, opened):
+def test_files_of_this_moment_are_read_again(task, store, settings, opened, monkeypatch):
+    monkeypatch.setattr(stamps, "_SETTLED_S", 3600.0)  # as long as the test may take
     prepare_slide(task, store, settings)
     opened.clear()
     prepare_slide(task, store, settings)

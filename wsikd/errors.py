@@ -51,6 +51,10 @@ class StoreError(WsikdError):
     """The region store lacks something or cannot be read."""
 
 
+class UnwritableError(StoreError):
+    """Nothing more can be written where the regions are: every further slide would fail, too."""
+
+
 class CheckpointError(WsikdError):
     """A run's model or training state is missing or does not fit."""
 

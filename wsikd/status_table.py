@@ -9,6 +9,7 @@ import pandas as pd
 
 from wsikd.config import Settings
 from wsikd.files import replacing
+from wsikd.locks import in_turn
 
 REDO = "redo it with --overwrite"
 """How the error of a row ends that is complete, but made otherwise than it was asked for now."""
@@ -18,6 +19,9 @@ Row = TypeVar("Row", bound=Settings)
 
 class StatusTable(Generic[Row]):
     """Rows in a CSV, replaced as a whole; rows of other calls are kept.
+
+    Several processes may write to one file: each reads it anew before it writes and changes no rows
+    but those that it took or dropped itself since.
 
     Parameters
     ----------
@@ -49,16 +53,9 @@ class StatusTable(Generic[Row]):
     ) -> None:
         self.path, self.warning = path, ""
         self._kind, self._key, self._seconds = kind, tuple(key), seconds
-        self._rows: dict[tuple[str, ...], Row] = {}
-        if path.exists() and path.stat().st_size:  # empty: a crash of the machine, begun anew
-            try:
-                self._rows = {self._key_of(row): row for row in _read(path, kind, self._key)}
-            except ValueError:  # pandas' and pydantic's own, and text that is no UTF-8
-                aside = path.with_name(f"{path.name}.damaged")
-                path.replace(aside)
-                self.warning = (
-                    f"{path}: must be a table of {holds}; begun anew, what was there is in {aside}"
-                )
+        self._holds = holds
+        self._changes: dict[tuple[str, ...], Row | None] = {}  # since the last write
+        self._rows = self._read_file() or {}
         self._written = time.monotonic()
 
     @property
@@ -72,22 +69,55 @@ class StatusTable(Generic[Row]):
 
     def put(self, row: Row) -> None:
         """Take a row, in place of the one of its key."""
-        self._rows[self._key_of(row)] = row
+        key = self._key_of(row)
+        self._rows[key] = self._changes[key] = row
         self._changed()
 
     def drop(self, *key: str) -> None:
         """Leave out the row of a key, if there is one."""
         if self._rows.pop(key, None) is not None:
+            self._changes[key] = None
             self._changed()
 
     def write(self) -> None:
-        """Write all rows."""
-        columns = list(self._kind.model_fields)
-        rows = [row.model_dump(mode="json") for row in self.rows]
-        with replacing(self.path) as temporary:
-            # as objects, since whole numbers beside unknown ones would become fractions
-            pd.DataFrame(rows, columns=columns, dtype=object).to_csv(temporary, index=False)
+        """Write all rows, those that other processes wrote meanwhile among them."""
+        with in_turn(self.path.with_name(f".{self.path.name}.lock")):
+            self._take_in()
+            columns = list(self._kind.model_fields)
+            rows = [row.model_dump(mode="json") for row in self.rows]
+            with replacing(self.path) as temporary:
+                # as objects, since whole numbers beside unknown ones would become fractions
+                pd.DataFrame(rows, columns=columns, dtype=object).to_csv(temporary, index=False)
+        self._changes.clear()
         self._written = time.monotonic()
+
+    def _take_in(self) -> None:
+        """Begin with what the file has now, and repeat what was changed here since."""
+        found = self._read_file()
+        if found is None:
+            return
+        self._rows = found
+        for key, row in self._changes.items():
+            if row is None:
+                self._rows.pop(key, None)
+            else:
+                self._rows[key] = row
+
+    def _read_file(self) -> dict[tuple[str, ...], Row] | None:
+        """Read the rows of the file; None if there are none, or it is damaged and set aside."""
+        path = self.path
+        if not path.exists() or not path.stat().st_size:  # empty: a crash of the machine
+            return None
+        try:
+            return {self._key_of(row): row for row in read_rows(path, self._kind, self._key)}
+        except ValueError:  # pandas' and pydantic's own, and text that is no UTF-8
+            aside = path.with_name(f"{path.name}.damaged")
+            path.replace(aside)
+            self.warning = (
+                f"{path}: must be a table of {self._holds}; "
+                f"begun anew, what was there is in {aside}"
+            )
+            return None
 
     def _changed(self) -> None:
         if time.monotonic() - self._written >= self._seconds:
@@ -97,7 +127,14 @@ class StatusTable(Generic[Row]):
         return tuple(getattr(row, name) for name in self._key)
 
 
-def _read(path: Path, kind: type[Row], key: tuple[str, ...]) -> list[Row]:
+def read_rows(path: Path, kind: type[Row], key: tuple[str, ...]) -> list[Row]:
+    """Read the rows of such a table.
+
+    Raises
+    ------
+    ValueError
+        If it is damaged, or no such table.
+    """
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     cut_short = not path.read_bytes().endswith(b"\n") or table.isna().any(axis=None)
     if cut_short or not set(key) <= set(table):

@@ -115,14 +115,14 @@ class Study:
         list of SlideStatus
             One per slide; those that failed are among them.
         """
-        from wsikd.cohort import find_doubts, write_manifest  # noqa: PLC0415
-        from wsikd.prepare import PrepareSettings, prepare_slides, take_in  # noqa: PLC0415
+        from wsikd.cohort import find_doubts  # noqa: PLC0415
+        from wsikd.prepare import PrepareSettings, prepare_slides, take_in_and_write  # noqa: PLC0415
 
         how = self._settings(PrepareSettings, settings, options)
         told: list[str] = []
-        table = take_in(self.workspace.manifest, _path(slides), _path(manifest), told.append)
-        self.workspace.root.mkdir(parents=True, exist_ok=True)
-        write_manifest(table, self.workspace.manifest)
+        table = take_in_and_write(
+            self.workspace.manifest, _path(slides), _path(manifest), told.append
+        )
         self._say(f"{len(table)} slides in {self.workspace.manifest}")
         self._note([*told, *find_doubts(table)])
         on_start(len(table))

@@ -1,9 +1,11 @@
 import errno
 import json
+import os
+from pathlib import Path
 
 import pytest
 
-from wsikd.files import publish, replacing, write_json, write_text
+from wsikd.files import is_unwritable, publish, replacing, write_json, write_text
 
 
 def write_half(path):
@@ -73,3 +75,41 @@ def test_a_published_folder_takes_the_place_of_what_was_there(tmp_path):
     publish(partial, final)
     files = [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*.txt"))]
     assert (files, partial.exists()) == (["a/inner/new.txt"], False)
+
+
+def refuse(number):
+    def fsync(descriptor):
+        raise OSError(number, os.strerror(number))
+
+    return fsync
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_that_cannot_flush_is_left_to_its_own_ways(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(os, "fsync", refuse(number))
+    write_text(tmp_path / "note.txt", "whole")
+    assert (tmp_path / "note.txt").read_text() == "whole"
+
+
+def test_a_disk_that_fails_is_told_of(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", refuse(errno.EIO))
+    with pytest.raises(OSError, match="Input/output error"):
+        write_text(tmp_path / "note.txt", "whole")
+    assert not (tmp_path / "note.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "unwritable"),
+    [
+        (errno.ENOSPC, None, True),
+        (errno.EDQUOT, "/slides/a.svs", True),
+        (errno.EROFS, None, True),
+        (errno.EACCES, "regions/a/slide.json", True),
+        (errno.EACCES, "/slides/a.svs", False),
+        (errno.EIO, "regions/a/slide.json", False),
+        (errno.EACCES, None, False),
+    ],
+)
+def test_what_stops_every_write_is_told_from_what_stops_one_slide(number, name, unwritable):
+    error = OSError(number, os.strerror(number), *([name] if name else []))
+    assert is_unwritable(error, Path("regions")) is unwritable

@@ -1,4 +1,7 @@
+import errno
+import fcntl
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -8,7 +11,7 @@ import time
 import pytest
 
 from wsikd.errors import BusyError
-from wsikd.locks import alone, in_turn, read_holder
+from wsikd.locks import alone, has_locks, in_turn, read_holder
 
 HOLD = """
 import os, sys, time
@@ -96,3 +99,52 @@ def test_the_holder_on_another_machine_is_named_with_it(lock, other):
 def test_a_lock_that_names_nobody_is_of_another_process(tmp_path, text):
     (tmp_path / "lock").write_bytes(text)
     assert read_holder(tmp_path / "lock") == "another process"
+
+
+@pytest.fixture(params=[errno.EOPNOTSUPP, errno.ENOSYS, errno.ENOLCK])
+def no_locks(monkeypatch, request):
+    """Let the system have no locks, as some file systems."""
+
+    def refuse(*arguments):
+        raise OSError(request.param, os.strerror(request.param))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+def held(lock, pid, host):
+    """Leave the stand-in and the name of a process, as it does while it holds the lock."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_bytes(b"\0" + f"{pid} {host}\n".encode())
+    lock.with_name("s1.held").write_text(f"{pid}\n{host}\n")
+
+
+def test_where_there_are_no_locks_a_file_stands_in_for_one(lock, no_locks):
+    assert not has_locks(lock)
+    with alone(lock, str):
+        with pytest.raises(BusyError, match=f"^process {os.getpid()}$"), alone(lock, str):
+            pass
+        assert lock.with_name("s1.held").exists()
+    assert enter(lock) == f"process {os.getpid()}"
+    assert not lock.with_name("s1.held").exists()
+
+
+def test_the_stand_in_of_a_process_that_was_killed_is_taken_over(lock, no_locks):
+    ended = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"],
+                           capture_output=True, text=True, check=True)  # fmt: skip
+    held(lock, int(ended.stdout), platform.node())
+    with in_turn(lock):
+        assert read_holder(lock) == f"process {os.getpid()}"
+
+
+def test_the_stand_in_of_another_machine_is_named_to_be_removed(lock, no_locks):
+    held(lock, 17, "node-3")
+    with pytest.raises(BusyError) as caught:
+        enter(lock)
+    assert str(caught.value) == (
+        f"{lock.parent}: process 17 on node-3 is at work; try again, or remove "
+        f"{lock}.held if that process has ended"
+    )
+
+
+def test_a_file_system_with_locks_is_told_as_such(lock):
+    assert has_locks(lock)

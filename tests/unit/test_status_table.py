@@ -130,3 +130,15 @@ def test_a_damaged_file_is_set_aside_whole_and_begun_anew(path, damage):
     assert again.warning == (
         f"{path}: must be a table of outcomes; begun anew, what was there is in {path}.damaged"
     )
+
+
+def test_two_tables_of_one_file_keep_each_others_rows(path):
+    first, second = open_table(path), open_table(path)
+    first.put(Outcome(slide_id="a", pieces=1))
+    second.put(Outcome(slide_id="b", pieces=2))
+    first.put(Outcome(slide_id="c", pieces=3))
+    second.drop("a", "")
+    second.put(Outcome(slide_id="b", pieces=4))
+    first.write()
+    assert [(row.slide_id, row.pieces) for row in open_table(path).rows] == [("b", 4), ("c", 3)]
+    assert first.rows == open_table(path).rows

@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from wsikd import config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
 from wsikd.cli.streams import CLOSED, find_broken, open_closed
-from wsikd.cli.wording import explain_file, one_line
+from wsikd.cli.wording import one_line
 from wsikd.errors import ConfigError, StoppedError, WsikdError
+from wsikd.files import explain_file
 from wsikd.terminal import is_plain, spell_out
 from wsikd.versions import versions_text
 from wsikd.workspace import Workspace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "prepare": "Find the tissue of slides and store it at every magnification.",
+    "check": "Examine prepared regions for damage, and say what is wrong and how to mend it.",
     "split": "Deal the patients into training, validation and test, or into folds.",
     "teach": "Train a teacher, or a baseline at a lower magnification, from labels.",
     "distil": "Train a student that reads at a low magnification, from a teacher, without labels.",
@@ -275,9 +277,12 @@ def _heed_signals() -> None:
     """Let SIGTERM and SIGINT end the work cleanly, however the process was started.
 
     A script starts what it puts in the background with SIGINT ignored, and Python then leaves it
-    so. But training heeds it in any case, so the rest of the program does, too.
+    so. But training heeds it in any case, so the rest of the program does, too. SIGHUP comes when a
+    terminal is closed, unless `nohup` has it ignored.
     """
     signal.signal(signal.SIGTERM, _stop)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _stop)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

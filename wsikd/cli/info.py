@@ -12,7 +12,7 @@ from pydantic import Field
 
 from wsikd.cli.console import Flat, show, show_json
 from wsikd.config import Settings
-from wsikd.errors import ConfigError, SlideError
+from wsikd.errors import ConfigError, NoTissueError, SlideError
 from wsikd.geometry import TissueRegion
 from wsikd.slides import ReaderName, SlideReader, open_slide, resolution_of
 from wsikd.slides.resolution import Resolution
@@ -60,7 +60,8 @@ def info(
     else:
         for name, value in facts.items():
             unknown = "not searched" if name == "tissue" else "not stated"
-            show(f"{name:<10} {unknown if value is None else _readable(value)}")
+            told = "none found" if value == [] and name == "tissue" else _readable(value)
+            show(f"{name:<10} {unknown if value is None else told}")
     if problem is not None:
         raise problem
     return 0
@@ -106,6 +107,8 @@ def _describe(
         if model is not None:
             facts |= _check(opened, resolution, pieces, model)
     except SlideError as error:
+        if isinstance(error, NoTissueError):  # searched in vain, which is not "not searched"
+            facts["tissue"] = []
         return facts, error
     return facts, None
 

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import pandas as pd
 
-from wsikd.cli.console import Flat, InWorkspace, say, show
-from wsikd.errors import NothingUsableError, ResumeError, SomeSlidesFailedError
+from wsikd.cli.console import Flat, InWorkspace, show
+from wsikd.cli.streams import say_if_heard as say
+from wsikd.errors import BusyError, NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.prepare import PrepareSettings, SlideStatus
 from wsikd.recipes import Footprint
 from wsikd.study import Study
@@ -60,19 +61,22 @@ class _Progress:
 
 def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -> int:
     counts = Counter(status.status for status in done)
-    failed = [status for status in done if status.status == "failed"]
-    regions = sum(status.regions for status in done if status.status != "failed")
+    failed, busy = ([one for one in done if one.status == word] for word in ("failed", "busy"))
+    regions = sum(status.regions for status in done if status.status in ("done", "skipped"))
+    left = f", {len(busy)} left to other processes" if busy else ""
     show(
         f"{counts['done']} slides prepared, {counts['skipped']} were complete, "
-        f"{len(failed)} failed; {regions} regions; see {status_path}"
+        f"{len(failed)} failed{left}; {regions} regions; see {status_path}"
     )
     for column in ("patient_id", "label"):
         empty = int(((table[column] == "") & (table["split"] != "auxiliary")).sum())
         if empty:
             say(f"next: fill in the column {column} of {empty} slides in slides.csv")
+    if busy:
+        raise BusyError(f"{len(busy)} slides were left to other processes; {busy[0].error}")
     if failed and all(status.refused for status in failed):
         raise ResumeError(f"{status_path}: {len(failed)} slides refused; {failed[0].error}")
-    if len(failed) == len(done):
+    if failed and len(failed) == len(done):
         raise NothingUsableError(f"{status_path}: all {len(done)} slides failed")
     if failed:
         raise SomeSlidesFailedError(f"{status_path}: {len(failed)} slides failed; see error")

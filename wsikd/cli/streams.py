@@ -5,6 +5,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from wsikd.cli.console import say
+
 CLOSED = 141
 """Exit status where the reader of the output has gone, as in `wsikd doctor | head -1`.
 
@@ -16,6 +18,17 @@ def open_closed() -> None:
     """Let a stream that the shell closed, for which Python has None, go nowhere."""
     sys.stdout = sys.stdout or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
     sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8")
+
+
+def say_if_heard(text: str) -> None:
+    """Print what is going on; work of hours goes on where nobody can be told of it any more.
+
+    That is so if the reader of standard error has gone, such as a terminal, or its disk is full.
+    """
+    try:
+        say(text)
+    except OSError:
+        _silence(sys.stderr)
 
 
 def find_broken() -> OSError | None:

@@ -1,6 +1,5 @@
-"""One line for the user, from the errors of the system and of cyclopts."""
+"""One line for the user, from the errors of cyclopts."""
 
-import errno
 import re
 
 from cyclopts import CycloptsError
@@ -8,27 +7,10 @@ from pydantic import ValidationError
 
 from wsikd.config import explain
 
-_FILE_REMEDIES = {
-    errno.EACCES: "allow it with chmod, or choose another folder",
-    errno.EPERM: "allow it with chmod, or choose another folder",
-    errno.EEXIST: "a folder is needed there; choose another",
-    errno.ENOTDIR: "a folder is needed there; choose another",
-    errno.EROFS: "choose a folder that can be written",
-    errno.ENOSPC: "make room and run the same command to go on",
-    errno.EDQUOT: "make room and run the same command to go on",
-}
-
 _KEY = re.compile(
     r'Unknown option: "\[(?P<keys>.+?)\]" from (?P<file>.+?)\.(?: Did you mean (?P<near>\S+)\?)?'
 )
 """What cyclopts says of a key that no option has; a key in another is [tissue][mpp]."""
-
-
-def explain_file(error: OSError) -> str:
-    """Tell in one line what the system refused, and what to do about it."""
-    reason = (error.strerror or type(error).__name__).lower()
-    remedy = _FILE_REMEDIES.get(error.errno or 0, "see that it is there and can be used")
-    return f"{error.filename}: {reason}; {remedy}"
 
 
 def one_line(error: CycloptsError) -> str:

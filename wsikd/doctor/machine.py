@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsikd.doctor.finding import Finding
-from wsikd.errors import StoreError
 
 _GIB = 2**30
 _LEAST_DISK, _FEW_DISK = 1.0, 20.0  # GiB
@@ -95,21 +94,13 @@ def look_at_workspace(workspace: Path) -> Iterator[Finding]:
     place = there if there.is_dir() else there.parent
     yield _judge_disk(workspace, shutil.disk_usage(place).free / _GIB)
     try:
-        from wsikd.locks import alone  # noqa: PLC0415
+        from wsikd.locks import has_locks  # noqa: PLC0415
     except ImportError:  # told among the packages
         return
     try:
         with tempfile.TemporaryDirectory(prefix=".wsikd-doctor-", dir=place) as folder:
-            lock = Path(folder) / "lock"
-            with alone(lock, lambda holder: f"{lock}: {holder} holds it"):
-                yield Finding(what="locks", state="ok", found="files can be written and locked")
-    except StoreError:
-        yield Finding(
-            what="locks",
-            state="wrong",
-            found=f"the file system of {workspace} has none",
-            remedy="choose another --workspace, or have it mounted with them (Lustre: flock)",
-        )
+            found = has_locks(Path(folder) / "lock")
+        yield _judge_locks(workspace, has_own=found)
     except OSError as error:
         yield Finding(
             what="locks",
@@ -117,6 +108,17 @@ def look_at_workspace(workspace: Path) -> Iterator[Finding]:
             found=f"{place}: {(error.strerror or str(error)).lower()}",
             remedy="choose a --workspace that can be written",
         )
+
+
+def _judge_locks(workspace: Path, *, has_own: bool) -> Finding:
+    if has_own:
+        return Finding(what="locks", state="ok", found="files can be written and locked")
+    return Finding(
+        what="locks",
+        state="note",
+        found=f"the file system of {workspace} has none; files stand in for them",
+        remedy="have it mounted with them (Lustre: flock) to work on it from several machines",
+    )
 
 
 def _judge_disk(workspace: Path, free: float) -> Finding:

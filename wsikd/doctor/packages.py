@@ -17,6 +17,7 @@ NEEDED_FOR = {
     "imagecodecs": SLIDES,
     "jinja2": "report",
     "matplotlib": "report, explain and cka",
+    "ome-zarr-models": "check",
     "safetensors": TRAINING,
     "scikit-image": SLIDES,
     "scikit-learn": "probe and the colour control of evaluate",

@@ -1,7 +1,7 @@
 """A manifest to a store: every slide is attempted, every outcome is written down."""
 
 from wsikd.prepare.batch import prepare_slides
-from wsikd.prepare.intake import take_in
+from wsikd.prepare.intake import take_in, take_in_and_write
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, prepare_slide
 from wsikd.prepare.status import SlideStatus
@@ -13,4 +13,5 @@ __all__ = [
     "prepare_slide",
     "prepare_slides",
     "take_in",
+    "take_in_and_write",
 ]

@@ -7,9 +7,10 @@ from unicodedata import normalize
 import pandas as pd
 
 from wsikd.cohort.listing import has_slide_suffix
-from wsikd.cohort.manifest import manifest_from_folder, read_manifest, refuse_twice
+from wsikd.cohort.manifest import manifest_from_folder, read_manifest, refuse_twice, write_manifest
 from wsikd.cohort.naming import path_key
 from wsikd.cohort.splits import check_no_leak
+from wsikd.locks import in_turn
 
 
 def take_in(
@@ -56,6 +57,30 @@ def take_in(
     joined = brought if held is None else _joined(held, brought)
     check_no_leak(joined)
     return joined
+
+
+def take_in_and_write(
+    existing: Path, folder: Path | None, given: Path | None, on_note: Callable[[str], None]
+) -> pd.DataFrame:
+    """Join what is brought to the workspace's manifest, as `take_in` does, and write it.
+
+    Processes that do so at once take turns, or what one of them takes in would be lost.
+    """
+    before, told = _content(existing), list[str]()
+    table = take_in(existing, folder, given, told.append)
+    existing.parent.mkdir(parents=True, exist_ok=True)
+    with in_turn(existing.with_name(f".{existing.name}.lock")):
+        if _content(existing) != before:
+            told.clear()
+            table = take_in(existing, folder, given, told.append)
+        write_manifest(table, existing)
+    for note in told:
+        on_note(note)
+    return table
+
+
+def _content(path: Path) -> bytes | None:
+    return path.read_bytes() if path.exists() else None
 
 
 def _names_by_path(table: pd.DataFrame) -> dict[str, str]:

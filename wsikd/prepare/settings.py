@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from wsikd.config import Settings
 from wsikd.pyramid.levels import PyramidSettings
@@ -37,6 +37,10 @@ class PrepareSettings(Settings):
         le=1,
         description="share of the regions' area that may be white where tiles are damaged",
     )
+    shard: str | None = Field(
+        None,
+        description="i/n, prepare the i-th of n shares of the slides, such as 3/20 in a job array",
+    )
     overwrite: bool = Field(
         False, description="redo slides that were prepared with other settings or have changed"
     )
@@ -45,6 +49,15 @@ class PrepareSettings(Settings):
     def makes_pictures(self) -> bool:
         """Whether slides are pictures that are taken whole, those of moderate size as one file."""
         return self.tissue.method == "whole" and self.ngff == "0.5"
+
+    @field_validator("shard")
+    @classmethod
+    def _check_shard(cls, shard: str | None) -> str | None:
+        index, _, count = (shard or "1/1").partition("/")
+        is_share = index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)
+        if not is_share:
+            raise ValueError(f"must be i/n with i from 1 to n, got {shard!r}")
+        return shard
 
     def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:
         """Return what decides the content of a slide's folder."""

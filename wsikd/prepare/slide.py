@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,11 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wsikd.config import first_difference
-from wsikd.errors import ResumeError, SlideError, StoreError, WsikdError
+from wsikd.errors import BusyError, SlideError, StoreError, UnwritableError, WsikdError
+from wsikd.files import explain_file, is_unwritable
 from wsikd.geometry import Mpp, TissueRegion, format_magnification
-from wsikd.hashing import files_fingerprint, source_files
 from wsikd.locks import alone
+from wsikd.prepare.complete import (
+    find_harm,
+    refuse_other_settings,
+    refuse_other_source,
+    renew_stamps,
+)
 from wsikd.prepare.damage import (
     check_damage,
     damage_warnings,
@@ -24,18 +30,19 @@ from wsikd.prepare.damage import (
 from wsikd.prepare.freed import keep_freed_memory
 from wsikd.prepare.peak import peak_mib
 from wsikd.prepare.settings import PrepareSettings
+from wsikd.prepare.source import WholeHash, list_files, read_source
+from wsikd.prepare.stamps import Seen, read_stamps, see, write_stamps
 from wsikd.prepare.status import SlideStatus
+from wsikd.prepare.tracebacks import drop_traceback, keep_traceback
 from wsikd.pyramid.levels import build_pyramid, left_out, plan_levels
 from wsikd.pyramid.strips import read_overview
 from wsikd.slides import SlideReader, open_slide, resolution_of
-from wsikd.status_table import REDO
 from wsikd.store import (
     PICTURE_VERSION,
     THUMBNAIL_SIDE,
     RegionRecord,
     SlideRecord,
     SlideWriter,
-    Source,
     find_damage,
     fits_archive,
     read_record,
@@ -54,26 +61,28 @@ class SlideTask:
 
 
 def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlideStatus:
-    """Prepare one slide; what a user can act on becomes a failed row, not an exception."""
+    """Prepare one slide; whatever goes wrong with it becomes its row, not an exception.
+
+    Raises
+    ------
+    UnwritableError
+        If nothing more can be written to the store: that is no fault of this slide.
+    """
     start = time.perf_counter()
     keep_freed_memory()
     folder = store / task.slide_id
-    facts: dict[str, Any] = {}
     try:
         with alone(
             store / ".locks" / task.slide_id,
             lambda holder: f"{folder}: {holder} is preparing it; try again when it is done",
         ):
-            wanted = settings.of_slide(task.mpp, task.objective_power)
-            source = _source_of(task.path)
-            damage = _damage(folder, settings)
-            record = None if damage else _finished(folder, wanted, source, settings)
-            status: Literal["done", "skipped"] = "skipped" if record else "done"
-            record = record or _make(task, store, settings, wanted, source)
-            facts = {"status": status, **_facts(record, *damage)}
-    except (WsikdError, OSError) as error:
-        kept = kept_facts(folder)
-        facts = {**kept, "status": "failed", "error": " ".join(str(error).split())}
+            facts = _prepare(task, store, settings)
+            drop_traceback(store, task.slide_id)
+    except BusyError as error:
+        facts = {"status": "busy", "error": str(error)}
+    # the one place that takes every exception: a slide that meets a bug must not end the batch
+    except Exception as error:  # noqa: BLE001
+        facts = _failed(task, store, error)
     return SlideStatus(
         slide_id=task.slide_id,
         path=str(task.path),
@@ -81,6 +90,20 @@ def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> Sl
         peak_mib=peak_mib(),
         **facts,
     )
+
+
+def _failed(task: SlideTask, store: Path, error: Exception) -> dict[str, Any]:
+    """Return the facts of a slide that failed."""
+    if isinstance(error, OSError) and is_unwritable(error, store):
+        raise UnwritableError(explain_file(error, store)) from None
+    if isinstance(error, OSError):
+        told = explain_file(error, None if error.filename else task.path)
+    elif isinstance(error, WsikdError):
+        told = str(error)
+    else:
+        told = f"{task.path}: {keep_traceback(store, task.slide_id, error)}"
+    kept = kept_facts(store / task.slide_id)
+    return {**kept, "status": "failed", "error": " ".join(told.split())}
 
 
 def kept_facts(folder: Path) -> dict[str, Any]:
@@ -91,37 +114,36 @@ def kept_facts(folder: Path) -> dict[str, Any]:
         return {}
 
 
-def _damage(folder: Path, settings: PrepareSettings) -> tuple[str, ...]:
-    """Return a warning that a slide is redone, if it was complete and lacks something now."""
-    if settings.overwrite or not (folder / "slide.json").exists():
-        return ()
-    damage = find_damage(folder)
-    return (f"prepared again, as {damage}",) if damage else ()
-
-
-def _finished(
-    folder: Path, wanted: dict[str, Any], source: Source, settings: PrepareSettings
-) -> SlideRecord | None:
-    """Return the slide's record if it is complete and was made from the same slide and settings."""
-    if settings.overwrite or not (folder / "slide.json").exists():
-        return None
-    record = read_record(folder)
-    difference = first_difference(record.settings, wanted)
-    if difference is not None:
-        key, before, now = difference
-        raise ResumeError(
-            f"{folder}: was prepared with {key} {before}, now asked for {now}; {REDO}"
-        )
-    if record.source.sha256 != source.sha256:
-        raise ResumeError(f"{folder}: the slide {source.name} changed since; {REDO}")
-    check_damage(folder, record, settings.max_damaged)
-    return record
+def _prepare(task: SlideTask, store: Path, settings: PrepareSettings) -> dict[str, Any]:
+    """Prepare a slide unless it is complete, and return the facts of its row."""
+    if not task.path.exists():
+        raise SlideError(f"{task.path}: no such file; correct its path in the manifest")
+    folder, wanted = store / task.slide_id, settings.of_slide(task.mpp, task.objective_power)
+    seen, stamps = see(list_files(task.path), task.path.parent), read_stamps(store, task.slide_id)
+    is_there = not settings.overwrite and (folder / "slide.json").exists()
+    harm = find_harm(folder, stamps) if is_there else None
+    status: Literal["done", "skipped"] = "skipped" if is_there and harm is None else "done"
+    if status == "skipped":
+        record = read_record(folder)
+        refuse_other_settings(folder, record, wanted)
+        check_damage(folder, record, settings.max_damaged)
+        known_by = refuse_other_source(folder, record, task.path, seen, stamps)
+    else:
+        record = _make(task, store, settings, wanted, seen)
+        known_by = "content" if record.source.whole else "times"
+    write_stamps(store, task.slide_id, renew_stamps(folder, seen, stamps))
+    noted = () if harm is None else (f"prepared again, as {harm}",)
+    return {"status": status, **_facts(record, *noted), "known_by": known_by}
 
 
 def _make(
-    task: SlideTask, store: Path, settings: PrepareSettings, wanted: dict[str, Any], source: Source
+    task: SlideTask, store: Path, settings: PrepareSettings, wanted: dict[str, Any], seen: Seen
 ) -> SlideRecord:
-    with open_slide(task.path, reader=settings.reader) as reader:
+    with (
+        WholeHash(seen.files) as hashing,
+        open_slide(task.path, reader=settings.reader) as reader,
+        _discarding(SlideWriter(store, task.slide_id, settings.ngff)) as writer,
+    ):
         resolution = resolution_of(reader, mpp=task.mpp, objective_power=task.objective_power)
         mpp = resolution.mpp
         reader.tolerate_damage()  # to count and place all of it; too much is refused below
@@ -129,33 +151,43 @@ def _make(
         with naming_damage(reader):
             tissue = find_tissue(reader, mpp, settings.tissue)
         is_picture = settings.makes_pictures and _is_picture(reader, tissue)
-        writer = SlideWriter(store, task.slide_id, settings.ngff)
-        try:
-            regions = _regions(reader, tissue, mpp, settings, writer, archived=is_picture)
-            overview = () if is_picture else (to_geojson(tissue, mpp), _thumbnail(reader, mpp))
-            damaged = record_damage(reader)
-            record = SlideRecord(
-                version=PICTURE_VERSION if is_picture else 1,
-                slide_id=task.slide_id,
-                settings=wanted,
-                source=source,
-                slide_format=reader.format,
-                reader=reader.name,
-                reader_version=reader.version,
-                width=reader.size.width,
-                height=reader.size.height,
-                mpp=mpp,
-                mpp_source=resolution.source,
-                objective_power=reader.objective_power,
-                warnings=warnings,
-                regions=with_damage(regions, damaged),
-                damaged=damaged,
+        regions = tuple(_regions(reader, tissue, mpp, settings, writer, archived=is_picture))
+        overview = () if is_picture else (to_geojson(tissue, mpp), _thumbnail(reader, mpp))
+        damaged = record_damage(reader)
+        record = SlideRecord(
+            version=PICTURE_VERSION if is_picture else 1,
+            slide_id=task.slide_id,
+            settings=wanted,
+            source=read_source(task.path, hashing.wait_patiently()),
+            slide_format=reader.format,
+            reader=reader.name,
+            reader_version=reader.version,
+            width=reader.size.width,
+            height=reader.size.height,
+            mpp=mpp,
+            mpp_source=resolution.source,
+            objective_power=reader.objective_power,
+            warnings=warnings,
+            regions=with_damage(regions, damaged),
+            damaged=damaged,
+        )
+        if not seen.is_as_it_was():
+            raise SlideError(
+                f"{task.path}: was written to while it was prepared; "
+                "run the same command when it is copied whole"
             )
-            check_damage(task.path, record, settings.max_damaged)
-            writer.commit(record, *overview)
-        finally:
-            writer.discard()
+        check_damage(task.path, record, settings.max_damaged)
+        writer.commit(record, *overview)
     return record
+
+
+@contextmanager
+def _discarding(writer: SlideWriter) -> Iterator[SlideWriter]:
+    """Remove what a writer did not commit at the end of the block."""
+    try:
+        yield writer
+    finally:
+        writer.discard()
 
 
 def _regions(
@@ -208,12 +240,3 @@ def _facts(record: SlideRecord, *noted: str) -> dict[str, Any]:
         "mpp_source": record.mpp_source,
         "warnings": "; ".join((*noted, *damage_warnings(record), *record.warnings)),
     }
-
-
-def _source_of(path: Path) -> Source:
-    """Fingerprint a slide without reading all of it: size, first and last MiB of every file."""
-    if not path.exists():
-        raise SlideError(f"{path}: no such file; correct its path in the manifest")
-    files = source_files(path)
-    total = sum(file.stat().st_size for file in files)
-    return Source(name=path.name, bytes=total, sha256=files_fingerprint(files))

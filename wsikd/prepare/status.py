@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field
 
 from wsikd.config import Settings
 from wsikd.files import spelt
+from wsikd.prepare.complete import KnownBy
 from wsikd.status_table import REDO
 
 _Text = Annotated[str, AfterValidator(spelt)]
@@ -16,12 +17,15 @@ class SlideStatus(Settings):
 
     slide_id: str
     path: _Text
-    status: Literal["done", "skipped", "failed"]
+    status: Literal["done", "skipped", "failed", "busy"] = Field(
+        description="busy, while another process prepares it, is told and not written down"
+    )
     regions: int = 0
     magnifications: str = ""
     reader: str = ""
     mpp: float | None = None
     mpp_source: str = ""
+    known_by: KnownBy = ""
     warnings: _Text = ""
     seconds: float = 0.0
     peak_mib: int = Field(0, description="largest memory of the worker so far")

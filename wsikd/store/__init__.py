@@ -6,6 +6,7 @@ slide is there whole or not at all. A picture that is one region as it is has `r
 image in one file, and `slide.json` alone. docs/formats.md is the specification.
 """
 
+from wsikd.store.checksums import CHECKSUMS, find_changes
 from wsikd.store.copies import KnownSlide, find_copies
 from wsikd.store.ome import NgffVersion
 from wsikd.store.reading import RegionStore, find_damage
@@ -22,6 +23,7 @@ from wsikd.store.records import (
 from wsikd.store.writing import SlideWriter, fits_archive
 
 __all__ = [
+    "CHECKSUMS",
     "PICTURE_VERSION",
     "THUMBNAIL_SIDE",
     "DamageRecord",
@@ -33,6 +35,7 @@ __all__ = [
     "SlideRecord",
     "SlideWriter",
     "Source",
+    "find_changes",
     "find_copies",
     "find_damage",
     "fits_archive",

@@ -1,15 +1,18 @@
 """Reading a level of a region from its array on disk, whole or in strips."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import zarr
 from numpy.typing import NDArray
+from zarr.storage import ZipStore
 
 from wsikd.errors import StoreError
-from wsikd.store.archives import is_archived, open_archived
+from wsikd.store.archives import SUFFIX, is_archived, open_archived
 from wsikd.store.records import LevelRecord
 
 
@@ -37,6 +40,19 @@ def read_strips(image: Path, level: LevelRecord, rows: int) -> Iterator[NDArray[
             yield np.moveaxis(np.asarray(array[:, top : top + rows], np.uint8), 0, 2)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
         raise damaged(path, error, image.parent) from None
+
+
+@contextmanager
+def opened_group(path: Path) -> Iterator[zarr.Group]:
+    """Open an image's own group, in a folder or an archive; raise as `open_whole` does."""
+    if path.suffix != SUFFIX:
+        yield zarr.open_group(path, mode="r")
+        return
+    try:
+        with ZipStore(path, mode="r") as store:
+            yield zarr.open_group(store, mode="r")
+    except BadZipFile as error:
+        raise ValueError(str(error)) from None
 
 
 def open_array(path: Path) -> zarr.Array[Any]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import zarr
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -12,6 +13,7 @@ from wsikd.errors import StoreError
 from wsikd.geometry import Size
 from wsikd.store.archives import is_whole
 from wsikd.store.arrays import damaged, open_whole, read_strips
+from wsikd.store.checksums import CHECKSUMS
 from wsikd.store.digests import slide_digest
 from wsikd.store.records import (
     THUMBNAIL_SIDE,
@@ -184,8 +186,9 @@ def _edges(record: SlideRecord) -> dict[str, Any]:
 def find_damage(folder: Path) -> str | None:
     """Tell which part of a complete slide's folder is missing or cut short; None if none is.
 
-    Of a slide only sizes and descriptions are looked at: pixels that changed are found when they
-    are read. The one file of a picture is read whole.
+    Of a slide only sizes and descriptions are looked at, and the index of each shard, which is at
+    its end, where there are no checksums: what else has changed is found by these, or when it is
+    read. The one file of a picture is read whole.
 
     Raises
     ------
@@ -206,7 +209,9 @@ def find_damage(folder: Path) -> str | None:
         for level in region.levels:
             path = folder / f"{region.region_id}.ome.zarr" / level.path
             try:
-                open_whole(path)
+                array = open_whole(path)
+                if not (folder / CHECKSUMS).exists():
+                    _read_a_pixel_of_each_shard(array)
             except (OSError, RuntimeError, ValueError, KeyError):
                 return f"array {level.path} of {region.region_id} is missing or incomplete"
     return None
@@ -218,3 +223,8 @@ def _picture_damage(folder: Path, record: SlideRecord) -> str | None:
         if not is_whole(folder / name, [level.path for level in region.levels]):
             return f"{name} is missing or damaged"
     return None
+
+
+def _read_a_pixel_of_each_shard(array: zarr.Array[Any]) -> None:
+    for top in range(0, array.shape[1], (array.shards or array.shape)[1]):
+        _ = array[:, top : top + 1, :1]

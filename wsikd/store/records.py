@@ -73,6 +73,11 @@ class Source(Settings):
     name: Annotated[str, AfterValidator(spelt)]
     bytes: int
     sha256: str = Field(description="of the size and of the first and last MiB of every file")
+    whole: str | None = Field(
+        None,
+        exclude=True,  # as `pixels` below
+        description="hash of all content, companion files included; None: not recorded",
+    )
 
 
 class DamageRecord(Settings):
@@ -123,6 +128,13 @@ class SlideRecord(Settings):
     def image_name(self, region_id: str) -> str:
         """Return the name of a region's image in the slide's folder."""
         return f"{region_id}{SUFFIX if self.is_picture else '.ome.zarr'}"
+
+    def document(self, *, pixels: str) -> dict[str, Any]:
+        """Return all that `slide.json` holds, what a dump leaves out included."""
+        dumped = self.model_dump(mode="json")
+        if self.source.whole is not None:
+            dumped["source"]["whole"] = self.source.whole
+        return dumped | {"pixels": pixels}
 
 
 def read_record(folder: Path) -> SlideRecord:

@@ -14,6 +14,7 @@ from zarr.storage import MemoryStore
 from wsikd.files import publish, write_json
 from wsikd.geometry import Mpp, PyramidLevel, Size, TissueRegion
 from wsikd.store.archives import SUFFIX, Entries, write_archive
+from wsikd.store.checksums import write_checksums
 from wsikd.store.digests import slide_digest
 from wsikd.store.ome import Layout, NgffVersion, RowWriter, region_attributes
 from wsikd.store.records import LevelRecord, RegionRecord, SlideRecord
@@ -84,15 +85,18 @@ class SlideWriter:
     ) -> None:
         """Write the rest, flush all to disk and rename the folder to the slide's.
 
-        A picture has neither outlines nor a thumbnail, as its region is both.
+        A picture has neither outlines nor a thumbnail, as its region is both, and no checksums, as
+        its one file has its own.
         """
         if not record.is_picture:
             assert outlines is not None
             assert thumbnail is not None
             write_json(self.folder / "tissue.geojson", outlines)
             Image.fromarray(thumbnail).save(self.folder / "thumbnail.png", optimize=True)
-        known = record.model_dump(mode="json") | {"pixels": slide_digest(self.folder, record)}
+        known = record.document(pixels=slide_digest(self.folder, record))
         write_json(self.folder / "slide.json", known)
+        if not record.is_picture:
+            write_checksums(self.folder)
         publish(self.folder, self.final)
 
     def discard(self) -> None:

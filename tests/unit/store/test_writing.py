@@ -36,7 +36,13 @@ def test_a_region_of_five_magnifications_is_fewer_than_twelve_files(tmp_path, wr
 def test_a_slide_is_its_regions_outlines_thumbnail_and_record(tmp_path, write):
     write(tmp_path)
     names = sorted(path.name for path in (tmp_path / "s1").iterdir())
-    assert names == ["region-000.ome.zarr", "slide.json", "thumbnail.png", "tissue.geojson"]
+    assert names == [
+        "checksums.sha256",
+        "region-000.ome.zarr",
+        "slide.json",
+        "thumbnail.png",
+        "tissue.geojson",
+    ]
     assert RegionStore(tmp_path).read_thumbnail("s1").shape == (52, 32, 3)
     assert RegionStore(tmp_path).read_outlines("s1")["type"] == "FeatureCollection"
 

@@ -136,7 +136,7 @@ VEILED = np.dstack([noise(60, 40), RED_OR_GREY])
             lambda path: tifffile.imwrite(
                 path, noise(60, 40).astype(np.uint16) * 257, photometric="rgb"
             ),
-            "unsupported, must be one picture in RGB or grey with 8 bits, got 3 samples of uint16 as rgb",
+            "unsupported, must be one picture in RGB or grey with 8 bits, got 3 samples of uint16",
         ),
         ("a.png", lambda path: path.write_bytes(b""), "the file is empty; copy or download it"),
         ("a.png", lambda path: path.write_text("text"), "begins with b'text', which no reader kno"),

@@ -115,12 +115,13 @@ class Study:
         list of SlideStatus
             One per slide; those that failed are among them.
         """
+        from wsikd import prepare  # noqa: PLC0415
         from wsikd.cohort import find_doubts, write_manifest  # noqa: PLC0415
-        from wsikd.prepare import PrepareSettings, prepare_slides, take_in  # noqa: PLC0415
 
-        how = self._settings(PrepareSettings, settings, options)
+        how = self._settings(prepare.PrepareSettings, settings, options)
         told: list[str] = []
-        table = take_in(self.workspace.manifest, _path(slides), _path(manifest), told.append)
+        place = self.workspace
+        table = prepare.take_in(place.manifest, _path(slides), _path(manifest), told.append)
         self.workspace.root.mkdir(parents=True, exist_ok=True)
         write_manifest(table, self.workspace.manifest)
         self._say(f"{len(table)} slides in {self.workspace.manifest}")
@@ -130,7 +131,9 @@ class Study:
         def warn(text: str) -> None:
             self._say(f"warning: {text}")
 
-        return prepare_slides(table, self.workspace.store, how, on_done, warn)
+        done = prepare.prepare_slides(table, self.workspace.store, how, on_done, warn)
+        self._say(prepare.show_slides(self.workspace.store))
+        return done
 
     def split(self, settings: "SplitSettings | None" = None, **options: Any) -> "pd.DataFrame":
         """Deal the patients into training, validation and test, or folds; return the manifest."""

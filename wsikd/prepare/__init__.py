@@ -2,6 +2,7 @@
 
 from wsikd.prepare.batch import prepare_slides
 from wsikd.prepare.intake import take_in
+from wsikd.prepare.page import show_slides, write_page
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, prepare_slide
 from wsikd.prepare.status import SlideStatus
@@ -12,5 +13,7 @@ __all__ = [
     "SlideTask",
     "prepare_slide",
     "prepare_slides",
+    "show_slides",
     "take_in",
+    "write_page",
 ]

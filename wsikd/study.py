@@ -92,7 +92,7 @@ class Study:
         manifest: Path | str | None = None,
         settings: "PrepareSettings | None" = None,
         on_done: "Callable[[SlideStatus], None]" = lambda _status: None,
-        on_start: Callable[[int], None] = lambda _count: None,
+        on_start: Callable[[list[Path]], None] = lambda _files: None,
         **options: Any,
     ) -> "list[SlideStatus]":
         """Find the tissue of slides and store it at every magnification.
@@ -108,7 +108,7 @@ class Study:
         on_done : callable
             Told each slide's outcome as it comes.
         on_start : callable
-            Told how many slides there are.
+            Told the files of the slides.
 
         Returns
         -------
@@ -126,7 +126,7 @@ class Study:
         write_manifest(table, self.workspace.manifest)
         self._say(f"{len(table)} slides in {self.workspace.manifest}")
         self._note([*told, *find_doubts(table)])
-        on_start(len(table))
+        on_start([Path(path) for path in table["path"]])
 
         def warn(text: str) -> None:
             self._say(f"warning: {text}")

@@ -46,7 +46,7 @@ COMMANDS = {
     "run": "Carry out a recipe: commands in order, skipping what is done.",
     "demo": "Show the whole job on drawn slides, in a few minutes.",
     "doctor": "Examine whether this machine has what wsikd needs, and say what to do.",
-    "info": "Tell what a slide is and what tissue it holds.",
+    "info": "Tell what a slide is, what tissue it holds and what prepare would write of it.",
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
 }
 """Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`, those of a

@@ -1,17 +1,15 @@
 """Many slides at once, through dask's scheduler: one bad slide never halts the rest."""
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import dask
 import pandas as pd
-from distributed import Client, KilledWorker, LocalCluster
+from distributed import Client, KilledWorker
 
 from wsikd.errors import ConfigError, StoreError
+from wsikd.prepare.cluster import start_workers
 from wsikd.prepare.pictures import ask_bundles
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask, kept_facts, prepare_slide
@@ -51,7 +49,7 @@ def prepare_slides(
         One per slide, in the manifest's order; also in `store/status.csv`.
     """
     store.mkdir(parents=True, exist_ok=True)
-    tasks = [_task(row, settings) for row in manifest.to_dict("records")]
+    tasks = [slide_task(row, settings) for row in manifest.to_dict("records")]
     table = StatusTable(
         store / "status.csv",
         SlideStatus,
@@ -104,7 +102,8 @@ def _known(regions: RegionStore, status: SlideStatus) -> KnownSlide:
     return KnownSlide(status.slide_id, content, pixels, Path(status.path))
 
 
-def _task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:
+def slide_task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:
+    """Return what is to be done for a row of a manifest."""
     mpp, power = (float(row[name]) if row[name] else None for name in ("mpp", "objective_power"))
     return SlideTask(row["slide_id"], Path(row["path"]), mpp or settings.mpp, power)
 
@@ -115,41 +114,25 @@ def _outcomes(
     if settings.workers == 0 and settings.scheduler is None:
         yield from (prepare_slide(task, store, settings) for task in tasks)
         return
-    # a slide that kills its worker twice has failed; one slide at a time on each worker, so that
-    # no other slide is blamed for it
-    rules = {
-        "distributed.scheduler.allowed-failures": 1,
-        "distributed.scheduler.worker-saturation": 1.0,
-    }
-    with dask.config.set(rules):
-        local = (
-            LocalCluster(
-                n_workers=min(settings.workers or os.cpu_count() or 1, len(tasks)),
-                threads_per_worker=1,  # and dask holds the libraries in it to one thread, too
-                dashboard_address=":0",
-                silence_logs=logging.CRITICAL,
-            )
-            if settings.scheduler is None
-            else nullcontext(settings.scheduler)
-        )
-        with local as cluster, _connect(cluster) as client:
-            for asked, future in ask_bundles(client, tasks, store, settings):
-                failure = future.exception()
-                if failure is None:
-                    yield from future.result()
-                else:
-                    yield from (_crashed(task, store, failure) for task in asked)
+    count = min(settings.workers or os.cpu_count() or 1, len(tasks))
+    with (
+        start_workers(count) if settings.scheduler is None else _connect(settings.scheduler)
+    ) as client:
+        for asked, future in ask_bundles(client, tasks, store, settings):
+            failure = future.exception()
+            if failure is None:
+                yield from future.result()
+            else:
+                yield from (_crashed(task, store, failure) for task in asked)
 
 
-def _connect(cluster: LocalCluster | str) -> Client:
+def _connect(scheduler: str) -> Client:
     try:
-        return Client(cluster)
+        return Client(scheduler)
     except (ValueError, OSError) as error:
-        if not isinstance(cluster, str):
-            raise
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"--scheduler must be the address of a dask scheduler, got {cluster!r}; {reason}"
+            f"--scheduler must be the address of a dask scheduler, got {scheduler!r}; {reason}"
         ) from None
 
 

@@ -13,6 +13,7 @@ from wsikd.geometry import Size, format_magnification
 from wsikd.pages import data_uri, load_template
 from wsikd.prepare.status import SlideStatus
 from wsikd.prepare.thumbnails import Contour, Thumbnail, contours, small_thumbnails
+from wsikd.prepare.words import bytes_text, counted
 from wsikd.status_table import StatusTable
 from wsikd.store import RegionStore, SlideRecord
 
@@ -112,33 +113,6 @@ def show_slides(store: Path) -> str:
         return f"warning: {error.filename}: not written, {error.strerror}; see {store}/status.csv"
 
 
-def bytes_text(count: float) -> str:
-    r"""Write a number of bytes as people do.
-
-    Examples
-    --------
-    >>> bytes_text(812), bytes_text(1_949_000), bytes_text(45e9)
-    ('812\xa0B', '1.9\xa0MB', '45\xa0GB')
-    """
-    units = ("B", "kB", "MB", "GB", "TB", "PB")
-    power = 0
-    while count >= 999.5 and power < len(units) - 1:
-        count, power = count / 1000, power + 1
-    digits = 1 if power and count < 9.95 else 0
-    return f"{count:.{digits}f}\N{NO-BREAK SPACE}{units[power]}"
-
-
-def counted(count: int, what: str) -> str:
-    """Write how many there are of something.
-
-    Examples
-    --------
-    >>> counted(1, "slide"), counted(1200, "slide")
-    ('1 slide', '1,200 slides')
-    """
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def _status_rows(path: Path) -> Sequence[SlideStatus]:
     if not path.exists():
         return ()
@@ -168,9 +142,12 @@ def _state(status: SlideStatus | None, record: SlideRecord | None) -> State:
 
 def _warnings(status: SlideStatus | None, record: SlideRecord | None) -> tuple[str, ...]:
     """Return the warnings of the last attempt, which are those of the record and more."""
-    if status is not None:
-        return tuple(filter(None, status.warnings.split("; ")))
-    return record.warnings if record is not None else ()
+    own = record.warnings if record is not None else ()
+    if status is None:
+        return own
+    before, _, after = status.warnings.partition("; ".join(own)) if own else ("", "", "")
+    others = f"{before}; {after}" if own else status.warnings
+    return (*(part for part in others.split("; ") if part), *own)
 
 
 def _side(count: int) -> int:

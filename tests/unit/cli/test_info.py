@@ -83,7 +83,7 @@ def test_a_model_that_is_not_there_is_named(slide, tmp_path, capsys):
 
 def told_of(out):
     """Return what is told, a list of lines for each name."""
-    told = {}
+    told, name = {}, ""
     for line in out.splitlines():
         name = line[:10].strip() or name
         told.setdefault(name, []).append(line[11:])

@@ -33,6 +33,7 @@ _SIDE = 2048  # of a square, in level-0 pixels: long against what each costs bes
 _SQUARES = 12
 _ENOUGH_S = 1.0  # of samples, once there are the least
 _LEAST_SQUARES = 3
+_PNG = 0.7  # of the bytes of zstd, as PNG foretells pixels from their neighbours
 
 
 class LevelEstimate(Settings):
@@ -62,7 +63,7 @@ class Estimate(Settings):
         """On disk, of all magnifications and the thumbnail."""
         coarsest = self.levels[-1]
         share = min(1.0, self.region_pixels / self.slide_pixels)
-        thumbnail = self.thumbnail_pixels * share * coarsest.bytes / coarsest.pixels
+        thumbnail = _PNG * self.thumbnail_pixels * share * coarsest.bytes / coarsest.pixels
         return sum(level.bytes for level in self.levels) + round(thumbnail)
 
 

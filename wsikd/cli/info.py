@@ -92,7 +92,7 @@ def _describe(
         facts |= {
             "mpp": [round(value, 6) for value in resolution.mpp],
             "mpp from": resolution.source,
-            "warnings": list(resolution.warnings),
+            "warnings": [*resolution.warnings, *opened.notes],
         }
         facts["tissue"] = []  # that it was searched is known, even where the search is refused
         start = time.perf_counter()
@@ -167,7 +167,7 @@ def _check(
         return {"nuclei": f"not judged: {found.unjudged}"}
     return {
         "nuclei": {"measured": found.nuclei, "median_um": width},
-        "warnings": [*resolution.warnings, *doubts],
+        "warnings": [*resolution.warnings, *opened.notes, *doubts],
     }
 
 

@@ -24,9 +24,9 @@ from wsikd.geometry import (
     scaled_size,
 )
 from wsikd.prepare.settings import SlideSettings
-from wsikd.prepare.slide import THUMBNAIL_SIDE
 from wsikd.pyramid.levels import build_pyramid, left_out, plan_levels
 from wsikd.slides import SlideReader
+from wsikd.store import THUMBNAIL_SIDE
 from wsikd.store.sizes import stored_bytes
 
 _SIDE = 2048  # of a square, in level-0 pixels: long against what each costs beside its pixels

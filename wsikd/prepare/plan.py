@@ -123,7 +123,7 @@ def _plan(task: SlideTask, folder: Path, settings: PrepareSettings) -> SlidePlan
         slide_id=task.slide_id,
         status="to do",
         estimate=estimate,
-        warnings=(*damage, *resolution.warnings),
+        warnings=(*damage, *resolution.warnings, *reader.notes),
     )
 
 

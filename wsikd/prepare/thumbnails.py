@@ -117,15 +117,13 @@ def _small_thumbnail(store: RegionStore, slide_id: str, side: int) -> Thumbnail:
         if path.stat().st_mtime_ns == made_of.st_mtime_ns:
             jpeg = path.read_bytes()
     if not (jpeg.startswith(_ENDS[0]) and jpeg.endswith(_ENDS[1])):  # a crash may cut it short
-        jpeg = _shrink(store.thumbnail_path(slide_id), side)
+        jpeg = _shrink(Image.fromarray(store.read_thumbnail(slide_id)), side)
         _keep(path, jpeg, made_of)
     with Image.open(BytesIO(jpeg)) as image:
         return Thumbnail(jpeg, Size(*image.size))
 
 
-def _shrink(path: Path, side: int) -> bytes:
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
+def _shrink(image: Image.Image, side: int) -> bytes:
     image.thumbnail((side, side))
     with BytesIO() as written:
         image.save(written, "JPEG", quality=_QUALITY, optimize=True)

@@ -92,7 +92,7 @@ class Study:
         manifest: Path | str | None = None,
         settings: "PrepareSettings | None" = None,
         on_done: "Callable[[SlideStatus], None]" = lambda _status: None,
-        on_start: Callable[[int], None] = lambda _count: None,
+        on_start: Callable[[list[Path]], None] = lambda _files: None,
         **options: Any,
     ) -> "list[SlideStatus]":
         """Find the tissue of slides and store it at every magnification.
@@ -108,29 +108,31 @@ class Study:
         on_done : callable
             Told each slide's outcome as it comes.
         on_start : callable
-            Told how many slides there are.
+            Told the files of the slides.
 
         Returns
         -------
         list of SlideStatus
             One per slide; those that failed are among them.
         """
+        from wsikd import prepare  # noqa: PLC0415
         from wsikd.cohort import find_doubts  # noqa: PLC0415
-        from wsikd.prepare import PrepareSettings, prepare_slides, take_in_and_write  # noqa: PLC0415
 
-        how = self._settings(PrepareSettings, settings, options)
+        how = self._settings(prepare.PrepareSettings, settings, options)
         told: list[str] = []
-        table = take_in_and_write(
+        table = prepare.take_in_and_write(
             self.workspace.manifest, _path(slides), _path(manifest), told.append
         )
         self._say(f"{len(table)} slides in {self.workspace.manifest}")
         self._note([*told, *find_doubts(table)])
-        on_start(len(table))
+        on_start([Path(path) for path in table["path"]])
 
         def warn(text: str) -> None:
             self._say(f"warning: {text}")
 
-        return prepare_slides(table, self.workspace.store, how, on_done, warn)
+        done = prepare.prepare_slides(table, self.workspace.store, how, on_done, warn)
+        self._say(prepare.show_slides(self.workspace.store))
+        return done
 
     def split(self, settings: "SplitSettings | None" = None, **options: Any) -> "pd.DataFrame":
         """Deal the patients into training, validation and test, or folds; return the manifest."""

@@ -265,3 +265,33 @@ def test_a_picture_that_crashes_its_decoder_fails_alone_in_its_bundle(tmp_path, 
     rows = status_of(tmp_path)
     assert rows[rows["status"] != "done"].index.tolist() == ["t05"]
     assert "the worker died twice on it" in rows.loc["t05", "error"]
+
+
+def test_a_dry_run_tells_each_slide_and_the_sum_and_writes_nothing(tmp_path, good_slide, capsys):
+    (tmp_path / "slides").mkdir()
+    shutil.copy(good_slide, tmp_path / "slides" / "good.svs")
+    (tmp_path / "slides" / "bad.svs").write_bytes(b"")
+    words = ["prepare", str(tmp_path / "slides"), "--workspace", str(tmp_path / "work")]
+    assert main([*words, "--dry-run"]) == 3
+    said = capsys.readouterr()
+    bad, good, *total = said.out.splitlines()
+    assert bad.startswith(f"bad: would fail, {tmp_path / 'slides' / 'bad.svs'}: the file is empty")
+    assert good.startswith("good: 2 regions, ")
+    assert "% of the slide, in the box of no region" in good
+    assert total[0].startswith("in all 1 slide to prepare, 0 complete, 1 would fail; 2 regions, ")
+    assert total[1].endswith(" on this machine, 1 slide at once")
+    assert said.err.splitlines()[-2:] == [
+        "nothing was written", "wsikd: 1 of 2 slides would fail; see above"
+    ]  # fmt: skip
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_page_that_cannot_be_written_is_told_and_the_slides_are_done(
+    tmp_path, good_slide, capsys
+):
+    (tmp_path / "regions" / "index.html" / "x").mkdir(parents=True)
+    words = ["prepare", str(good_slide.parent), "--workers", "0", "--workspace", str(tmp_path)]
+    assert main(words) == 0
+    page = tmp_path / "regions" / "index.html"
+    assert f"warning: {page}: not written, " in capsys.readouterr().err
+    assert status_of(tmp_path)["status"].to_dict() == {"good": "done"}

@@ -22,9 +22,8 @@ from wsikd.workspace import Workspace
 
 SLIDES = {"openslide", "tiffslide", "tifffile", "imagecodecs", "dask", "distributed"}
 LEARNING = {"captum", "safetensors", "sklearn"}
-PAGES = {"jinja2", "matplotlib"}
 WITHOUT = {
-    "pixels": LEARNING | PAGES,
+    "pixels": LEARNING | {"matplotlib"},  # jinja2 comes with distributed
     "learning": SLIDES | {"shapely", "skimage", "jinja2"},
     "nuclei and explanations": SLIDES | {"shapely", "jinja2"},
     "numbers": SLIDES | LEARNING | {"torch", "zarr", "shapely", "skimage", "scipy"},

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from wsikd.cli import COMMANDS, check
+from wsikd.cli import COMMANDS, check_arguments
 from wsikd.cohort.manifest import read_manifest
 from wsikd.recipes import Step, read_recipe
 
@@ -70,7 +70,7 @@ def test_there_are_blocks_of_every_kind():
 @pytest.mark.parametrize("line", COMMAND_LINES)
 def test_the_command_line_understands_what_a_page_says(line):
     # a variable of the shell stands for a number
-    check(shlex.split(re.sub(r'"\$\w+"', "0", line), comments=True)[1:])
+    check_arguments(shlex.split(re.sub(r'"\$\w+"', "0", line), comments=True)[1:])
 
 
 @pytest.mark.parametrize("block", of("yaml"), ids=named)
@@ -86,7 +86,7 @@ def test_settings_and_recipes_on_a_page_are_understood(block, tmp_path):
     for step in steps:
         lacks_it = step.command == "distil" and "student_mag" not in block.text
         required = ["--student-mag", "1.25"] if lacks_it else []
-        check([*step.arguments, *required])
+        check_arguments([*step.arguments, *required])
 
 
 @pytest.mark.parametrize("block", of("csv"), ids=named)

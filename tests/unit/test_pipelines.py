@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from wsikd.cli import COMMANDS, check
+from wsikd.cli import COMMANDS, check_arguments
 from wsikd.recipes import Step, read_recipe
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -33,7 +33,7 @@ def test_there_are_recipes():
 
 @pytest.mark.parametrize("step", list(every_step()))
 def test_the_command_line_understands_every_step(step: Step):
-    check(step.arguments)
+    check_arguments(step.arguments)
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.stem)

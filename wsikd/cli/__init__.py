@@ -48,7 +48,7 @@ COMMANDS = {
     "run": "Carry out a recipe: commands in order, skipping what is done.",
     "demo": "Show the whole job on drawn slides, in a few minutes.",
     "doctor": "Examine whether this machine has what wsikd needs, and say what to do.",
-    "info": "Tell what a slide is and what tissue it holds.",
+    "info": "Tell what a slide is, what tissue it holds and what prepare would write of it.",
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
 }
 """Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`, those of a
@@ -103,7 +103,7 @@ def execute(arguments: Sequence[str]) -> int:
     return _launch(build_app(), arguments)
 
 
-def check(arguments: Sequence[str]) -> None:
+def check_arguments(arguments: Sequence[str]) -> None:
     """Refuse what `execute` would refuse before it begins: a command or options it cannot parse."""
     _launch(build_app(parse_only=True), arguments)
 

@@ -1,8 +1,9 @@
-"""Tell what a slide is and what tissue it holds.
+"""Tell what a slide is, what tissue it holds and what prepare would write of it.
 
 Example: wsikd info slide.svs --tissue.mpp 8
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +14,15 @@ from pydantic import Field
 from wsikd.cli.console import Flat, show, show_json
 from wsikd.config import Settings
 from wsikd.errors import ConfigError, NoTissueError, SlideError
-from wsikd.geometry import TissueRegion
-from wsikd.slides import ReaderName, SlideReader, open_slide, resolution_of
+from wsikd.geometry import Mpp, TissueRegion, format_magnification
+from wsikd.prepare.estimate import Estimate, estimate_slide
+from wsikd.prepare.settings import SlideSettings
+from wsikd.prepare.words import bytes_text, counted, pixels_text, time_text
+from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.slides.resolution import Resolution
-from wsikd.tissue import TissueSettings, find_tissue
+from wsikd.tissue import find_tissue
+
+_UNKNOWN = {"tissue": "not searched", "writes": "not known", "left out": "not known"}
 
 
 class CheckSettings(Settings):
@@ -32,43 +38,36 @@ def info(
     slide: Path,
     /,
     *,
-    mpp: float | None = None,
-    reader: ReaderName | None = None,
+    settings: Annotated[SlideSettings, Flat] = SlideSettings(),
     check: Annotated[CheckSettings, Flat] = CheckSettings(),
     json: Annotated[bool, Parameter(negative=())] = False,
-    tissue: TissueSettings = TissueSettings(),
 ) -> int:
-    """Tell what a slide is and what tissue it holds.
+    """Tell what a slide is, what tissue it holds and what prepare would write of it.
 
     Parameters
     ----------
     slide
         whole-slide image, or the folder of a DICOM series
-    mpp
-        µm per pixel of the slide, where its file states none or a wrong one
-    reader
-        force a slide reader
     json
         print JSON for machines
     """
     if check.check_mpp and check.model is None:
         raise ConfigError("--check-mpp needs a nuclei segmenter; name its run folder with --model")
-    with open_slide(slide, reader=reader) as opened:
-        facts, problem = _describe(opened, mpp, tissue, check.model if check.check_mpp else None)
+    with open_slide(slide, reader=settings.reader) as opened:
+        facts, problem = _describe(opened, settings, check.model if check.check_mpp else None)
     if json:
         show_json(facts)
     else:
         for name, value in facts.items():
-            unknown = "not searched" if name == "tissue" else "not stated"
-            told = "none found" if value == [] and name == "tissue" else _readable(value)
-            show(f"{name:<10} {unknown if value is None else told}")
+            known = _UNKNOWN.get(name, "not stated") if value is None else value
+            show(f"{name:<10} {_tell_writes(known) if name == 'writes' else _readable(known)}")
     if problem is not None:
         raise problem
     return 0
 
 
 def _describe(
-    opened: SlideReader, mpp: float | None, tissue: TissueSettings, model: Path | None
+    opened: SlideReader, settings: SlideSettings, model: Path | None
 ) -> tuple[dict[str, Any], SlideError | None]:
     """Collect what can be told, and the error that kept the rest from being told."""
     facts: dict[str, Any] = {
@@ -85,25 +84,23 @@ def _describe(
         "mpp from": None,
         "warnings": [],
         "tissue": None,  # not searched yet
+        "writes": None,
+        "left out": None,
     }
     try:
-        resolution = resolution_of(opened, mpp=mpp)
+        resolution = resolution_of(opened, mpp=settings.mpp)
         facts |= {
             "mpp": [round(value, 6) for value in resolution.mpp],
             "mpp from": resolution.source,
-            "warnings": list(resolution.warnings),
+            "warnings": [*resolution.warnings, *opened.notes],
         }
-        pieces = find_tissue(opened, resolution.mpp, tissue)
-        facts["tissue"] = [
-            {
-                "region": piece.region_id,
-                "box": [piece.box.x, piece.box.y, *piece.box.size],
-                "area_mm2": round(
-                    piece.outline.area * resolution.mpp.x * resolution.mpp.y / 1e6, 3
-                ),
-            }
-            for piece in pieces
-        ]
+        facts["tissue"] = []  # that it was searched is known, even where the search is refused
+        start = time.perf_counter()
+        pieces = find_tissue(opened, resolution.mpp, settings.tissue)
+        searched = time.perf_counter() - start
+        facts["tissue"] = [_describe_piece(piece, resolution.mpp) for piece in pieces]
+        estimate = estimate_slide(opened, resolution.mpp, pieces, settings, searched)
+        facts |= _describe_estimate(estimate)
         if model is not None:
             facts |= _check(opened, resolution, pieces, model)
     except SlideError as error:
@@ -111,6 +108,50 @@ def _describe(
             facts["tissue"] = []
         return facts, error
     return facts, None
+
+
+def _describe_piece(piece: TissueRegion, mpp: Mpp) -> dict[str, Any]:
+    return {
+        "region": piece.region_id,
+        "box": [piece.box.x, piece.box.y, *piece.box.size],
+        "area_mm2": round(piece.outline.area * mpp.x * mpp.y / 1e6, 3),
+    }
+
+
+def _describe_estimate(estimate: Estimate) -> dict[str, Any]:
+    """Tell what prepare would write and leave out."""
+    levels = [
+        {
+            "magnification": level.magnification,
+            "pixels": level.pixels,
+            "estimated_bytes": level.bytes,
+        }
+        for level in estimate.levels
+    ]
+    writes = {
+        "regions": estimate.regions,
+        "pixels_read": estimate.region_pixels,
+        "levels": levels,
+        "estimated_bytes": estimate.bytes,
+        "estimated_seconds": estimate.seconds,
+    }
+    return {"writes": writes, "left out": list(estimate.left_out)}
+
+
+def _tell_writes(writes: dict[str, Any] | str) -> str:
+    if isinstance(writes, str):
+        return writes
+    levels = (
+        f"{format_magnification(level['magnification'])}, {pixels_text(level['pixels'])}, "
+        f"about {bytes_text(level['estimated_bytes'])}"
+        for level in writes["levels"]
+    )
+    whole = (
+        f"{counted(writes['regions'], 'region')}, {pixels_text(writes['pixels_read'])} read, "
+        f"about {bytes_text(writes['estimated_bytes'])} and "
+        f"{time_text(writes['estimated_seconds'])} on this machine, by a few samples"
+    )
+    return _readable([*levels, whole])
 
 
 def _check(
@@ -128,7 +169,7 @@ def _check(
         return {"nuclei": f"not judged: {found.unjudged}"}
     return {
         "nuclei": {"measured": found.nuclei, "median_um": width},
-        "warnings": [*resolution.warnings, *doubts],
+        "warnings": [*resolution.warnings, *opened.notes, *doubts],
     }
 
 

@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
+from cyclopts import Parameter
 
 from wsikd.cli.console import Flat, InWorkspace, show
+from wsikd.cli.dry_run import tell_plans
+from wsikd.cli.progress import BatchProgress
 from wsikd.cli.streams import say_if_heard as say
 from wsikd.errors import BusyError, NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.prepare import PrepareSettings, SlideStatus
@@ -26,6 +29,7 @@ def prepare(
     *,
     manifest: Path | None = None,
     settings: Annotated[PrepareSettings, Flat] = PrepareSettings(),
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
     workspace: InWorkspace,
 ) -> int:
     """Find the tissue of slides and store it at every magnification.
@@ -36,27 +40,17 @@ def prepare(
         folder of slides; a CSV file in it is their manifest
     manifest
         table of slides, patients and labels, in place of a folder
+    dry_run
+        tell what would be written and left out, and about how long it takes; write nothing
     """
-    study, progress = Study(workspace, say=say), _Progress()
-    done = study.prepare(
-        slides, manifest=manifest, settings=settings, on_done=progress, on_start=progress.expect
-    )
+    if dry_run:
+        return tell_plans(slides, manifest, settings, workspace)
+    with BatchProgress() as progress:
+        study = Study(workspace, say=progress.say)
+        done = study.prepare(
+            slides, manifest=manifest, settings=settings, on_done=progress, on_start=progress.expect
+        )
     return _conclude(done, study.manifest, workspace.store / "status.csv")
-
-
-class _Progress:
-    def __init__(self) -> None:
-        self.total, self.count = 0, 0
-
-    def expect(self, total: int) -> None:
-        self.total = total
-
-    def __call__(self, status: SlideStatus) -> None:
-        self.count += 1
-        told = status.error or f"{status.regions} regions, {status.seconds:.1f} s"
-        say(f"[{self.count}/{self.total}] {status.slide_id}: {status.status}, {told}")
-        for warning in filter(None, status.warnings.split("; ")):
-            say(f"    warning: {warning}")
 
 
 def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -> int:

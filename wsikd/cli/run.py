@@ -6,7 +6,7 @@ Example: wsikd run demo
 from contextlib import chdir
 from pathlib import Path
 
-from wsikd.cli import check, execute
+from wsikd.cli import check_arguments, execute
 from wsikd.cli.console import InWorkspace, say, show
 from wsikd.cli.footprints import Footprints
 from wsikd.cli.recipe_files import find_recipe
@@ -30,7 +30,7 @@ def run(recipe: Path, /, *, dry_run: bool = False, workspace: InWorkspace) -> in
         show(line) if dry_run else say(line)
 
     path = find_recipe(recipe).absolute()
-    commands = Commands(Footprints(), execute, check)
+    commands = Commands(Footprints(), execute, check_arguments)
     workspace.root.mkdir(parents=True, exist_ok=True)
     with chdir(workspace.root):  # a recipe's paths are the workspace's
         expect = run_recipe(path, Workspace.here(), commands, tell, dry_run=dry_run)

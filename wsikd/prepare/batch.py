@@ -59,7 +59,7 @@ def prepare_slides(
     BusyError
         If the scheduler ends before the slides are done.
     """
-    tasks = [_task(row, settings) for row in manifest.to_dict("records")]
+    tasks = [slide_task(row, settings) for row in manifest.to_dict("records")]
     tasks = deal(tasks, settings.shard)
     table = _open_table(store)
     if table.warning:
@@ -158,7 +158,8 @@ def _known(regions: RegionStore, slide_id: str, path: Path) -> KnownSlide | None
     return KnownSlide(slide_id, content, pixels, path)
 
 
-def _task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:
+def slide_task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:
+    """Return what is to be done for a row of a manifest."""
     mpp, power = (float(row[name]) if row[name] else None for name in ("mpp", "objective_power"))
     return SlideTask(row["slide_id"], Path(row["path"]), mpp or settings.mpp, power)
 

@@ -12,8 +12,8 @@ from wsikd.store import NgffVersion
 from wsikd.tissue import TissueSettings
 
 
-class PrepareSettings(Settings):
-    """How slides are turned into regions."""
+class SlideSettings(Settings):
+    """How one slide is turned into regions."""
 
     tissue: TissueSettings = TissueSettings()
     pyramid: PyramidSettings = PyramidSettings()
@@ -23,8 +23,14 @@ class PrepareSettings(Settings):
         None,
         ge=PLAUSIBLE_MPP[0],
         le=PLAUSIBLE_MPP[1],
-        description="µm per pixel of every slide; a manifest's column mpp goes before it",
+        description="µm per pixel of every slide, where files state none or a wrong one; "
+        "a manifest's column mpp goes before it",
     )
+
+
+class PrepareSettings(SlideSettings):
+    """How slides are turned into regions, and how many at once."""
+
     workers: int | None = Field(
         None,
         ge=0,

@@ -239,4 +239,5 @@ def _facts(record: SlideRecord, *noted: str) -> dict[str, Any]:
         "mpp": round(sum(record.mpp) / 2, 5),
         "mpp_source": record.mpp_source,
         "warnings": "; ".join((*noted, *damage_warnings(record), *record.warnings)),
+        "megapixels": round(sum(one.width * one.height for one in record.regions) / 1e6, 3),
     }

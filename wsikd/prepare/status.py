@@ -27,6 +27,7 @@ class SlideStatus(Settings):
     mpp_source: str = ""
     known_by: KnownBy = ""
     warnings: _Text = ""
+    megapixels: float = Field(0.0, description="of level 0 in the boxes of its regions")
     seconds: float = 0.0
     peak_mib: int = Field(0, description="largest memory of the worker so far")
     error: _Text = ""

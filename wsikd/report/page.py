@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import wsikd
 from wsikd.cohort.manifest import source_of
@@ -17,6 +16,7 @@ from wsikd.evaluation import Metrics, read_metrics
 from wsikd.evaluation.documents import EvaluatedRun
 from wsikd.evaluation.tables import format_number
 from wsikd.files import write_text
+from wsikd.pages import data_uri, load_template
 from wsikd.report.figures import (
     describe_intervals,
     draw_cost_chart,
@@ -24,7 +24,7 @@ from wsikd.report.figures import (
     draw_reliability,
 )
 from wsikd.report.numbers import tables_of
-from wsikd.report.slides import data_uri, shown_slides
+from wsikd.report.slides import shown_slides
 from wsikd.report.words import headline, run_title
 from wsikd.runs import RunFolder, find_runs, pooled_name
 from wsikd.runs.pictures import PictureFolder, Pictures
@@ -67,7 +67,7 @@ def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
             f"{runs / gone}: evaluated, then removed; run wsikd evaluate again"
         )
     now = datetime.now(UTC).astimezone()
-    page = _environment().get_template("page.html")
+    page = load_template("wsikd.report", "page.html", title=run_title)
     text = page.render(
         version=wsikd.__version__,
         made=f"{now.day} {now:%B %Y}",
@@ -88,18 +88,6 @@ def write_report(runs: Path, manifest: pd.DataFrame, output: Path) -> None:
         settings=_flat(metrics.settings),
     )
     write_text(output, text)
-
-
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("wsikd.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["title"] = run_title
-    return environment
 
 
 def _by_pooled_name(runs: Path) -> dict[str, list[RunFolder]]:

@@ -1,6 +1,5 @@
 """Which slides the report shows, and what it says of them."""
 
-import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -10,12 +9,12 @@ import pandas as pd
 from wsikd.evaluation import Metrics
 from wsikd.evaluation.aggregate import aggregate
 from wsikd.evaluation.folds import pool_runs
+from wsikd.pages import data_uri
 from wsikd.report.words import find_subject, run_title
 from wsikd.runs import probability_columns
 from wsikd.runs.pictures import PictureFolder, Pictures, ShownSlide
 
 _SLIDE_LIMIT = 24  # keeps the page light; the rest is counted
-_MEDIA = {".jpg": "image/jpeg", ".png": "image/png"}
 
 
 class Reading(NamedTuple):
@@ -79,11 +78,6 @@ def shown_slides(
         [_describe(slide, folder, labels, readings) for slide in chosen[:_SLIDE_LIMIT]],
         max(0, len(chosen) - _SLIDE_LIMIT),
     )
-
-
-def data_uri(name: str, content: bytes) -> str:
-    """Return a picture as text that a page can hold, so that the page needs no file beside it."""
-    return f"data:{_MEDIA[Path(name).suffix]};base64,{base64.b64encode(content).decode()}"
 
 
 def _readings(

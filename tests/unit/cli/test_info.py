@@ -87,3 +87,41 @@ def test_tissue_that_was_searched_in_vain_is_not_called_unsearched(tmp_path, cap
     assert "tissue     none found" in capsys.readouterr().out.splitlines()
     assert main(["info", str(tmp_path / "glass.png"), "--mpp", "1", "--json"]) == 4
     assert json.loads(capsys.readouterr().out)["tissue"] == []
+
+
+def told_of(out):
+    """Return what is told, a list of lines for each name."""
+    told, name = {}, ""
+    for line in out.splitlines():
+        name = line[:10].strip() or name
+        told.setdefault(name, []).append(line[11:])
+    return told
+
+
+def test_tells_what_prepare_would_write_and_leave_out(slide, capsys):
+    words = ("--mpp", "1.5", "--pyramid.magnifications", "10", "5", "2.5", *HERE)
+    assert main(["info", str(slide), *words]) == 0
+    told = told_of(capsys.readouterr().out)
+    assert [line.split(", ")[0] for line in told["writes"]] == ["5x", "2.5x", "1 region"]
+    assert all("about" in line for line in told["writes"])
+    assert told["writes"][-1].endswith(" on this machine, by a few samples")
+    assert told["left out"][0] == "10x, the slide's own 1.5 µm per pixel is coarser"
+    assert told["left out"][1].endswith(" % of the slide, in the box of no region")
+    assert main(["info", str(slide), *words, "--json"]) == 0
+    writes = json.loads(capsys.readouterr().out)["writes"]
+    assert [level["magnification"] for level in writes["levels"]] == [5, 2.5]
+    assert writes["levels"][0]["pixels"] == pytest.approx(
+        writes["pixels_read"] * (1.5 / 2) ** 2, rel=0.01
+    )
+    assert writes["estimated_bytes"] > sum(level["estimated_bytes"] for level in writes["levels"])
+
+
+@pytest.mark.parametrize(
+    ("level", "mpp", "tissue"), [(245, "1", "none"), (20, "1", "none"), (245, None, "not searched")]
+)
+def test_tissue_is_not_searched_only_where_it_was_not(tmp_path, capsys, level, mpp, tissue):
+    Image.fromarray(np.full((600, 900, 3), level, np.uint8)).save(tmp_path / "plain.png")
+    assert main(["info", str(tmp_path / "plain.png"), *(("--mpp", mpp) if mpp else ())]) == 4
+    told = told_of(capsys.readouterr().out)
+    assert told["tissue"] == [tissue]
+    assert told["writes"] == told["left out"] == ["not known"]

@@ -81,14 +81,6 @@ def test_a_model_that_is_not_there_is_named(slide, tmp_path, capsys):
     assert "nowhere: no such run; train it by wsikd segment train" in capsys.readouterr().err
 
 
-def test_tissue_that_was_searched_in_vain_is_not_called_unsearched(tmp_path, capsys):
-    Image.new("RGB", (640, 480), (240, 240, 240)).save(tmp_path / "glass.png")
-    assert main(["info", str(tmp_path / "glass.png"), "--mpp", "1"]) == 4
-    assert "tissue     none found" in capsys.readouterr().out.splitlines()
-    assert main(["info", str(tmp_path / "glass.png"), "--mpp", "1", "--json"]) == 4
-    assert json.loads(capsys.readouterr().out)["tissue"] == []
-
-
 def told_of(out):
     """Return what is told, a list of lines for each name."""
     told, name = {}, ""

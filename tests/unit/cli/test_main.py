@@ -166,7 +166,10 @@ def test_an_error_of_the_system_that_names_no_file_keeps_its_traceback(monkeypat
     [
         ("split: {fold: 3}", "fold"),
         ("split: {folds: 3, more: {x: 1}}", "more"),
-        ("splitt: {folds: 3}", "wsikd.yaml: 'splitt' is no command; it may have prepare, split"),
+        (
+            "splitt: {folds: 3}",
+            "wsikd.yaml: 'splitt' is no command; it may have prepare, check, split",
+        ),
         ("folds: 3", "wsikd.yaml: 'folds' is no command"),
         ("split: 3", "wsikd.yaml: split must map options to values, got 3"),
         ("split: {workspace: x}", "wsikd.yaml: split cannot set the workspace; say --workspace"),

@@ -33,7 +33,7 @@ def bad_slides(tmp_path_factory, good_slide) -> Path:
     _write_tiff(folder / "no_mpp.tif", pixels)
     _write_tiff(folder / "no_tissue.tif", np.full_like(pixels, 240), mpp=1.0)
     _write_tiff(folder / "dark.tif", pixels // 12, mpp=1.0)
-    _write_tiff(folder / "coarse.tif", pixels, mpp=20.0)
+    _write_tiff(folder / "coarse.tif", pixels, mpp=19.0)
     return folder
 
 

@@ -18,7 +18,7 @@ from wsikd.store import RegionStore
 
 # what is wrong: what its row says, beginning after the file's path
 FAILURES = {
-    "coarse": "the slide's 20 µm per pixel is too coarse for every magnification asked for",
+    "coarse": "the slide's 19 µm per pixel is too coarse for every magnification asked for",
     "dark": "must be brightfield",
     "empty": "the file is empty; copy or download it again",
     "no_mpp": "state it with --mpp or in the manifest's column mpp",

@@ -57,11 +57,9 @@ def test_opens_with_the_reader_that_suits_it(shared_data, name):
         assert slide.read(middle).shape == (4, 4, 3)
 
 
-@pytest.mark.parametrize(("name", "stated"), [("CMU-1-Small-Region.jpeg.tiff", "0.00499"),
-                                              ("boxes_synthetic.tiff", "352.778")])  # fmt: skip
-def test_says_that_a_stated_resolution_is_implausible(shared_data, name, stated):
-    message = f"the file's mpp of {stated} is implausible"
-    with open_slide(shared_data / "slides" / name) as slide:
+def test_says_that_a_stated_resolution_is_implausible(shared_data):
+    message = "the file's mpp of 0.00499 is implausible"
+    with open_slide(shared_data / "slides" / "CMU-1-Small-Region.jpeg.tiff") as slide:
         with pytest.raises(MissingResolutionError, match=message):
             resolution_of(slide)
         (warning,) = resolution_of(slide, mpp=0.499).warnings
@@ -88,7 +86,7 @@ def test_fails_at_the_first_read_where_only_the_pixels_are_broken(shared_data):
     path = shared_data / "bad" / "unreadable_openslide-python.svs"
     with (
         open_slide(path) as slide,
-        pytest.raises(SlideError, match=r"tile 0 of level 0 cannot be decoded .*; the file is dam"),
+        pytest.raises(SlideError, match=r"x=0 y=0 of level 0 cannot be decoded .*; the file is dam"),
     ):
         slide.read(Region(0, 0, slide.size))
 
@@ -113,5 +111,6 @@ def test_openslide_reads_the_same_pixels_as_tiffslide(shared_data, name):
                 by_openslide.read(part, level=level), by_tiffslide.read(part, level=level)
             )
         width, height = by_openslide.size
-        across = Region(width // 3, height // 3, Size(600, 600))  # borders of tiles
+        side = Size(min(600, width // 2), min(600, height // 2))
+        across = Region(width // 3, height // 3, side)  # borders of tiles
         np.testing.assert_array_equal(by_openslide.read(across), by_tiffslide.read(across))

@@ -9,16 +9,18 @@ from typing import Literal
 import pandas as pd
 from distributed import KilledWorker, as_completed
 
-from wsikd.config import Settings, first_difference
-from wsikd.errors import ResumeError, SlideError, WsikdError
-from wsikd.prepare.batch import slide_task
+from wsikd.config import Settings
+from wsikd.errors import SlideError, WsikdError
+from wsikd.prepare.batch import deal, slide_task
 from wsikd.prepare.cluster import start_workers
+from wsikd.prepare.complete import find_harm, refuse_other_settings, refuse_other_source
 from wsikd.prepare.estimate import Estimate, estimate_slide
 from wsikd.prepare.settings import PrepareSettings
 from wsikd.prepare.slide import SlideTask
+from wsikd.prepare.source import list_files
+from wsikd.prepare.stamps import read_stamps, see
 from wsikd.slides import open_slide, resolution_of
-from wsikd.status_table import REDO
-from wsikd.store import find_damage, read_record
+from wsikd.store import read_record
 from wsikd.tissue import find_tissue
 
 _WORTH_PROCESSES = 3  # slides: fewer are looked at before processes have started
@@ -70,9 +72,10 @@ def plan_slides(
     Returns
     -------
     list of SlidePlan
-        One per slide, in the manifest's order.
+        One per slide, in the manifest's order; of a job of an array for its own.
     """
     tasks = [slide_task(row, settings) for row in manifest.to_dict("records")]
+    tasks = deal(tasks, settings.shard)
     by_id = {}
     for plan in _plans(tasks, store, settings):
         by_id[plan.slide_id] = plan
@@ -83,7 +86,7 @@ def plan_slides(
 def plan_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlidePlan:
     """Find out what `prepare_slide` would do with a slide: what would fail is told, not raised."""
     try:
-        return _plan(task, store / task.slide_id, settings)
+        return _plan(task, store, settings)
     except (WsikdError, OSError) as error:
         told = " ".join(str(error).split())
         return SlidePlan(slide_id=task.slide_id, status="failed", error=told)
@@ -107,11 +110,11 @@ def add_up(plans: Sequence[SlidePlan], settings: PrepareSettings) -> PlanTotal:
     )
 
 
-def _plan(task: SlideTask, folder: Path, settings: PrepareSettings) -> SlidePlan:
+def _plan(task: SlideTask, store: Path, settings: PrepareSettings) -> SlidePlan:
     if not task.path.exists():
         raise SlideError(f"{task.path}: no such file; correct its path in the manifest")
-    damage = _find_damage(task, folder, settings)
-    if damage is None:
+    harm = _find_harm(task, store, settings)
+    if harm is None:
         return SlidePlan(slide_id=task.slide_id, status="complete")
     with open_slide(task.path, reader=settings.reader) as reader:
         resolution = resolution_of(reader, mpp=task.mpp, objective_power=task.objective_power)
@@ -123,32 +126,29 @@ def _plan(task: SlideTask, folder: Path, settings: PrepareSettings) -> SlidePlan
         slide_id=task.slide_id,
         status="to do",
         estimate=estimate,
-        warnings=(*damage, *resolution.warnings, *reader.notes),
+        warnings=(*harm, *resolution.warnings, *reader.notes),
     )
 
 
-def _find_damage(
-    task: SlideTask, folder: Path, settings: PrepareSettings
-) -> tuple[str, ...] | None:
+def _find_harm(task: SlideTask, store: Path, settings: PrepareSettings) -> tuple[str, ...] | None:
     """Return None of a slide that is complete, else why a complete one would be made again.
 
     Raises
     ------
     ResumeError
-        If it was prepared with other settings.
+        If it was prepared with other settings, or from files that have changed since.
     """
+    folder = store / task.slide_id
     if settings.overwrite or not (folder / "slide.json").exists():
         return ()
-    damage = find_damage(folder)
-    if damage:
-        return (f"prepared again, as {damage}",)
-    wanted = settings.of_slide(task.mpp, task.objective_power)
-    difference = first_difference(read_record(folder).settings, wanted)
-    if difference is not None:
-        key, before, now = difference
-        raise ResumeError(
-            f"{folder}: was prepared with {key} {before}, now asked for {now}; {REDO}"
-        )
+    stamps = read_stamps(store, task.slide_id)
+    harm = find_harm(folder, stamps)
+    if harm is not None:
+        return (f"prepared again, as {harm}",)
+    record = read_record(folder)
+    refuse_other_settings(folder, record, settings.of_slide(task.mpp, task.objective_power))
+    seen = see(list_files(task.path), task.path.parent)
+    refuse_other_source(folder, record, task.path, seen, stamps)
     return None
 
 

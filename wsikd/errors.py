@@ -47,6 +47,10 @@ class NoTissueError(SlideError):
     """No piece of tissue was found on the slide."""
 
 
+class MaskError(SlideError):
+    """A user's mask of a slide cannot be read or does not fit it."""
+
+
 class StoreError(WsikdError):
     """The region store lacks something or cannot be read."""
 

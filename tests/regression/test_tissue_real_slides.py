@@ -3,14 +3,18 @@
 Where the program and the eye part, the eye's count stands beside the program's with the reason.
 """
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
-from shapely import box, contains_xy, unary_union
+from shapely import box, contains_xy, make_valid, unary_union
+from shapely.geometry import shape
 
 from wsikd.errors import NotBrightfieldError, NoTissueError
 from wsikd.slides import open_slide, resolution_of
-from wsikd.tissue import TissueSettings, find_tissue, to_geojson
+from wsikd.tissue import TissueSettings, find_tissue, search_tissue, to_geojson
 
 # file: pieces found, pieces seen, µm per pixel where the file states none that can be believed
 SLIDES = {
@@ -72,6 +76,39 @@ def test_arachnoid_membranes_are_one_piece_and_not_only_the_blood_on_them(shared
     areas = [region.outline.area * mpp.x * mpp.y / 1e6 for region in regions]
     # measured by hand on the picture: the cyst about 5.9 mm x 5.6 mm less its gaps; the blood 3 mm²
     assert max(areas) == pytest.approx(21, rel=0.15)
+
+
+OUTLINES = Path(__file__).parent / "outlines"
+
+# slide: least IoU with the outlines drawn by eye; gaps narrower than about 0.2 mm belong to a piece
+DRAWN_BY_EYE = {
+    "slides/EAS5_grey_2.5x.tif": 0.90,
+    "slides/arachnoid-cyst_HE_5x.tif": 0.85,  # hair-thin loops were drawn as tissue, see evidence
+    "slides/breast-lobular-carcinoma_HE_2.5x.tif": 0.90,
+    "slides/giardia_duodenum_HE_5x.tif": 0.90,
+    "slides/lung-scc_HE3_40x.svs": 0.90,
+    "atlas_organ/stomach_BS5_HE.tif": 0.90,
+}
+
+
+@pytest.mark.parametrize("name", DRAWN_BY_EYE)
+def test_outlines_are_those_drawn_by_eye(shared_data, name):
+    path = shared_data / name
+    features = json.loads((OUTLINES / f"{path.stem}.geojson").read_text())["features"]
+    drawn = unary_union([make_valid(shape(feature["geometry"])) for feature in features])
+    regions, _, _ = find(path)
+    found = unary_union([make_valid(region.outline) for region in regions])
+    iou = found.intersection(drawn).area / found.union(drawn).area
+    assert iou >= DRAWN_BY_EYE[name]
+
+
+def test_three_pens_on_a_real_slide_are_said(shared_data):
+    with open_slide(shared_data / "artefacts/diagnostic-slide-thumb-rgb.png") as slide:
+        resolution = resolution_of(slide, mpp=20.0).mpp
+        warnings = search_tissue(slide, resolution, TissueSettings()).warnings
+    assert {"green ink", "red ink", "black ink"} <= {
+        warning.partition(" of ")[2].partition(" left")[0] for warning in warnings
+    }
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from wsikd.prepare.settings import SlideSettings
 from wsikd.prepare.words import bytes_text, counted, pixels_text, time_text
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.slides.resolution import Resolution
-from wsikd.tissue import find_tissue
+from wsikd.tissue import search_tissue
 
 _UNKNOWN = {"tissue": "not searched", "writes": "not known", "left out": "not known"}
 
@@ -96,13 +96,14 @@ def _describe(
         }
         facts["tissue"] = []  # that it was searched is known, even where the search is refused
         start = time.perf_counter()
-        pieces = find_tissue(opened, resolution.mpp, settings.tissue)
+        pieces, doubts = search_tissue(opened, resolution.mpp, settings.tissue)
         searched = time.perf_counter() - start
+        facts["warnings"] += doubts
         facts["tissue"] = [_describe_piece(piece, resolution.mpp) for piece in pieces]
         estimate = estimate_slide(opened, resolution.mpp, pieces, settings, searched)
         facts |= _describe_estimate(estimate)
         if model is not None:
-            facts |= _check(opened, resolution, pieces, model)
+            facts |= _check(opened, resolution, facts["warnings"], pieces, model)
     except SlideError as error:
         if isinstance(error, NoTissueError):  # searched in vain, which is not "not searched"
             facts["tissue"] = []
@@ -155,7 +156,11 @@ def _tell_writes(writes: dict[str, Any] | str) -> str:
 
 
 def _check(
-    opened: SlideReader, resolution: Resolution, pieces: Sequence[TissueRegion], model: Path
+    opened: SlideReader,
+    resolution: Resolution,
+    warnings: Sequence[str],
+    pieces: Sequence[TissueRegion],
+    model: Path,
 ) -> dict[str, Any]:
     """Collect what nuclei say of the resolution."""
     from wsikd.nuclei.check_mpp import check_mpp  # noqa: PLC0415
@@ -169,7 +174,7 @@ def _check(
         return {"nuclei": f"not judged: {found.unjudged}"}
     return {
         "nuclei": {"measured": found.nuclei, "median_um": width},
-        "warnings": [*resolution.warnings, *opened.notes, *doubts],
+        "warnings": [*warnings, *doubts],
     }
 
 

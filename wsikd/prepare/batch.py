@@ -161,7 +161,8 @@ def _known(regions: RegionStore, slide_id: str, path: Path) -> KnownSlide | None
 def slide_task(row: Mapping[Any, Any], settings: PrepareSettings) -> SlideTask:
     """Return what is to be done for a row of a manifest."""
     mpp, power = (float(row[name]) if row[name] else None for name in ("mpp", "objective_power"))
-    return SlideTask(row["slide_id"], Path(row["path"]), mpp or settings.mpp, power)
+    mask = Path(row["mask_path"]) if row["mask_path"] else None
+    return SlideTask(row["slide_id"], Path(row["path"]), mpp or settings.mpp, power, mask)
 
 
 def _outcomes(

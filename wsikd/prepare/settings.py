@@ -65,7 +65,10 @@ class PrepareSettings(SlideSettings):
             raise ValueError(f"must be i/n with i from 1 to n, got {shard!r}")
         return shard
 
-    def of_slide(self, mpp: float | None, objective_power: float | None) -> dict[str, Any]:
-        """Return what decides the content of a slide's folder."""
+    def of_slide(
+        self, mpp: float | None, objective_power: float | None, mask: str | None = None
+    ) -> dict[str, Any]:
+        """Return what decides the content of a slide's folder; `mask` is the digest of its mask."""
         chosen = self.model_dump(mode="json", include={"tissue", "pyramid", "ngff", "reader"})
-        return {**chosen, "mpp": mpp, "objective_power": objective_power}
+        made = {**chosen, "mpp": mpp, "objective_power": objective_power}
+        return made if mask is None else {**made, "mask": mask}

@@ -10,9 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from wsikd.errors import BusyError, SlideError, StoreError, UnwritableError, WsikdError
+from wsikd.errors import (
+    BusyError,
+    MaskError,
+    SlideError,
+    StoreError,
+    UnwritableError,
+    WsikdError,
+)
 from wsikd.files import explain_file, is_unwritable
 from wsikd.geometry import Mpp, TissueRegion, format_magnification
+from wsikd.hashing import file_digest
 from wsikd.locks import alone
 from wsikd.prepare.complete import (
     find_harm,
@@ -47,7 +55,7 @@ from wsikd.store import (
     fits_archive,
     read_record,
 )
-from wsikd.tissue import find_tissue, to_geojson
+from wsikd.tissue import search_tissue, to_geojson
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class SlideTask:
     path: Path
     mpp: float | None
     objective_power: float | None
+    mask_path: Path | None = None
 
 
 def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlideStatus:
@@ -118,7 +127,8 @@ def _prepare(task: SlideTask, store: Path, settings: PrepareSettings) -> dict[st
     """Prepare a slide unless it is complete, and return the facts of its row."""
     if not task.path.exists():
         raise SlideError(f"{task.path}: no such file; correct its path in the manifest")
-    folder, wanted = store / task.slide_id, settings.of_slide(task.mpp, task.objective_power)
+    folder = store / task.slide_id
+    wanted = settings.of_slide(task.mpp, task.objective_power, _mask_digest(task.mask_path))
     seen, stamps = see(list_files(task.path), task.path.parent), read_stamps(store, task.slide_id)
     is_there = not settings.overwrite and (folder / "slide.json").exists()
     harm = find_harm(folder, stamps) if is_there else None
@@ -149,8 +159,8 @@ def _make(
         reader.tolerate_damage()  # to count and place all of it; too much is refused below
         warnings = (*resolution.warnings, *reader.notes, *_coarseness(reader, mpp, settings))
         with naming_damage(reader):
-            tissue = find_tissue(reader, mpp, settings.tissue)
-        is_picture = settings.makes_pictures and _is_picture(reader, tissue)
+            tissue, doubts = search_tissue(reader, mpp, settings.tissue, mask_path=task.mask_path)
+        is_picture = _is_picture(task, reader, tissue, settings)
         regions = tuple(_regions(reader, tissue, mpp, settings, writer, archived=is_picture))
         overview = () if is_picture else (to_geojson(tissue, mpp), _thumbnail(reader, mpp))
         damaged = record_damage(reader)
@@ -167,7 +177,7 @@ def _make(
             mpp=mpp,
             mpp_source=resolution.source,
             objective_power=reader.objective_power,
-            warnings=warnings,
+            warnings=(*warnings, *doubts),
             regions=with_damage(regions, damaged),
             damaged=damaged,
         )
@@ -207,8 +217,12 @@ def _regions(
         yield writer.write_region(region, mpp, levels, rows, kernel=kernel, archived=archived)
 
 
-def _is_picture(reader: SlideReader, tissue: Sequence[TissueRegion]) -> bool:
+def _is_picture(
+    task: SlideTask, reader: SlideReader, tissue: Sequence[TissueRegion], settings: PrepareSettings
+) -> bool:
     """Tell whether a slide is one region that is all of it, and small enough for one file."""
+    if not settings.makes_pictures or task.mask_path is not None:
+        return False
     whole = reader.size.width * reader.size.height
     return [region.outline.area for region in tissue] == [whole] and fits_archive(reader.size)
 
@@ -241,3 +255,12 @@ def _facts(record: SlideRecord, *noted: str) -> dict[str, Any]:
         "warnings": "; ".join((*noted, *damage_warnings(record), *record.warnings)),
         "megapixels": round(sum(one.width * one.height for one in record.regions) / 1e6, 3),
     }
+
+
+def _mask_digest(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        return file_digest(path)
+    except FileNotFoundError:
+        raise MaskError(f"{path}: no such file; correct mask_path in the manifest") from None

@@ -26,6 +26,11 @@ def drop_narrow(mask: Mask, width_um: float, mpp: Mpp) -> Mask:
     return ~erode(~erode(mask, width_um / 2, mpp), width_um / 2, mpp)
 
 
+def widen(mask: Mask, by_um: float, mpp: Mpp) -> Mask:
+    """Add the pixels that are no further than a length from a mask."""
+    return ~erode(~mask, by_um, mpp)
+
+
 def erode(mask: Mask, radius_um: float, mpp: Mpp) -> Mask:
     """Keep the pixels of a mask that are further than a radius from any pixel outside it.
 

@@ -16,14 +16,37 @@ class TissueSettings(Settings):
         "each picture is one region as it is, whatever it shows",
     )
     mpp: float = Field(8.0, gt=0, description="resolution tissue is searched at, in µm per pixel")
-    smoothing_um: float = Field(5.0, ge=0, description="sigma of the Gaussian against noise, in µm")
+    smoothing_um: float = Field(
+        5.0, ge=0, description="sigma of the Gaussian that all is measured after, in µm"
+    )
     min_stain: float = Field(
         0.03, gt=0, lt=1, description="share of the glass's light that tissue takes away at least"
+    )
+    min_tint: float = Field(
+        0.02,
+        ge=0,
+        lt=1,
+        description="difference of colours, as share of the glass's light, that makes pale tissue",
+    )
+    min_texture: float = Field(
+        0.008,
+        ge=0,
+        lt=1,
+        description="standard deviation, as share of the glass's light, that makes pale tissue",
+    )
+    max_shade: float = Field(
+        0.12,
+        gt=0,
+        lt=1,
+        description="share of the light a coverslip takes at most; what takes more needs no tint",
     )
     join_um: float = Field(
         90.0,
         ge=0,
         description="widest gap inside a piece of tissue, in µm; wider gaps part pieces",
+    )
+    fill_um: float = Field(
+        200.0, ge=0, description="widest hole that is counted as tissue, in µm, were it round"
     )
     min_width_um: float = Field(
         60.0, ge=0, description="smallest width of a piece, in µm; hairs and scratches are thinner"
@@ -32,7 +55,13 @@ class TissueSettings(Settings):
         0.1, ge=0, description="smallest piece of tissue that is kept, in mm²"
     )
     drop_green_ink: bool = Field(
-        True, description="whether green is pen rather than tissue; false for green stains"
+        True, description="whether saturated, smooth green is pen; false for green stains"
+    )
+    drop_other_ink: bool = Field(
+        True, description="whether saturated, smooth red and blue, and black, are pen"
+    )
+    drop_lines: bool = Field(
+        True, description="whether long, straight, grey lines are the edge of a coverslip"
     )
     padding_um: float = Field(
         50.0, ge=0, description="margin of glass around a piece in its box, in µm"

@@ -76,4 +76,4 @@ def label_like_tissueloc(pixels: NDArray[np.uint8], threshold: float) -> NDArray
     """
     grey = ndimage.gaussian_filter(pixels @ np.array(_LUMA), _SIGMA, mode="nearest")
     mask = ndimage.binary_fill_holes(grey / grey.max() < threshold)
-    return label_large(mask, mask, _MIN_PIXELS + 1)
+    return label_large(mask, mask, mask, _MIN_PIXELS + 1)

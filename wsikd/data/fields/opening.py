@@ -21,7 +21,7 @@ from wsikd.slides.resolution import PLAUSIBLE_MPP, resolution_of
 from wsikd.store import RegionRecord, RegionStore
 from wsikd.store.labels import LabelLevel
 from wsikd.tissue import TissueSettings, find_tissue
-from wsikd.tissue.stain import glass_colour
+from wsikd.tissue.glass import glass_colour
 
 if TYPE_CHECKING:
     from wsikd.slides import SlideReader

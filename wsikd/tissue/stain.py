@@ -62,6 +62,7 @@ def label_large(shown: Mask, pieces: Mask, tissue: Mask, least: float) -> NDArra
     """
     labels, count = ndimage.label(pieces, np.ones((3, 3)))
     large = np.bincount(labels[tissue], minlength=count + 1) >= least
+    large &= np.bincount(labels[shown], minlength=count + 1) > 0
     large[0] = False
     renumbered = np.where(large, np.cumsum(large), 0).astype(np.int32)
     kept: NDArray[np.int32] = np.where(shown, renumbered[labels], 0)

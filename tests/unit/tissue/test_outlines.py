@@ -39,6 +39,18 @@ def test_outlines_of_any_shape_are_valid_and_as_large_as_their_pixels(seed, sigm
         assert abs(outline.area - (labels == label).sum()) <= 0.5 * outline.length
 
 
+def test_parts_that_do_not_touch_are_one_outline_without_chips():
+    labels = np.zeros((40, 60), np.int32)
+    labels[5:35, 5:25] = 1
+    labels[5:35, 30:50] = 1
+    labels[10, 57] = 1
+    (outline,) = trace_outlines(labels, (1.0, 1.0))
+    assert outline.is_valid
+    assert outline.bounds == pytest.approx((5, 5, 50, 35), abs=0.5)
+    # corners lose an eighth of a pixel each
+    assert outline.area == pytest.approx(2 * 30 * 20 - 8 / 8, abs=1e-6)
+
+
 def test_no_labels_give_no_outlines():
     assert trace_outlines(np.zeros((5, 5), np.int32), (1.0, 1.0)) == []
 

@@ -29,8 +29,8 @@ def test_places_pieces_in_the_level_0_frame_from_top_to_bottom():
     assert [region.index for region in found] == [0, 1]
     for region, (x, y, radius) in zip(found, reversed(discs), strict=True):
         true = Point(x, y).buffer(radius)
-        # within one pixel of the overview, 8 µm, which are 4 pixels; and one more, as the 376th column
-        # of the level that is read holds a quarter of a pixel alone
+        # within one pixel of the overview, 8 µm, which are 4 pixels; and one more, as the level
+        # that is read has 376 columns, the last of which holds a quarter of a pixel alone
         assert region.outline.within(true.buffer(5))
         assert true.buffer(-5).within(region.outline)
 

@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from wsikd.config import first_difference
 from wsikd.errors import ResumeError
+from wsikd.prepare.settings import with_new_settings
 from wsikd.prepare.source import WholeHash, read_source
 from wsikd.prepare.stamps import Seen, Stamps, stamp_folder
 from wsikd.status_table import REDO
@@ -34,7 +35,7 @@ def find_harm(folder: Path, stamps: Stamps) -> str | None:
 
 def refuse_other_settings(folder: Path, record: SlideRecord, wanted: dict[str, Any]) -> None:
     """Raise `ResumeError` if a slide was prepared with other settings than are wanted now."""
-    difference = first_difference(record.settings, wanted)
+    difference = first_difference(with_new_settings(record.settings), wanted)
     if difference is not None:
         key, before, now = difference
         raise ResumeError(

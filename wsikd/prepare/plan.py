@@ -16,12 +16,12 @@ from wsikd.prepare.cluster import start_workers
 from wsikd.prepare.complete import find_harm, refuse_other_settings, refuse_other_source
 from wsikd.prepare.estimate import Estimate, estimate_slide
 from wsikd.prepare.settings import PrepareSettings
-from wsikd.prepare.slide import SlideTask
+from wsikd.prepare.slide import SlideTask, settings_of
 from wsikd.prepare.source import list_files
 from wsikd.prepare.stamps import read_stamps, see
 from wsikd.slides import open_slide, resolution_of
 from wsikd.store import read_record
-from wsikd.tissue import find_tissue
+from wsikd.tissue import search_tissue
 
 _WORTH_PROCESSES = 3  # slides: fewer are looked at before processes have started
 
@@ -119,14 +119,16 @@ def _plan(task: SlideTask, store: Path, settings: PrepareSettings) -> SlidePlan:
     with open_slide(task.path, reader=settings.reader) as reader:
         resolution = resolution_of(reader, mpp=task.mpp, objective_power=task.objective_power)
         start = time.perf_counter()
-        regions = find_tissue(reader, resolution.mpp, settings.tissue)
+        regions, doubts = search_tissue(
+            reader, resolution.mpp, settings.tissue, mask_path=task.mask_path
+        )
         searched = time.perf_counter() - start
         estimate = estimate_slide(reader, resolution.mpp, regions, settings, searched)
     return SlidePlan(
         slide_id=task.slide_id,
         status="to do",
         estimate=estimate,
-        warnings=(*harm, *resolution.warnings, *reader.notes),
+        warnings=(*harm, *resolution.warnings, *reader.notes, *doubts),
     )
 
 
@@ -146,7 +148,7 @@ def _find_harm(task: SlideTask, store: Path, settings: PrepareSettings) -> tuple
     if harm is not None:
         return (f"prepared again, as {harm}",)
     record = read_record(folder)
-    refuse_other_settings(folder, record, settings.of_slide(task.mpp, task.objective_power))
+    refuse_other_settings(folder, record, settings_of(task, settings))
     seen = see(list_files(task.path), task.path.parent)
     refuse_other_source(folder, record, task.path, seen, stamps)
     return None

@@ -1,10 +1,11 @@
 """How slides are turned into regions."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import Field, field_validator
 
-from wsikd.config import Settings
+from wsikd.config import Settings, with_defaults
 from wsikd.pyramid.levels import PyramidSettings
 from wsikd.slides import ReaderName
 from wsikd.slides.resolution import PLAUSIBLE_MPP
@@ -72,3 +73,13 @@ class PrepareSettings(SlideSettings):
         chosen = self.model_dump(mode="json", include={"tissue", "pyramid", "ngff", "reader"})
         made = {**chosen, "mpp": mpp, "objective_power": objective_power}
         return made if mask is None else {**made, "mask": mask}
+
+
+def with_new_settings(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Fill in the settings that a slide's record lacks, as they were declared after it was made.
+
+    They count as their defaults, so that slides of an older version stay as they are.
+    """
+    tissue = with_defaults(recorded.get("tissue", {}), TissueSettings)
+    pyramid = with_defaults(recorded.get("pyramid", {}), PyramidSettings)
+    return {**recorded, "tissue": tissue, "pyramid": pyramid}

@@ -69,6 +69,19 @@ class SlideTask:
     mask_path: Path | None = None
 
 
+def settings_of(task: SlideTask, settings: PrepareSettings) -> dict[str, Any]:
+    """Return what decides the content of a slide's folder, its mask included."""
+    mask = None
+    if task.mask_path is not None:
+        try:
+            mask = file_digest(task.mask_path)
+        except FileNotFoundError:
+            raise MaskError(
+                f"{task.mask_path}: no such file; correct mask_path in the manifest"
+            ) from None
+    return settings.of_slide(task.mpp, task.objective_power, mask)
+
+
 def prepare_slide(task: SlideTask, store: Path, settings: PrepareSettings) -> SlideStatus:
     """Prepare one slide; whatever goes wrong with it becomes its row, not an exception.
 
@@ -128,7 +141,7 @@ def _prepare(task: SlideTask, store: Path, settings: PrepareSettings) -> dict[st
     if not task.path.exists():
         raise SlideError(f"{task.path}: no such file; correct its path in the manifest")
     folder = store / task.slide_id
-    wanted = settings.of_slide(task.mpp, task.objective_power, _mask_digest(task.mask_path))
+    wanted = settings_of(task, settings)
     seen, stamps = see(list_files(task.path), task.path.parent), read_stamps(store, task.slide_id)
     is_there = not settings.overwrite and (folder / "slide.json").exists()
     harm = find_harm(folder, stamps) if is_there else None
@@ -255,12 +268,3 @@ def _facts(record: SlideRecord, *noted: str) -> dict[str, Any]:
         "warnings": "; ".join((*noted, *damage_warnings(record), *record.warnings)),
         "megapixels": round(sum(one.width * one.height for one in record.regions) / 1e6, 3),
     }
-
-
-def _mask_digest(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    try:
-        return file_digest(path)
-    except FileNotFoundError:
-        raise MaskError(f"{path}: no such file; correct mask_path in the manifest") from None

@@ -18,11 +18,13 @@ from wsikd.tissue.discs import Mask, drop_narrow, widen
 from wsikd.tissue.settings import TissueSettings
 
 # bits of a pixel's class
-_GREENISH, _GREEN, _RED, _BLUE, _BLACK, _GREY, _RIM = (1 << bit for bit in range(7))
+_GREENISH, _GREEN, _RED, _BLUE, _BLACK, _GREY, _RIM, _VIVID = (1 << bit for bit in range(8))
 
 _GREENISH_BY = 0.035  # green light left above red, and at most below blue, of the glass's
 _GREEN_SATURATION = 0.3  # no tissue is green, haematoxylin less than this
-_SATURATION = 0.6  # of red and blue pen; the most of real tissue was 0.43 and 0.45
+_SATURATION = 0.6  # of red and blue pen; blue of real tissue was 0.45 at most
+_VIVID_SATURATION = 0.85  # in some of a red stroke; blood and eosin reach 0.77
+_VIVID_SHARE = 0.02  # of the stroke
 _BRIGHT_RED = 0.6  # red light left by red pen; brown and dark red keep less
 _RIM_SATURATION = 0.25
 _BLACK_BELOW = 0.15  # light left by black pen; the least of real tissue was 0.18, in a fold
@@ -89,6 +91,7 @@ def classify(
         (_BLUE, full & (blue == brightest) & (red <= green)),
         (_BLACK, (brightest < _BLACK_BELOW) & smooth),
         (_GREY, tint <= np.maximum(settings.min_tint, _GREY_TINT * (1 - darkest))),
+        (_VIVID, saturation > _VIVID_SATURATION),
         (_RIM, (saturation > _RIM_SATURATION) | (brightest < 1 - settings.max_shade)),
     )
     bits = np.zeros(darkest.shape, np.uint8)
@@ -116,10 +119,14 @@ def find_marks(
     found: dict[str, Mask] = {}
     rim = (classes & _RIM) > 0
     if settings.drop_green_ink:
-        found["green ink"] = _strokes(classes, _GREEN, (classes & _GREENISH) > 0, mpp)
+        found["green ink"] = _strokes(classes, (_GREEN, _GREEN), (classes & _GREENISH) > 0, mpp)
     if settings.drop_other_ink:
-        for name, bit in (("red ink", _RED), ("blue ink", _BLUE), ("black ink", _BLACK)):
-            found[name] = _strokes(classes, bit, rim, mpp)
+        for name, bit, core in (
+            ("red ink", _RED, _VIVID),
+            ("blue ink", _BLUE, _BLUE),
+            ("black ink", _BLACK, _BLACK),
+        ):
+            found[name] = _strokes(classes, (bit, core), rim, mpp)
     if settings.drop_lines:
         grey = tissue & ((classes & _GREY) > 0)
         found["shadow along the slide's edge"] = _shadows(grey, mpp)
@@ -136,15 +143,20 @@ def find_marks(
     return Marks(left_out, areas)
 
 
-def _strokes(classes: NDArray[np.uint8], bit: int, rim: Mask, mpp: Mpp) -> Mask:
-    """Find the pixels of one ink where they are as wide as a stroke, with their rim around them."""
-    seeds = (classes & bit) > 0
+def _strokes(classes: NDArray[np.uint8], bits: tuple[int, int], rim: Mask, mpp: Mpp) -> Mask:
+    """Find the pixels of one ink where they are as wide as a stroke, with their rim around them.
+
+    The second bit is that of pixels of which each stroke has some.
+    """
+    seeds, core = ((classes & bit) > 0 for bit in bits)
     if not seeds.any():
         return seeds
     seeds = drop_narrow(seeds, _STROKE_UM, mpp)
     near = widen(seeds, _REACH_UM, mpp)
     labels, count = ndimage.label((near & rim) | seeds, np.ones((3, 3)))
     large = np.bincount(labels[seeds], minlength=count + 1) * mpp.x * mpp.y >= _LEAST_MM2 * 1e6
+    core_sizes = np.bincount(labels[seeds & core], minlength=count + 1)
+    large &= core_sizes >= _VIVID_SHARE * np.bincount(labels[seeds], minlength=count + 1)
     large[0] = False
     strokes: Mask = large[labels]
     return strokes

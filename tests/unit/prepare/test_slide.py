@@ -72,6 +72,23 @@ def test_other_settings_are_refused_by_the_difference(task, store, settings):
     assert (store / "s1" / "slide.json").read_text() == before
 
 
+def test_a_slide_of_an_older_version_which_had_fewer_settings_is_skipped(task, store, settings):
+    prepare_slide(task, store, settings)
+    path = store / "s1" / "slide.json"
+    record = json.loads(path.read_text())
+    for name in ("min_tint", "min_texture", "max_shade", "fill_um", "drop_other_ink", "drop_lines"):
+        del record["settings"]["tissue"][name]
+    path.write_text(json.dumps(record))
+    (store / "s1" / "checksums.sha256").unlink()  # older versions wrote none
+    assert prepare_slide(task, store, settings).status == "skipped"
+    other = settings.model_copy(
+        update={"tissue": settings.tissue.model_copy(update={"fill_um": 0.0})}
+    )
+    assert "was prepared with tissue.fill_um 200.0, now asked for 0.0" in (
+        prepare_slide(task, store, other).error
+    )
+
+
 def test_the_row_of_a_refused_slide_keeps_the_facts_of_what_is_there(task, store, settings):
     made = prepare_slide(task, store, settings)
     refused = prepare_slide(task, store, with_coarser_tissue(settings))

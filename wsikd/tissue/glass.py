@@ -10,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from scipy import ndimage
 
 from wsikd.errors import NotBrightfieldError
+from wsikd.geometry import Mpp
 from wsikd.tissue.discs import Mask
 
 _DARK = 100  # glass is brighter than this in every channel
 _DARK_HALF = 50  # and fewer than half of the pixels are darker than this
 _TINT = 0.15  # a brightest colour more tinted than this is tissue that fills the picture
 _WHITE = 245.0
+_GLASS_UM = 8.0  # side of the pixels that the glass is measured on
 _FLAT = 3  # levels that neighbouring pixels of glass differ at most
 _LEAST_GLASS = 0.02  # share of the pixels not white that is flat, where white is fill
 _FILL_SIDE = 15  # pixels
@@ -48,7 +51,9 @@ class Ground:
     black: Mask
 
 
-def find_ground(overview: NDArray[np.uint8], unscanned: Mask, path: Path) -> Ground:
+def find_ground(
+    overview: NDArray[np.uint8], unscanned: Mask, path: Path, mpp: Mpp | None = None
+) -> Ground:
     """Find the colour of the empty glass and where there is none.
 
     Parameters
@@ -59,6 +64,8 @@ def find_ground(overview: NDArray[np.uint8], unscanned: Mask, path: Path) -> Gro
         Where the file itself says that nothing was scanned.
     path : Path
         The slide, named in the error.
+    mpp : Mpp, optional
+        µm per pixel. The colour is measured on pixels of 8 µm, as finer ones have brighter specks.
 
     Raises
     ------
@@ -68,7 +75,9 @@ def find_ground(overview: NDArray[np.uint8], unscanned: Mask, path: Path) -> Gro
     black = _find_border(overview) & ~unscanned
     nothing = unscanned | black
     nothing |= _find_white_fill(overview, nothing)
-    colour = glass_colour(overview, path, ~nothing)
+    block = 1 if mpp is None else max(1, round(_GLASS_UM / min(mpp)))
+    pixels, scanned = _in_blocks(overview, ~nothing, block)
+    colour = glass_colour(pixels, path, scanned)
     # pixels on the border of fill are mixed with it
     return Ground(colour, ndimage.binary_dilation(nothing, np.ones((3, 3))), black)
 
@@ -121,6 +130,17 @@ def glass_colour(
         glass = pixels[level >= 0.95 * np.percentile(level, 99)]
     colour: NDArray[np.float32] = np.median(glass, axis=0).astype(np.float32)
     return colour
+
+
+def _in_blocks(
+    overview: NDArray[np.uint8], kept: Mask, side: int
+) -> tuple[NDArray[np.uint8], Mask]:
+    """Average blocks of pixels; a block is kept if all of its pixels are."""
+    if side == 1:
+        return overview, kept
+    means = np.asarray(Image.fromarray(overview).reduce(side))
+    whole: Mask = ~ndimage.maximum_filter(~kept, side, origin=-(side // 2))[::side, ::side]
+    return means, whole
 
 
 def _sample(overview: NDArray[np.uint8], kept: Mask | None) -> NDArray[np.uint8]:

@@ -107,7 +107,7 @@ def _find_pieces(
     pixels, scale = read_overview(reader, mpp, settings.mpp)
     pixel_mpp = Mpp(mpp.x * scale[0], mpp.y * scale[1])
     unscanned = reader.find_unscanned(Size(pixels.shape[1], pixels.shape[0]))
-    ground = find_ground(pixels, unscanned, reader.path)
+    ground = find_ground(pixels, unscanned, reader.path, pixel_mpp)
     tissue, halo, marks = sort_pixels(pixels, ground, pixel_mpp, settings)
     barred = marks.left_out | ground.nothing
     labels = label_pieces(tissue, halo, barred, pixel_mpp, settings)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from wsikd.errors import NotBrightfieldError
+from wsikd.geometry import Mpp
 from wsikd.tissue.glass import find_ground, glass_colour
 
 PATH = Path("s.svs")
@@ -109,6 +110,22 @@ def test_grey_fluorescence_on_exact_black_is_still_refused():
         pixels[row : row + 12, column : column + 12] = random.integers(30, 255)
     with pytest.raises(NotBrightfieldError):
         ground(pixels)
+
+
+def test_bright_specks_between_finer_pixels_do_not_change_the_glass():
+    fine = np.full((800, 1200, 3), 150, np.uint8)  # tissue, at 2 µm per pixel
+    fine[:, :300] = 240
+    fine[::4, 300::4] = (254, 241, 255)  # a sixteenth of it, as in the cells of fat
+    coarse = fine.reshape(200, 4, 300, 4, 3).mean(axis=(1, 3)).astype(np.uint8)
+    none = np.zeros((800, 1200), bool)
+    assert find_ground(coarse, none[::4, ::4], PATH, Mpp(8.0, 8.0)).colour.tolist() == [240] * 3
+    assert find_ground(fine, none, PATH, Mpp(2.0, 2.0)).colour.tolist() == [240] * 3
+
+
+def test_blocks_that_are_unscanned_in_part_do_not_count_for_the_glass():
+    fine, unscanned = np.full((401, 602, 3), 217, np.uint8), np.zeros((401, 602), bool)
+    fine[:, 201:], unscanned[:, 201:] = 255, True  # in the middle of a block of 4
+    assert find_ground(fine, unscanned, PATH, Mpp(2.0, 2.0)).colour.tolist() == [217] * 3
 
 
 def test_a_slide_of_fill_alone_is_refused():

@@ -49,7 +49,7 @@ def note_on_epoch(
         yield (
             f"{run.name} gets {100 * here:.0f} % of slides right at {_EPOCHS[checkpoint]}, which "
             f"is scored, and {100 * there:.0f} % at {_EPOCHS[other]}; compare by "
-            f"`wsikd evaluate --checkpoint {other}` as well"
+            f"wsikd evaluate --checkpoint {other} as well"
         )
 
 

@@ -187,7 +187,7 @@ def test_a_run_that_is_notably_better_at_another_epoch_says_so(
     settings = SETTINGS.model_copy(update={"checkpoint": checkpoint})
     notes = evaluate_runs(tmp_path / "runs", manifest, settings).notes
     (told_of,) = [note for note in notes if "--checkpoint" in note]
-    assert re.match(f"student-5x gets {told}` as well", told_of)
+    assert re.match(f"student-5x gets {told} as well", told_of)
 
 
 def test_runs_without_another_epoch_are_scored_without_a_word_on_it(tmp_path, write_run, manifest):

@@ -295,7 +295,10 @@ def test_a_signal_ends_the_batch_though_the_decoder_takes_it_for_damage(
                 raise ValueError("cannot be decoded") from error
 
     use_reader(monkeypatch, Swallowing)
-    handlers = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    # as nohup ignores one of them
+    handlers = {
+        each: signal.signal(each, signal.SIG_DFL) for each in (signal.SIGTERM, signal.SIGHUP)
+    }
     try:
         assert prepare(drawn, tmp_path, "--reader", "tiffslide") == 128 + number
     finally:

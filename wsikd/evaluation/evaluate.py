@@ -21,7 +21,7 @@ from wsikd.evaluation.documents import (
     Metrics,
     UnitScores,
 )
-from wsikd.evaluation.epochs import OTHER, notes_on_epochs
+from wsikd.evaluation.epochs import note_on_epoch
 from wsikd.evaluation.estimates import UNKNOWN
 from wsikd.evaluation.folds import EvaluatedSplit, PooledRun, notes_on, pool_runs
 from wsikd.evaluation.notes import absent_classes
@@ -111,16 +111,15 @@ def evaluate_runs(
             check_order(run.name, run.classes, settings.ordered)
     known = frozenset(classes_of(manifest)).union(*(run.classes for run in pooled))
     notes = [*notes, *notes_on(pooled), *_absent_classes(pooled, known)]
-    others, _ = pool_runs(
-        runs, manifest, checkpoint=OTHER[settings.checkpoint], split=settings.split
-    )
-    notes += notes_on_epochs(pooled, others, settings.checkpoint)
     notes += _other_controls(runs, settings.control)
     if not any(run.is_control for run in pooled):
         notes = [*notes, "no control stands beside the models; evaluate where the regions are"]
     references = References(runs, pooled)
     notes = [*notes, *references.notes, *_validated(settings)]
     decisions = {run.name: _decide(run, settings, known) for run in pooled}
+    for run in pooled:
+        slides = decisions[run.name]["slide"].decisions
+        notes += note_on_epoch(run, slides, settings.checkpoint, settings.split)
     metrics = Metrics(
         settings=settings.model_dump(mode="json"),
         runs=tuple(

@@ -140,13 +140,20 @@ def _pool(
         check_recorded(one, recorded, predicted, manifest)
         notes += [*one.notes, *check_older(one, recorded, predicted, manifest, known)]
         lacking.append(find_lacking(one, recorded, predicted, manifest))
-    answered = [table.assign(fold=one.fold) for one, table in zip(made, tables, strict=True)]
-    table = pd.concat(answered, ignore_index=True)
-    table = table[(table["split"] == split) & (table["label"] != "")]
+    table = pool_predictions(made, tables, split)
     _check_predictions(name, table, made[0].classes, split)
     folds = sorted(one.fold for one in made if one.fold is not None)
     noted = tuple(dict.fromkeys(notes))
     return PooledRun(name, tuple(members), tuple(made), tuple(folds), table, noted, tuple(lacking))
+
+
+def pool_predictions(
+    made: Iterable[Provenance], tables: Iterable[pd.DataFrame], split: EvaluatedSplit
+) -> pd.DataFrame:
+    """Join what the folds of a run predicted: labelled regions of a split, with the fold."""
+    answered = [table.assign(fold=one.fold) for one, table in zip(made, tables, strict=True)]
+    table = pd.concat(answered, ignore_index=True)
+    return table[(table["split"] == split) & (table["label"] != "")]
 
 
 def notes_on(pooled: list[PooledRun]) -> list[str]:

@@ -60,7 +60,7 @@ def _start(count: int) -> LocalCluster:
             return LocalCluster(
                 n_workers=count,
                 threads_per_worker=1,  # and dask holds the libraries in it to one thread, too
-                dashboard_address=None,
+                dashboard_address="127.0.0.1:0",  # None takes port 8787, which may be in use
                 silence_logs=logging.CRITICAL,
             )
     except (OSError, RuntimeError) as error:

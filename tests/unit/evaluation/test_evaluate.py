@@ -167,9 +167,12 @@ def test_numbers_of_validation_regions_say_what_these_have_decided(
     [
         (
             "best",
-            "50 % of slides right at the epoch of its best .* 75 % at its last epoch; .* last",
+            "50 % of slides right at the epoch of its best .* 75 % at its last .*--checkpoint last",
         ),
-        ("last", "75 % of slides right at its last .* 50 % at the epoch of its best .* best"),
+        (
+            "last",
+            "75 % of slides right at its last .* 50 % at the epoch of its best .*--checkpoint best",
+        ),
     ],
 )
 def test_a_run_that_is_notably_better_at_another_epoch_says_so(

@@ -4,6 +4,7 @@ Every reader returns an image of the numbers of nuclei; numbers can have gaps.
 """
 
 import math
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
@@ -22,6 +23,15 @@ from wsikd.geometry import Size
 Instances = NDArray[np.int32]
 
 _MATRIX = "inst_map"
+_UNREADABLE = (  # what loadmat has for damaged files and for those of MATLAB 7.3
+    MatReadError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+    IndexError,
+    zlib.error,
+)
 
 
 class Truth(NamedTuple):
@@ -84,7 +94,7 @@ def read_matrix(path: Path, size: Size) -> Truth:
     """
     try:
         found = loadmat(path, variable_names=[_MATRIX])
-    except (MatReadError, NotImplementedError, OSError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         reason = " ".join(str(error).split())
         raise SlideError(f"{path}: must be a MATLAB file; {reason}; copy it again") from None
     if _MATRIX not in found:

@@ -108,6 +108,25 @@ class TestMatrix:
         with pytest.raises(SlideError, match=r"a\.mat: must be a MATLAB file; .*; copy it again"):
             read_matrix(tmp_path / "a.mat", SIZE)
 
+    @pytest.mark.parametrize("compressed", [False, True])
+    def test_names_a_file_that_is_cut_short_anywhere(self, tmp_path, compressed):
+        path = tmp_path / "a.mat"
+        savemat(path, {"inst_map": np.ones((6, 8))}, do_compression=compressed)
+        content = path.read_bytes()
+        for length in range(len(content)):
+            path.write_bytes(content[:length])
+            with pytest.raises(SlideError, match=r"a\.mat: (must be a MATLAB file|has no matrix)"):
+                read_matrix(path, SIZE)
+
+    def test_names_a_file_whose_compressed_data_is_damaged(self, tmp_path):
+        path = tmp_path / "a.mat"
+        savemat(path, {"inst_map": np.ones((6, 8))}, do_compression=True)
+        content = bytearray(path.read_bytes())
+        content[136:140] = b"\xff" * 4  # the first of the deflated data, after both headers
+        path.write_bytes(content)
+        with pytest.raises(SlideError, match=r"must be a MATLAB file; .*decompress.*; copy it"):
+            read_matrix(path, SIZE)
+
 
 class TestNumbers:
     def test_reads_16_bits(self, tmp_path):

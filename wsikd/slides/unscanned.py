@@ -37,7 +37,7 @@ def share_of_cells(
     Examples
     --------
     >>> import numpy as np
-    >>> share_of_cells(np.array([[False, True]]), Size(3, 1)).tolist()
+    >>> share_of_cells(np.array([[False, True]]), Size(3, 1)).round(3).tolist()
     [[0.0, 0.5, 1.0]]
     """
     width, height = extent or mask.shape[::-1]

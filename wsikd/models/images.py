@@ -1,0 +1,48 @@
+"""Images of unequal sizes in one tensor: each in its upper left corner, zero beyond."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Self
+
+import torch
+from torch import Tensor
+
+from wsikd.geometry import Size
+
+
+class Images(NamedTuple):
+    """What a network reads at once.
+
+    Attributes
+    ----------
+    pixels : Tensor, shape (B, 3, H, W)
+        Standardised; zero beyond an image's own size.
+    sizes : tuple of Size, optional
+        Of each image, at least 1 x 1; None if all of them fill the tensor.
+    """
+
+    pixels: Tensor
+    sizes: tuple[Size, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @classmethod
+    def pad(cls, images: Sequence[Tensor], layout: torch.memory_format) -> Self:
+        """Put images of shape (3, h, w) together, which are padded only if their sizes differ."""
+        sizes = tuple(Size(image.shape[2], image.shape[1]) for image in images)
+        if len(set(sizes)) == 1:
+            return cls(torch.stack(list(images)).contiguous(memory_format=layout))
+        height, width = max(size.height for size in sizes), max(size.width for size in sizes)
+        padded = torch.zeros(
+            (len(images), 3, height, width),
+            dtype=images[0].dtype,
+            device=images[0].device,
+        ).to(memory_format=layout)
+        for place, image in zip(padded, images, strict=True):
+            place[:, : image.shape[1], : image.shape[2]] = image
+        return cls(padded, sizes)
+
+    def each_size(self) -> tuple[Size, ...]:
+        """Return the size of each image, whether it fills the tensor or not."""
+        height, width = self.pixels.shape[2:]
+        return self.sizes or (Size(width, height),) * len(self.pixels)

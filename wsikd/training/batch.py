@@ -1,0 +1,39 @@
+"""What a step learns from: the views of some items, and what is known of these."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from wsikd.models.images import Images
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some items of a feed, on the device.
+
+    Attributes
+    ----------
+    indices : tuple of int
+        Of the items, as the feed numbers them.
+    images : mapping of str to Images
+        The views by name, all of the same items in the same order.
+    labels : Tensor of int, shape (B,), optional
+        The class of each item; -1 if it has none.
+    weights : Tensor, shape (B,), optional
+        How much each item counts in the loss; alike without.
+    epoch : int, optional
+        In which the views were varied; None if they are the images as they are.
+    """
+
+    indices: tuple[int, ...]
+    images: Mapping[str, Images]
+    labels: Tensor | None = None
+    weights: Tensor | None = None
+    epoch: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, name: str) -> Images:
+        return self.images[name]

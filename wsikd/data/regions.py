@@ -1,20 +1,15 @@
-"""Regions of the store as items of a data set: some magnifications of each, and its label."""
+"""Regions of the store as items to learn from, each with its slide's label."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset, get_worker_info
 
 from wsikd.cohort.splits import classes_of
 from wsikd.errors import ManifestError, StoreError
 from wsikd.store import RegionStore
 
 UNLABELLED = -1
-_KEPT_BYTES = 2**28  # of decoded views, a data set
 
 
 class RegionItem(NamedTuple):
@@ -75,73 +70,15 @@ def unprepared_slides(store: RegionStore, manifest: pd.DataFrame) -> list[str]:
     return sorted(set(wanted) - set(store.slide_ids()))
 
 
-class RegionDataset(Dataset[dict[str, Tensor]]):
-    """Reads each region as a dict of named views, its label and its index.
-
-    A view is uint8 of shape (3, height, width), of any size. "label" is the place of the label in
-    `classes`, or -1 without one; "index" is the item's place in `items`. Views are kept in memory
-    while there is room, as every epoch reads them again; reader processes keep none.
-
-    Parameters
-    ----------
-    store : RegionStore
-        Holds the pixels.
-    items : sequence of RegionItem
-        The regions.
-    views : mapping of str to float
-        Name of each view and its magnification.
-    classes : sequence of str
-        The labels, in the order of the logits.
-    weights : mapping of str to float, optional
-        How much a region of each label counts in the loss; an item then has it as "weight".
+def labels_of(items: Sequence[RegionItem], classes: Sequence[str]) -> list[int]:
+    """Return the place of each item's label among the classes, or -1 without one.
 
     Raises
     ------
     ManifestError
-        If an item that is not auxiliary has a label outside `classes`.
+        If an item that is not auxiliary has another label.
     """
-
-    def __init__(
-        self,
-        store: RegionStore,
-        items: Sequence[RegionItem],
-        views: Mapping[str, float],
-        classes: Sequence[str],
-        weights: Mapping[str, float] | None = None,
-    ) -> None:
-        self._weights = weights
-        self._store, self._items, self._views = store, items, dict(views)
-        self._labels = [_place(item, classes) for item in items]
-        self._kept: dict[tuple[RegionItem, float], Tensor] = {}
-        self._room = _KEPT_BYTES
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        item = self._items[index]
-        views = {
-            name: self._read_view(item, magnification)
-            for name, magnification in self._views.items()
-        }
-        label, place = torch.tensor(self._labels[index]), torch.tensor(index)
-        found = {**views, "label": label, "index": place}
-        if self._weights is not None:
-            found["weight"] = torch.tensor(self._weights[item.label])
-        return found
-
-    def _read_view(self, item: RegionItem, magnification: float) -> Tensor:
-        kept = self._kept.get((item, magnification))
-        if kept is None:
-            kept = self._decode(item, magnification)
-            if kept.nbytes <= self._room and get_worker_info() is None:
-                self._kept[item, magnification] = kept
-                self._room -= kept.nbytes
-        return kept
-
-    def _decode(self, item: RegionItem, magnification: float) -> Tensor:
-        pixels = self._store.read_pixels(item.slide_id, item.region_id, magnification)
-        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    return [_place(item, classes) for item in items]
 
 
 def _place(item: RegionItem, classes: Sequence[str]) -> int:

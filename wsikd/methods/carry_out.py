@@ -3,7 +3,8 @@
 A method fills in a `Plan`; all else is alike for every method that learns from whole regions.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,8 @@ import pandas as pd
 import torch
 
 from wsikd.cohort.manifest import source_of
-from wsikd.data.regions import RegionDataset
+from wsikd.data.held import HeldPixels, RegionViews, count_bytes, find_room
+from wsikd.data.regions import labels_of
 from wsikd.data.statistics import channel_statistics
 from wsikd.geometry import magnification_to_mpp
 from wsikd.losses.classification import balanced_weights
@@ -22,18 +24,33 @@ from wsikd.methods.predictions import predict
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
 from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.models import Network
-from wsikd.models.weights import ModelDescription, load_model, save_model
+from wsikd.models.weights import ModelDescription, keep_model, load_model
 from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
-from wsikd.training.feeds.regions import Augmentation, Feed, Variation
-from wsikd.training.loop import Learner, Loop, Step
+from wsikd.training.feeds.regions import (
+    About,
+    Augmentation,
+    FeedOptions,
+    Needless,
+    RegionFeed,
+    Variation,
+    needs_all,
+)
+from wsikd.training.loop import Loop
 from wsikd.training.settings import TrainingSettings
+from wsikd.training.trainee import Learner, Step, Trainee
 
 if TYPE_CHECKING:
     from wsikd.data.regions import RegionItem
     from wsikd.methods.region_inputs import Inputs, MethodName
     from wsikd.runs import Checkpoint, RunFolder
     from wsikd.store import RegionStore
+
+_USUAL_MPIX = {"cpu": 1.0}  # where larger batches are no faster, and leave the caches
+_GPU_MPIX = 16.0
+
+_USUAL_MPIX = {"cpu": 1.0}  # where larger batches are no faster, and leave the caches
+_GPU_MPIX = 16.0
 
 SettingsType = TypeVar("SettingsType", bound=TrainingSettings)
 
@@ -56,6 +73,8 @@ class Method:
         The splits it learns from.
     variation : Variation, optional
         How training images are varied; by the settings' augmentation unless stated.
+    needless : callable
+        Names the views that need not be read any more of some items of validation.
     """
 
     model: Network
@@ -64,6 +83,7 @@ class Method:
     views: Mapping[str, ModelDescription]
     train_splits: tuple[str, ...] = ("train",)
     variation: Variation | None = None
+    needless: Needless = needs_all
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,8 @@ class Plan:
         What they have seen is not to be tested on.
     unrelated : bool
         Whether the user vouches for images of theirs that cannot be traced to a patient.
+    learns_from : tuple of str
+        The splits it learns from.
     """
 
     kind: "MethodName"
@@ -93,53 +115,73 @@ class Plan:
     method: Callable[[torch.device], Method]
     sources: "dict[str, RunFolder]" = field(default_factory=dict)
     unrelated: bool = False
+    learns_from: tuple[str, ...] = ("train",)
 
 
 class Feeds:
-    """Makes the feeds of a run.
+    """Makes the feeds of runs that are trained side by side.
 
     Parameters
     ----------
     inputs : Inputs
         The regions.
     settings : TrainingSettings
-        Augmentation, workers, seed.
+        Augmentation, batches, seed.
     device : torch.device
         Where the batches go.
+    pixels : HeldPixels
+        Reads the regions.
     """
 
-    def __init__(self, inputs: "Inputs", settings: TrainingSettings, device: torch.device) -> None:
+    def __init__(
+        self,
+        inputs: "Inputs",
+        settings: TrainingSettings,
+        device: torch.device,
+        pixels: HeldPixels,
+    ) -> None:
         self._inputs, self._settings, self._device = inputs, settings, device
+        self._pixels = pixels
 
     def make(
         self,
         items: list["RegionItem"],
         views: Mapping[str, ModelDescription],
         variation: Variation | None = None,
-    ) -> Feed:
+        needless: Needless = needs_all,
+    ) -> RegionFeed:
         """Make the feed of these items and views; images are varied only if it is said how."""
-        settings, inputs = self._settings, self._inputs
-        magnifications = {name: about.magnification for name, about in views.items()}
+        settings, classes = self._settings, self._inputs.classes
         augmented = variation is not None
         labels = [item.label for item in items]
         is_weighed = settings.weighs_balanced(training=augmented)
         weights = balanced_weights(labels) if is_weighed else None
-        return Feed(
-            RegionDataset(inputs.store, items, magnifications, inputs.classes, weights),
+        about = About(
+            [item.name for item in items],
+            labels_of(items, classes),
+            None if weights is None else [weights[label] for label in labels],
+            labels if augmented and settings.draws_balanced else None,
+        )
+        magnifications = {name: reads.magnification for name, reads in views.items()}
+        return RegionFeed(
+            RegionViews(self._pixels, items, magnifications),
             views,
             self._device,
-            augmentation=variation,
-            workers=settings.workers,
-            names=[item.name for item in items],
-            balanced=labels if augmented and settings.draws_balanced else None,
+            variation=variation,
+            about=about,
+            options=FeedOptions(self._budget(), settings.workers, needless),
         )
+
+    def _budget(self) -> float:
+        mpix = self._settings.batch_mpix
+        return 1e6 * (_USUAL_MPIX.get(self._device.type, _GPU_MPIX) if mpix is None else mpix)
 
 
 def carry_out(
     store: "RegionStore",
     manifest: pd.DataFrame,
     runs: Path,
-    settings: SettingsType,
+    each: Sequence[SettingsType],
     plan: "Callable[[Inputs, SettingsType], Plan]",
 ) -> "list[RunFolder]":
     """Carry out a method for one fold or for each in turn; what is done is not redone.
@@ -153,15 +195,16 @@ def carry_out(
     runs : Path
         Folder of all runs. It gets the controls of these folds and the report's pictures as well,
         which are made of the regions and so cannot be made later by a machine without them.
-    settings : TrainingSettings
-        Of the method; `plan` is given them with the fold filled in.
+    each : sequence of TrainingSettings
+        Of the runs that are trained side by side; alike but for what the step is made of. `plan` is
+        given them with the fold filled in.
     plan : callable
         The method.
 
     Returns
     -------
     list of RunFolder
-        One per fold, with models, log and predictions.
+        For each fold those of each settings, with models, log and predictions.
 
     Raises
     ------
@@ -172,16 +215,20 @@ def carry_out(
     BusyError
         If another process is carrying out a run; the message names it.
     """
-    folds = folds_of(manifest, settings.fold)
+    folds = folds_of(manifest, each[0].fold)
     of_folds = {fold: read_inputs(store, manifest, fold) for fold in folds}
-    tasks = [(of_folds[fold], settings.model_copy(update={"fold": fold})) for fold in folds]
-    for inputs in of_folds.values() if settings.patience is not None else ():
+    tasks = [
+        (inputs, [one.model_copy(update={"fold": fold}) for one in each])
+        for fold, inputs in of_folds.items()
+    ]
+    for inputs in of_folds.values() if each[0].patience is not None else ():
         inputs.check_validated("--patience", source_of(manifest))
-    for inputs, of_fold in tasks if len(tasks) > 1 else ():
-        _look_back(plan(inputs, of_fold), inputs)  # the plan is dropped, as it holds networks
+    for inputs, settings in tasks if len(tasks) > 1 else ():
+        for one in settings:
+            _look_back(plan(inputs, one), inputs)  # the plan is dropped, as it holds networks
     made = []
-    for inputs, of_fold in tasks:
-        made.append(_carry_out_fold(runs, inputs, of_fold, plan(inputs, of_fold)))
+    for inputs, settings in tasks:
+        made += _carry_out_fold(runs, inputs, [(one, plan(inputs, one)) for one in settings])
     for note in hand_over(runs, store, manifest, folds):
         Display(made[-1].name).say(note)
     return made
@@ -192,8 +239,22 @@ def _look_back(plan: Plan, inputs: "Inputs") -> Past:
 
 
 def _carry_out_fold(
-    runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan
-) -> "RunFolder":
+    runs: Path, inputs: "Inputs", plans: Sequence[tuple[TrainingSettings, Plan]]
+) -> "list[RunFolder]":
+    begun = [(_begin(runs, inputs, *one), *one) for one in plans]
+    due = [one for one in begun if not one[0].is_complete()]
+    if due:
+        device = choose_device(plans[0][0].device)
+        with ExitStack() as held:
+            for run, _, _ in due:
+                held.enter_context(run.alone())
+            methods = [(run, plan.method(device)) for run, _, plan in due]
+            _train(methods, inputs, due[0][1], device)
+    return [run for run, _, _ in begun]
+
+
+def _begin(runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan) -> "RunFolder":
+    """Make a run's folder, with what it learns from and what it starts from has seen."""
     past = _look_back(plan, inputs)
     about = inputs.describe_run(plan.kind, plan.magnification, plan.fingerprints)
     names = {key: source.name for key, source in plan.sources.items()}
@@ -205,42 +266,78 @@ def _carry_out_fold(
     if not run.is_complete():
         for note in past.notes:
             Display(run.name).say(f"note: {note}")
-        device = choose_device(settings.device)
         with run.alone():
-            method = plan.method(device)
-            own = seen_slides(inputs, (*method.train_splits, "val", "test"))
+            own = seen_slides(inputs, (*plan.learns_from, "val", "test"))
             run.write_learnt(pd.concat([own, past.rows]))
-            _train(run, method, inputs, settings, device)
     return run
 
 
 def _train(
-    run: "RunFolder",
-    method: Method,
+    methods: "Sequence[tuple[RunFolder, Method]]",
     inputs: "Inputs",
     settings: TrainingSettings,
     device: torch.device,
 ) -> None:
-    """Train, predict with the best and the last epoch, and mark the run as complete."""
-    feeds = Feeds(inputs, settings, device)
-    learnt_from = [item for split in method.train_splits for item in inputs.items[split]]
-    save = partial(save_model, method.model, method.description)
-    variation = method.variation or Augmentation(settings.augment, settings.seed)
+    """Train, predict with the best and the last epoch, and mark the runs as complete."""
+    first = methods[0][1]
+    views: dict[str, ModelDescription] = {}
+    for _, method in methods:
+        views |= method.views
+    learnt_from = [item for split in first.train_splits for item in inputs.items[split]]
+    pixels = _hold(methods[0][0].name, inputs, (learnt_from, views), settings, device)
+    feeds = Feeds(inputs, settings, device, pixels)
+    trainees = [
+        Trainee(
+            run,
+            Learner(
+                method.model, method.step, partial(keep_model, method.model, method.description)
+            ),
+            settings,
+        )
+        for run, method in methods
+    ]
     seconds = Loop(
-        run,
-        Learner(method.model, method.step, save),
-        feeds.make(learnt_from, method.views, variation),
-        feeds.make(inputs.items["val"], method.views),
-        settings,
+        trainees,
+        feeds.make(
+            learnt_from, views, first.variation or Augmentation(settings.augment, settings.seed)
+        ),
+        feeds.make(inputs.items["val"], views, needless=first.needless),
     ).run()
+    for (run, method), spent in zip(methods, seconds, strict=True):
+        _predict(run, method.description, inputs, feeds, device)
+        run.finish(seconds=spent)
+
+
+def _predict(
+    run: "RunFolder",
+    reads: ModelDescription,
+    inputs: "Inputs",
+    feeds: Feeds,
+    device: torch.device,
+) -> None:
     tested = inputs.items["val"] + inputs.items["test"]
-    feed = feeds.make(tested, {"image": method.description})
+    feed = feeds.make(tested, {"image": reads})
     checkpoints: tuple[Checkpoint, ...] = ("best", "last")
     for checkpoint in checkpoints:
         model, description = load_model(run.model_path(checkpoint))
         table = predict(place(model, device), feed, tested, description.classes)
         run.write_predictions(table, checkpoint)
-    run.finish(seconds=seconds)
+
+
+def _hold(
+    name: str,
+    inputs: "Inputs",
+    learnt: tuple[list["RegionItem"], Mapping[str, ModelDescription]],
+    settings: TrainingSettings,
+    device: torch.device,
+) -> HeldPixels:
+    """Decide which regions stay where, and tell it if they do not all stay."""
+    items, views = learnt
+    magnifications = [reads.magnification for reads in views.values()]
+    needed = count_bytes(inputs.store, items + inputs.items["val"], magnifications)
+    room = find_room(settings.resident, needed, device)
+    Display(name).say(room.told)
+    return HeldPixels(inputs.store, room)
 
 
 def describe(inputs: "Inputs", architecture: str, magnification: float) -> ModelDescription:

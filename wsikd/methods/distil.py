@@ -10,11 +10,11 @@ References
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pandas as pd
 import torch
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 from torch import Tensor
 
 from wsikd.config import OneOf
@@ -26,7 +26,14 @@ from wsikd.losses import as_released, choices
 from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft_target_loss
 from wsikd.methods.carry_out import Method, Plan, carry_out, describe
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
-from wsikd.methods.remembered_teacher import Asked, Questions, RememberedTeacher, answers_folder
+from wsikd.methods.remembered_teacher import (
+    Asked,
+    Questions,
+    RememberedTeacher,
+    Student,
+    answers_folder,
+    ask,
+)
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import (
     INIT_HELP,
@@ -38,18 +45,33 @@ from wsikd.methods.starting_runs import (
 from wsikd.methods.teacher_answers import LiveTeacher, Teacher
 from wsikd.models import Network
 from wsikd.models.seeding import build_seeded
-from wsikd.models.weights import load_model
+from wsikd.models.weights import ModelDescription, load_description, load_model
 from wsikd.runs import RunFolder
+from wsikd.training.batch import Batch
 from wsikd.training.device import place
 from wsikd.training.display import Display
-from wsikd.training.feeds.batches import Views
-from wsikd.training.loop import Step
 from wsikd.training.settings import TrainingSettings
+from wsikd.training.trainee import Step
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
 
 _LEARNT_FROM = ("train", "auxiliary")
+
+
+def _refuse_twice(each: tuple[float, ...]) -> tuple[float, ...]:
+    if not each or len(set(each)) < len(each):
+        raise ValueError("must be one magnification or several different ones")
+    return each
+
+
+Magnifications = Annotated[
+    tuple[Annotated[float, Field(gt=0)], ...],
+    BeforeValidator(lambda given: given if isinstance(given, list | tuple) else (given,)),
+    PlainSerializer(lambda each: each[0] if len(each) == 1 else list(each), return_type=Any),
+    AfterValidator(_refuse_twice),
+]
+"""One magnification or several; a single one is written as a number."""
 
 LossName = OneOf[str, ("soft", *choices(FEATURE_MAP_LOSSES))]
 
@@ -57,7 +79,10 @@ LossName = OneOf[str, ("soft", *choices(FEATURE_MAP_LOSSES))]
 class DistilSettings(TrainingSettings):
     """How a student is distilled from a teacher."""
 
-    student_mag: float = Field(gt=0, description="magnification the student reads")
+    student_mag: Magnifications = Field(
+        description="magnification the student reads; several students learn from one pass of the "
+        "teacher"
+    )
     teacher: str | None = Field(
         None,
         description="run to learn from; unset: teacher-10x of the same fold and seed, else seed 0",
@@ -84,6 +109,8 @@ class DistilSettings(TrainingSettings):
 
     @model_validator(mode="after")
     def _check_views(self) -> Self:
+        if self.name is not None and len(self.student_mag) > 1:
+            raise ValueError("--name names one run; leave it out with several --student-mag")
         if self.views is not None and self.teacher_pass == "live":  # noqa: S105  no password
             raise ValueError("--views needs --teacher-pass cached")
         return self
@@ -92,6 +119,17 @@ class DistilSettings(TrainingSettings):
     def view_count(self) -> int:
         """How many views of a region a teacher is asked about once."""
         return 8 if self.views is None else self.views
+
+    @property
+    def magnification(self) -> float:
+        """What the one student of a run reads."""
+        (only,) = self.student_mag
+        return only
+
+    @property
+    def view(self) -> str:
+        """What the batches call the student's images."""
+        return f"student-{format_magnification(self.magnification)}"
 
     @property
     def feature_map_kind(self) -> str | None:
@@ -148,19 +186,19 @@ def distil(
     StoppedError
         If a signal came; the same call goes on.
     """
-    return carry_out(
-        store, manifest, runs, settings, partial(_plan, runs, cache or runs.parent / "cache")
-    )
+    each = [settings.model_copy(update={"student_mag": (mag,)}) for mag in settings.student_mag]
+    teachers = Teachers(runs, cache or runs.parent / "cache", settings.student_mag)
+    return carry_out(store, manifest, runs, each, partial(_plan, teachers))
 
 
 def make_step(student: Network, teacher: Teacher, settings: DistilSettings) -> Step:
     """Return the loss of distillation, the sum of equations 2 and 3."""
-    kind = settings.feature_map_kind
+    kind, name = settings.feature_map_kind, settings.view
 
-    def step(batch: Views) -> dict[str, Tensor]:
-        coarse = student(batch["student"])
+    def step(batch: Batch) -> dict[str, Tensor]:
+        coarse = student(batch[name])
         height, width = coarse.feature_map.shape[2:]
-        fine = teacher.answer(batch, (height, width))
+        fine = teacher.answer(batch, name, (height, width))
         terms = {"soft": soft_target_loss(coarse.logits, fine.logits, settings.temperature)}
         if kind is not None:
             terms["pixel"] = resized_map_loss(coarse.feature_map, fine.maps, kind)
@@ -169,14 +207,41 @@ def make_step(student: Network, teacher: Teacher, settings: DistilSettings) -> S
     return step
 
 
-def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> Plan:
-    inputs.check_prepared(settings.student_mag, with_auxiliary=True)
+class Teachers:
+    """The teachers of students that are trained side by side; each is loaded once.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of all runs.
+    cache : Path
+        Folder of what can be made again.
+    student_mags : tuple of float
+        What the students read.
+    """
+
+    def __init__(self, runs: Path, cache: Path, student_mags: tuple[float, ...]) -> None:
+        self.runs, self.cache, self.student_mags = runs, cache, student_mags
+        self._live: dict[Path, LiveTeacher] = {}
+
+    def live(self, source: RunFolder, device: torch.device) -> LiveTeacher:
+        """Return the teacher of a run, on a device."""
+        path = source.model_path()
+        if path not in self._live:
+            network, _ = load_model(path)
+            self._live = {path: LiveTeacher(place(network, device))}  # of another fold: dropped
+        return self._live[path]
+
+
+def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
+    runs, magnification = teachers.runs, settings.magnification
+    inputs.check_prepared(magnification, with_auxiliary=True)
     source = find_source(
         runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
     )
-    _check_kind(source, settings.student_mag)
+    _check_kind(source, magnification)
     check_source(source, inputs, settings.fold)
-    teacher, teacher_reads = load_model(source.model_path())
+    teacher_reads = load_description(source.model_path(), ModelDescription)
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
     fingerprints["teacher"] = file_digest(source.model_path())
@@ -189,22 +254,31 @@ def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> 
 
     def method(device: torch.device) -> Method:
         place(student, device)
-        place(teacher, device)
-        reads = describe(inputs, architecture, settings.student_mag)
+        reads = describe(inputs, architecture, magnification)
+        views = {settings.view: reads}
         if settings.teacher_pass == "live":  # noqa: S105  no password
-            step = make_step(student, LiveTeacher(teacher), settings)
-            views = {"student": reads, "teacher": teacher_reads}
-            return Method(student, reads, step, views, _LEARNT_FROM)
+            live = teachers.live(source, device)
+            live.expect(settings.view)
+            step = make_step(student, live, settings)
+            views["teacher"] = teacher_reads
+            return Method(student, reads, step, views, _LEARNT_FROM, needless=live.needless)
         questions = _questions(inputs, settings)
-        asked = Asked(teacher, student, teacher_reads, settings.student_mag, device)
-        folder = answers_folder(cache, fingerprints["teacher"], asked, questions.views)
-        remembered = RememberedTeacher(folder, questions)
-        remembered.learn(asked, Display(source.name))
-        step = make_step(student, remembered, settings)
-        return Method(student, reads, step, {"student": reads}, _LEARNT_FROM, questions.views)
+        asked = Asked(teachers.live(source, device).network, teacher_reads, device)
+        each = {mag: Student.of(student, mag) for mag in teachers.student_mags}
+        remembered = {
+            mag: RememberedTeacher(
+                answers_folder(teachers.cache, fingerprints["teacher"], one, questions.views),
+                questions,
+                one,
+            )
+            for mag, one in each.items()
+        }
+        ask(asked, list(remembered.values()), questions, Display(source.name))
+        step = make_step(student, remembered[magnification], settings)
+        return Method(student, reads, step, views, _LEARNT_FROM, questions.views)
 
     unrelated = settings.unrelated
-    return Plan("student", settings.student_mag, fingerprints, method, sources, unrelated)
+    return Plan("student", magnification, fingerprints, method, sources, unrelated, _LEARNT_FROM)
 
 
 def _questions(inputs: Inputs, settings: DistilSettings) -> Questions:

@@ -78,7 +78,7 @@ def finetune(
     StoppedError
         If a signal came; the same call goes on.
     """
-    return carry_out(store, manifest, runs, settings, partial(_plan, runs))
+    return carry_out(store, manifest, runs, [settings], partial(_plan, runs))
 
 
 def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:

@@ -23,8 +23,8 @@ from wsikd.models.network import Network
 from wsikd.models.seeding import seeded
 from wsikd.models.unet import UNet
 from wsikd.runs import Branch as BranchName
-from wsikd.training.feeds.batches import Views
-from wsikd.training.loop import Step
+from wsikd.training.batch import Batch
+from wsikd.training.trainee import Step
 
 _Views = dict[str, tuple[BranchName, int]]
 
@@ -51,9 +51,9 @@ def make_step(branches: Branches, settings: PairSettings) -> Step:
     """Return the loss that makes both branches agree on a pair."""
     objective = OBJECTIVES[settings.loss_name]
 
-    def step(batch: Views) -> dict[str, Tensor]:
-        first = gather(branches.project("primary", batch["primary"]))
-        second = gather(branches.project("privileged", batch["privileged"]))
+    def step(batch: Batch) -> dict[str, Tensor]:
+        first = gather(branches.project("primary", batch["primary"].pixels))
+        second = gather(branches.project("privileged", batch["privileged"].pixels))
         return objective(first, second)
 
     return step
@@ -63,10 +63,10 @@ def make_triple_step(branches: Branches, settings: PairSettings) -> Step:
     """Return the loss that makes two primary views and one privileged agree, all three pairs."""
     objective = OBJECTIVES[settings.loss_name]
 
-    def step(batch: Views) -> dict[str, Tensor]:
-        first = gather(branches.project("primary", batch["primary"]))
-        second = gather(branches.project("primary", batch["second"]))
-        privileged = gather(branches.project("privileged", batch["privileged"]))
+    def step(batch: Batch) -> dict[str, Tensor]:
+        first = gather(branches.project("primary", batch["primary"].pixels))
+        second = gather(branches.project("primary", batch["second"].pixels))
+        privileged = gather(branches.project("privileged", batch["privileged"].pixels))
         return triple_loss(objective, first, second, privileged)
 
     return step
@@ -76,8 +76,9 @@ def make_prediction_step(unet: UNet, settings: PairSettings) -> Step:
     """Return the loss of predicting the second image from the first, the control of table S5."""
     kind = settings.loss_name
 
-    def step(batch: Views) -> dict[str, Tensor]:
-        return {kind: reconstruction_loss(unet(batch["primary"]), batch["privileged"], kind)}
+    def step(batch: Batch) -> dict[str, Tensor]:
+        predicted = unet(batch["primary"].pixels)
+        return {kind: reconstruction_loss(predicted, batch["privileged"].pixels, kind)}
 
     return step
 

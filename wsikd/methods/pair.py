@@ -29,9 +29,10 @@ from wsikd.methods.region_inputs import begin
 from wsikd.methods.seen import seen_pairs
 from wsikd.models.branches import Branches
 from wsikd.models.unet import UNet
-from wsikd.models.weights import ModelDescription, save_model
+from wsikd.models.weights import ModelDescription, keep_model
 from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
+from wsikd.training.checkpoints import Write
 from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
 from wsikd.training.distributed import (
@@ -43,8 +44,9 @@ from wsikd.training.distributed import (
 )
 from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
-from wsikd.training.loop import Learner, Loop, Say
+from wsikd.training.loop import Loop
 from wsikd.training.schedules import warm_up_cosine
+from wsikd.training.trainee import Learner, Say, Trainee
 
 _WATCHED = 256  # pairs whose projections are looked at after every epoch
 _COLLAPSED = 0.05  # spread of projections: 1 in random directions, 0 if all are alike
@@ -178,12 +180,13 @@ def _train(
     learner = Learner(
         approach.model,
         approach.step,
-        save=partial(_save, approach.model, reads),
+        keep=partial(_keep, approach.model, reads),
         schedule=partial(warm_up_cosine, warm_up=settings.warm_up_steps(len(rows))),
         limit_gradients=partial(_limit_gradients, settings),
         watch=partial(_watch, approach, feed),
     )
-    return Loop(run, learner, feed, None, settings).run()
+    (seconds,) = Loop([Trainee(run, learner, settings)], feed, None).run()
+    return seconds
 
 
 def _begin(
@@ -229,11 +232,17 @@ def _views(
     }
 
 
-def _save(model: Branches | UNet, reads: Mapping[BranchName, ModelDescription], path: Path) -> None:
-    """Write the encoders: the primary as the run's model, the privileged beside it."""
-    for branch, encoder in encoders_of(model).items():
-        beside = path if branch == "primary" else branch_path(path, "privileged")
-        save_model(encoder, reads[branch], beside)
+def _keep(model: Branches | UNet, reads: Mapping[BranchName, ModelDescription]) -> Write:
+    """Return what writes the encoders: the primary as the run's model, the other beside it."""
+    kept = {
+        branch: keep_model(encoder, reads[branch]) for branch, encoder in encoders_of(model).items()
+    }
+
+    def write(path: Path) -> None:
+        for branch, write_encoder in kept.items():
+            write_encoder(path if branch == "primary" else branch_path(path, "privileged"))
+
+    return write
 
 
 def _describe(
@@ -279,11 +288,11 @@ def _watch(approach: Approach, feed: PatchFeed, say: Say) -> dict[str, float]:
     model = approach.model.eval()
     chosen = shuffle(len(feed), seed=0, epoch=0)[:_WATCHED]
     seen: dict[str, list[Tensor]] = {}
-    for views in feed.batches(chosen):
+    for batch in feed.batches(chosen):
         if isinstance(model, UNet):
-            made = {"primary": model.encoder.embed(views["primary"])}
+            made = {"primary": model.encoder.embed(batch["primary"].pixels)}
         else:
-            made = {name: model.project(name, views[name]) for name in encoders_of(model)}
+            made = {name: model.project(name, batch[name].pixels) for name in encoders_of(model)}
         for name, projections in made.items():
             seen.setdefault(name, []).append(projections)
     found = {f"{name}_spread": spread(torch.cat(parts)) for name, parts in seen.items()}

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import torch
 
-from wsikd.geometry import Size
 from wsikd.models import Network
 from wsikd.models.cost import count_macs
 from wsikd.runs import PREDICTION_COLUMNS, probability_columns
-from wsikd.training.feeds.regions import Feed
+from wsikd.training.feeds.regions import RegionFeed
 
 if TYPE_CHECKING:
     from wsikd.data.regions import RegionItem
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def predict(
-    model: Network, feed: Feed, items: Sequence["RegionItem"], classes: Sequence[str]
+    model: Network, feed: RegionFeed, items: Sequence["RegionItem"], classes: Sequence[str]
 ) -> pd.DataFrame:
     """Read every region once, without augmentation.
 
@@ -27,7 +26,7 @@ def predict(
     ----------
     model : Network
         On the device of `feed`; put into eval mode.
-    feed : Feed
+    feed : RegionFeed
         Yields `items` as the view "image".
     items : sequence of RegionItem
         The rows, in order.
@@ -42,11 +41,13 @@ def predict(
     """
     model.eval()
     cost = cache(lambda size: count_macs(model, size) / 1e9)
-    rows = []
-    for item, batch in zip(items, feed.batches(range(len(items))), strict=True):
-        image = batch["image"]  # (1, 3, height, width)
-        size = Size(image.shape[3], image.shape[2])
-        probabilities = model(image).logits.softmax(1)[0].tolist()
-        about = (item.slide_id, item.patient_id, item.region_id, item.split, item.label)
-        rows.append((*about, *size, cost(size), *probabilities))
-    return pd.DataFrame(rows, columns=[*PREDICTION_COLUMNS, *probability_columns(classes)])
+    rows = {}
+    for batch in feed.batches(range(len(items))):
+        probabilities = model(batch["image"]).logits.softmax(1).tolist()
+        sizes = batch["image"].each_size()
+        for index, size, row in zip(batch.indices, sizes, probabilities, strict=True):
+            item = items[index]
+            about = (item.slide_id, item.patient_id, item.region_id, item.split, item.label)
+            rows[index] = (*about, *size, cost(size), *row)
+    columns = [*PREDICTION_COLUMNS, *probability_columns(classes)]
+    return pd.DataFrame([rows[index] for index in range(len(items))], columns=columns)

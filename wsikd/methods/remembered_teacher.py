@@ -4,10 +4,11 @@ Its answers are in `cache/`, a file a region, for every run that shows the same 
 seed, with another loss, after a stop. The pixels that the teacher reads are then not read again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
@@ -24,13 +25,14 @@ from wsikd.geometry import Size
 from wsikd.hashing import bytes_digest, digest, text_digest
 from wsikd.locks import in_turn
 from wsikd.losses.distillation import RESIZINGS
-from wsikd.methods.teacher_answers import MEMORY_BYTES, Answer, Kept, look
+from wsikd.methods.teacher_answers import MEMORY_BYTES, Answer, Kept, MapSizes, join, resize
 from wsikd.models import Network
+from wsikd.models.network import Seen
 from wsikd.models.shapes import map_size
 from wsikd.models.weights import ModelDescription
+from wsikd.training.batch import Batch
 from wsikd.training.device import memory_format
 from wsikd.training.display import Display
-from wsikd.training.feeds.batches import Views
 from wsikd.training.signals import StopRequest
 
 if TYPE_CHECKING:
@@ -66,12 +68,11 @@ class Questions:
     views: CountedViews
     epochs: int
 
-    def asked(self, batch: Views) -> "tuple[RegionItem, View]":
-        """Return the region that a batch of one shows, and in which view."""
-        (index,) = batch["index"].tolist()
-        if "epoch" not in batch:
-            return self.val[index], None
-        return self.train[index], self.views.view(int(batch["epoch"]), index)
+    def asked(self, batch: Batch) -> "list[tuple[RegionItem, View]]":
+        """Return the regions that a batch shows, and in which view."""
+        if batch.epoch is None:
+            return [(self.val[index], None) for index in batch.indices]
+        return [(self.train[index], self.views.view(batch.epoch, index)) for index in batch.indices]
 
     def all(self) -> "list[tuple[RegionItem, list[View]]]":
         """List every region with the views that are going to be asked for."""
@@ -93,48 +94,64 @@ class Questions:
 
 @dataclass(frozen=True)
 class Asked:
-    """Who is asked, and for whom.
+    """Who is asked.
 
     Attributes
     ----------
-    teacher, student : Network
-        The teacher on `device`.
+    teacher : Network
+        On `device`, in eval mode.
     reads : ModelDescription
-        What the teacher reads.
-    magnification : float
-        That the student reads.
+        What it reads.
     device : torch.device
-        Where the teacher is computed.
+        Where it is computed.
     """
 
     teacher: Network
-    student: Network
     reads: ModelDescription
-    magnification: float
     device: torch.device
 
-    def answer(self, pixels: Tensor, size: Size, draw: AugmentationDraw) -> Answer:
+    @torch.no_grad()
+    def look(self, pixels: Tensor, draw: AugmentationDraw) -> Seen:
         """Let the teacher look at a view of a region.
 
         Parameters
         ----------
-        pixels : Tensor, shape (1, 3, H, W)
+        pixels : Tensor, shape (3, H, W)
             What the teacher reads of the region, in 0 to 1.
-        size : Size
-            Of what the student reads of it.
         draw : AugmentationDraw
             The view.
         """
-        image = standardise(augment(pixels[0], draw), self.reads.mean, self.reads.std)[None]
-        shown = Size(size.height, size.width) if draw.quarter_turns % 2 else size
-        layout = memory_format(self.device)
-        return look(
-            self.teacher, image.contiguous(memory_format=layout), map_size(self.student, shown)
-        )
+        image = standardise(augment(pixels, draw), self.reads.mean, self.reads.std)[None]
+        seen: Seen = self.teacher(image.contiguous(memory_format=memory_format(self.device)))
+        return seen
+
+
+@dataclass(frozen=True)
+class Student:
+    """For whom a teacher is asked.
+
+    Attributes
+    ----------
+    stride : int
+        Pixels of an image per pixel of its maps.
+    magnification : float
+        That it reads.
+    map_size : callable
+        Returns height and width of its maps from the size of an image.
+    """
+
+    stride: int
+    magnification: float
+    map_size: Callable[[Size], MapSizes]
+
+    @classmethod
+    def of(cls, network: Network, magnification: float) -> Self:
+        """Describe a student by its network."""
+        return cls(network.stride, magnification, cache(partial(map_size, network)))
 
 
 class RememberedTeacher:
-    """Knows the answers by heart.
+    """Knows the answers for one student by heart.
 
     Parameters
     ----------
@@ -142,63 +159,42 @@ class RememberedTeacher:
         Of the answers, see `answers_folder`; they can be removed whenever nothing runs.
     questions : Questions
         What can be asked.
+    student : Student
+        For whom.
     """
 
-    def __init__(self, folder: Path, questions: Questions) -> None:
-        self._folder, self._questions = folder, questions
+    def __init__(self, folder: Path, questions: Questions, student: Student) -> None:
+        self.folder, self.questions, self._student = folder, questions, student
         self._kept = Kept(MEMORY_BYTES)
 
-    def answer(self, batch: Views, size: tuple[int, int]) -> Answer:
-        """Return what the teacher said of the view that the batch shows."""
-        item, view = self._questions.asked(batch)
-        known = self._kept.get((item, view))
-        if known is None:
-            known = self._recall(item, view, batch["student"].device)
-        assert all(tensor.shape[2:] == size for tensor in known.maps.values()), (item, view, size)
-        return known
+    def answer(self, batch: Batch, student: str, sizes: MapSizes) -> Answer:
+        """Return what the teacher said of the views that the batch shows."""
+        device = batch.images[student].pixels.device
+        known = [self._recall(item, view, device) for item, view in self.questions.asked(batch)]
+        return join(known, sizes)
 
-    def learn(self, asked: Asked, display: Display) -> None:
-        """Ask for every answer that is not known yet.
+    def lacks(self, item: "RegionItem", views: Sequence[View]) -> list[View]:
+        """Return those of a region's views that there is no answer about."""
+        known = self._read(item)
+        return [view for view in views if view not in known]
 
-        Raises
-        ------
-        StoppedError
-            If a signal came; the same call goes on.
-        """
-        asked.teacher.eval().requires_grad_(False)
-        unknown = [
-            (item, views) for item, views in self._questions.all() if not self._knows(item, views)
-        ]
-        if not unknown:
-            return
-        display.say(f"is asked once about {len(unknown)} regions, for {self._folder}")
-        with StopRequest() as stop, display:
-            display.restart("teacher's answers", total=len(unknown))
-            for item, views in unknown:
-                self._ask(asked, item, views)
-                display.advance(1)
-                if stop.number:
-                    raise StoppedError(
-                        f"{self._folder}: holds the answers so far; run the same command to go on",
-                        stop.number,
-                    )
-
-    @torch.no_grad()
-    def _ask(self, asked: Asked, item: "RegionItem", views: Sequence[View]) -> None:
-        """Add the answers about some views of a region to its file."""
-        path, known = self._path(item), self._read(item)
+    def note(self, item: "RegionItem", told: Mapping[View, Seen]) -> None:
+        """Add what the teacher saw in views of a region to its file."""
         place = (item.slide_id, item.region_id)
-        pixels = self._questions.store.read_pixels(*place, asked.reads.magnification)
-        image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-        image = image[None].to(asked.device).float().div_(255)
-        size = self._questions.store.size(*place, asked.magnification)
-        draws = {view: self._questions.draw(item, view) for view in views if view not in known}
-        told = {view: asked.answer(image, size, draw) for view, draw in draws.items()}
-        with in_turn(self._folder / ".lock"):  # another student may have asked about other views
-            _write(path, self._read(item) | told)
+        size = self.questions.store.size(*place, self._student.magnification)
+        answers = {}
+        for view, seen in told.items():
+            turned = self.questions.draw(item, view).quarter_turns % 2
+            shown = Size(size.height, size.width) if turned else size
+            answers[view] = resize(seen, self._student.map_size(shown))
+        with in_turn(self.folder / ".lock"):  # another training may have asked about other views
+            _write(self._path(item), self._read(item) | answers)
 
     def _recall(self, item: "RegionItem", view: View, device: torch.device) -> Answer:
-        """Read the answers about a region; those about its other views are kept as well."""
+        """Return an answer; from the file of a region, all are kept."""
+        known = self._kept.get((item, view))
+        if known is not None:
+            return known
         answers = {of: answer.to(device) for of, answer in self._read(item).items()}
         for of, answer in answers.items():
             if self._kept.get((item, of)) is None:
@@ -210,9 +206,6 @@ class RememberedTeacher:
             )
         return answers[view]
 
-    def _knows(self, item: "RegionItem", views: Sequence[View]) -> bool:
-        return set(views) <= self._read(item).keys()
-
     def _read(self, item: "RegionItem") -> _Known:
         """Read what is known of a region; nothing if its file is missing or damaged."""
         try:
@@ -221,13 +214,61 @@ class RememberedTeacher:
             return {}
 
     def _path(self, item: "RegionItem") -> Path:
-        record = self._questions.store.read_slide(item.slide_id)
+        record = self.questions.store.read_slide(item.slide_id)
         # prepared anew, a slide has another record
         slide = f"{item.slide_id}-{text_digest(record.model_dump_json())[:8]}"
-        return self._folder / slide / f"{item.region_id}.safetensors"
+        return self.folder / slide / f"{item.region_id}.safetensors"
 
 
-def answers_folder(cache: Path, teacher: str, asked: Asked, views: CountedViews) -> Path:
+def ask(
+    asked: Asked, students: Sequence[RememberedTeacher], questions: Questions, display: Display
+) -> None:
+    """Ask for every answer that a student lacks; the teacher looks at a view once for all of them.
+
+    Raises
+    ------
+    StoppedError
+        If a signal came; the same call goes on.
+    """
+    unknown = [
+        (item, views, [one for one in students if one.lacks(item, views)])
+        for item, views in questions.all()
+    ]
+    unknown = [one for one in unknown if one[2]]
+    if not unknown:
+        return
+    folder = students[0].folder.parent
+    display.say(f"is asked once about {len(unknown)} regions, for {folder}")
+    with StopRequest() as stop, display:
+        display.restart("teacher's answers", total=len(unknown))
+        for item, views, lacking in unknown:
+            _ask(asked, questions, item, {one: one.lacks(item, views) for one in lacking})
+            display.advance(1)
+            if stop.number:
+                raise StoppedError(
+                    f"{folder}: holds the answers so far; run the same command to go on",
+                    stop.number,
+                )
+
+
+def _ask(
+    asked: Asked,
+    questions: Questions,
+    item: "RegionItem",
+    lacking: Mapping[RememberedTeacher, Sequence[View]],
+) -> None:
+    """Ask about those views of a region that students lack."""
+    place = (item.slide_id, item.region_id)
+    pixels = questions.store.read_pixels(*place, asked.reads.magnification)
+    image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
+    image = image.to(asked.device).float().div_(255)
+    views = dict.fromkeys(view for each in lacking.values() for view in each)
+    told = {view: asked.look(image, questions.draw(item, view)) for view in views}
+    for student, each in lacking.items():
+        student.note(item, {view: told[view] for view in each})
+
+
+def answers_folder(cache: Path, teacher: str, student: Student, views: CountedViews) -> Path:
     """Return where the answers are: one folder for all that are about the same views.
 
     Parameters
@@ -236,13 +277,13 @@ def answers_folder(cache: Path, teacher: str, asked: Asked, views: CountedViews)
         Folder of what can be made again.
     teacher : str
         Digest of the teacher's weights.
-    asked : Asked
-        Who is asked.
+    student : Student
+        For whom.
     views : CountedViews
         How regions are shown; how many views there are does not matter.
     """
     settings = views.settings.model_dump_json()
-    parts = [teacher, settings, f"{asked.magnification:g}", str(asked.student.stride), *RESIZINGS]
+    parts = [teacher, settings, f"{student.magnification:g}", str(student.stride), *RESIZINGS]
     return cache / "teacher" / digest(parts)[:16]
 
 

@@ -26,10 +26,10 @@ from wsikd.methods.starting_runs import INIT_HELP, start_from
 from wsikd.models import ModelName, Network
 from wsikd.models.seeding import build_seeded
 from wsikd.runs import RunFolder
+from wsikd.training.batch import Batch
 from wsikd.training.device import place
-from wsikd.training.feeds.batches import Views
-from wsikd.training.loop import Step
 from wsikd.training.settings import LabelSettings
+from wsikd.training.trainee import Step
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -82,15 +82,15 @@ def teach(
     StoppedError
         If a signal came; the same call goes on.
     """
-    return carry_out(store, manifest, runs, settings, partial(_plan, runs))
+    return carry_out(store, manifest, runs, [settings], partial(_plan, runs))
 
 
 def make_step(model: Network) -> Step:
     """Return the loss of learning from labels."""
 
-    def step(batch: Views) -> dict[str, Tensor]:
+    def step(batch: Batch) -> dict[str, Tensor]:
         logits = model(batch["image"]).logits
-        return {"cross_entropy": cross_entropy_loss(logits, batch["label"], batch.get("weight"))}
+        return {"cross_entropy": cross_entropy_loss(logits, batch.labels, batch.weights)}
 
     return step
 

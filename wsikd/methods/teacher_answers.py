@@ -5,7 +5,7 @@ size of the student's in each of several ways. That is little to keep, and the t
 nearly all of a student's training; so what is shown again need not be asked again.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import NamedTuple, Protocol, Self
 
 import torch
@@ -13,7 +13,11 @@ from torch import Tensor
 
 from wsikd.losses.distillation import RESIZINGS, resize_feature_map
 from wsikd.models import Network
-from wsikd.training.feeds.batches import Views
+from wsikd.models.network import Seen
+from wsikd.training.batch import Batch
+
+MapSizes = tuple[int, int]
+"""Height and width of a student's maps."""
 
 MEMORY_BYTES = 2**30
 """Most that is kept in memory of one teacher's answers."""
@@ -42,35 +46,58 @@ class Answer(NamedTuple):
 class Teacher(Protocol):
     """Answers for the batches of a feed."""
 
-    def answer(self, batch: Views, size: tuple[int, int]) -> Answer:
-        """Return what it says of a batch, with maps of the student's size (h, w)."""
+    def answer(self, batch: Batch, student: str, sizes: MapSizes) -> Answer:
+        """Return what it says of a batch, with maps of the sizes of that student's."""
 
 
 class LiveTeacher:
     """Looks at every augmented view anew, as published, and once at images that stay as they are.
 
+    Students that are trained side by side share it: it looks at a batch once for all of them. It
+    reads the view "teacher".
+
     Parameters
     ----------
     network : Network
-        Put into eval mode; no gradient reaches it. It reads the view "teacher".
+        Put into eval mode; no gradient reaches it.
     limit_bytes : int
         Most memory that is kept for images that stay: those of validation, shown every epoch.
     """
 
     def __init__(self, network: Network, *, limit_bytes: int = MEMORY_BYTES) -> None:
         self._network = network.eval().requires_grad_(False)
-        self._kept = Kept(limit_bytes)
+        self._kept, self._students = Kept(limit_bytes), set[str]()
+        self._last: tuple[Batch, Seen] | None = None
 
-    def answer(self, batch: Views, size: tuple[int, int]) -> Answer:
+    @property
+    def network(self) -> Network:
+        return self._network
+
+    def expect(self, student: str) -> None:
+        """Tell that a student is going to ask, so that it is not taken to know enough before."""
+        self._students.add(student)
+
+    def needless(self, indices: Sequence[int]) -> Collection[str]:
+        """Name its view if all students have their answers about these images of validation."""
+        known = all(self._kept.get((tuple(indices), one)) is not None for one in self._students)
+        return {"teacher"} if known else ()
+
+    def answer(self, batch: Batch, student: str, sizes: MapSizes) -> Answer:
         """Return what the teacher says of its view."""
-        if "epoch" in batch:
-            return look(self._network, batch["teacher"], size)
-        key = tuple(batch["index"].tolist())
+        if batch.epoch is not None:
+            return resize(self._look(batch), sizes)
+        key = (batch.indices, student)
         known = self._kept.get(key)
         if known is None:
-            known = look(self._network, batch["teacher"], size)
+            known = resize(self._look(batch), sizes)
             self._kept.put(key, known)
         return known
+
+    def _look(self, batch: Batch) -> Seen:
+        if self._last is None or self._last[0] is not batch:
+            with torch.no_grad():
+                self._last = batch, self._network(batch["teacher"])
+        return self._last[1]
 
 
 class Kept:
@@ -98,8 +125,13 @@ class Kept:
             self._answers[key] = answer
 
 
-@torch.no_grad()
-def look(network: Network, image: Tensor, size: tuple[int, int]) -> Answer:
-    """Let a network in eval mode look at standardised images, for maps of the size (h, w)."""
-    seen = network(image)
-    return Answer(seen.logits, resize_feature_map(seen.feature_map, size, RESIZINGS))
+def resize(seen: Seen, sizes: MapSizes) -> Answer:
+    """Bring what a teacher saw to the sizes of a student's maps."""
+    return Answer(seen.logits, resize_feature_map(seen.feature_map, sizes, RESIZINGS))
+
+
+def join(answers: Sequence[Answer], size: MapSizes) -> Answer:
+    """Put answers about one image each together."""
+    maps = {name: torch.cat([answer.maps[name] for answer in answers]) for name in answers[0].maps}
+    assert all(tensor.shape[2:] == size for tensor in maps.values()), size
+    return Answer(torch.cat([answer.logits for answer in answers]), maps)

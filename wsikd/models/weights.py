@@ -1,5 +1,6 @@
 """A model on disk: its tensors in safetensors, and a description of what it reads beside them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -43,10 +44,22 @@ def save_model(model: nn.Module, description: Settings, path: Path) -> None:
     path : Path
         File with the suffix ".safetensors".
     """
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with replacing(path) as temporary:
-        temporary.write_bytes(serialise(tensors, metadata={"format": "pt"}))
-    write_json(path.with_suffix(".json"), description.model_dump(mode="json"))
+    keep_model(model, description)(path)
+
+
+def keep_model(model: nn.Module, description: Settings) -> Callable[[Path], None]:
+    """Return what writes a model as it is now, as `save_model` does, however it is trained on."""
+    tensors = {
+        name: tensor.detach().to("cpu", copy=True).contiguous()
+        for name, tensor in model.state_dict().items()
+    }
+
+    def write(path: Path) -> None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(serialise(tensors, metadata={"format": "pt"}))
+        write_json(path.with_suffix(".json"), description.model_dump(mode="json"))
+
+    return write
 
 
 def load_model(path: Path) -> tuple[Network, ModelDescription]:

@@ -51,7 +51,7 @@ def embed_patches(
     batch = min(_BATCH, len(rows))
     feed = PatchFeed({"image": view}, rows, batch, device, distortion=distortion)
     batches = feed.batches(range(len(rows)), epoch=epoch)
-    return torch.cat([encoder.embed(views["image"]).cpu() for views in batches])
+    return torch.cat([encoder.embed(batch["image"].pixels).cpu() for batch in batches])
 
 
 def fit_linear(

@@ -18,16 +18,17 @@ from wsikd.methods.teach import make_step
 from wsikd.models import ModelName
 from wsikd.models.cost import count_macs
 from wsikd.models.seeding import build_seeded
-from wsikd.models.weights import load_model, save_model
+from wsikd.models.weights import keep_model, load_model
 from wsikd.probing.candidates import Answer, Answering, Identity
 from wsikd.probing.labelled_patches import LabelledPatches, describe_patches
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import RunFolder, run_name
 from wsikd.training.device import choose_device, place
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
-from wsikd.training.loop import Learner, Loop
+from wsikd.training.loop import Loop
 from wsikd.training.schedules import warm_up_cosine
 from wsikd.training.settings import FoldSettings
+from wsikd.training.trainee import Learner, Trainee
 
 _BATCH = 256  # patches that are read at a time when nothing is learnt
 _UNLABELLED = -1
@@ -135,12 +136,12 @@ def supervise(
     learner = Learner(
         model,
         make_step(place(model, device)),
-        save=partial(save_model, model, description),
+        keep=partial(keep_model, model, description),
         schedule=partial(
             warm_up_cosine, warm_up=int(settings.warmup_epochs * (len(rows) // settings.batch))
         ),
     )
-    Loop(run, learner, feed, None, settings).run()
+    Loop([Trainee(run, learner, settings)], feed, None).run()
 
 
 def _labels(patches: LabelledPatches, dealt: pd.DataFrame) -> Tensor:

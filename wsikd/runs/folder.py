@@ -34,7 +34,8 @@ PREDICTION_COLUMNS = (
 )
 """Columns of `predictions.csv`, before the probabilities `p_0`, `p_1`, …."""
 _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
-_HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes"}  # may change when a run is taken up
+_HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes", "resident", "batch_mpix"}
+"""Settings that may change when a run is taken up."""
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 
 _LOCK = ".lock"

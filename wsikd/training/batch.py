@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from wsikd.models.images import Images
@@ -18,8 +19,8 @@ class Batch:
         Of the items, as the feed numbers them.
     images : mapping of str to Images
         The views by name, all of the same items in the same order.
-    labels : Tensor of int, shape (B,), optional
-        The class of each item; -1 if it has none.
+    labels : Tensor of int, shape (B,)
+        The class of each item, -1 if it has none; empty where none has any.
     weights : Tensor, shape (B,), optional
         How much each item counts in the loss; alike without.
     epoch : int, optional
@@ -28,7 +29,7 @@ class Batch:
 
     indices: tuple[int, ...]
     images: Mapping[str, Images]
-    labels: Tensor | None = None
+    labels: Tensor = torch.empty(0, dtype=torch.int64)
     weights: Tensor | None = None
     epoch: int | None = None
 
@@ -37,3 +38,13 @@ class Batch:
 
     def __getitem__(self, name: str) -> Images:
         return self.images[name]
+
+    def count_pixels(self) -> tuple[int, int]:
+        """Count the pixels of all views, those of the padding among them, and without these."""
+        padded = own = 0
+        for images in self.images.values():
+            sizes = images.each_size()
+            height, width = images.pixels.shape[2:]
+            padded += len(sizes) * height * width
+            own += sum(size.width * size.height for size in sizes)
+        return padded, own

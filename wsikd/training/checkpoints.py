@@ -1,15 +1,21 @@
 """The state of a training that was not finished, so that it goes on as if it had never stopped."""
 
 import pickle
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import torch
 from torch import nn
 
 from wsikd.errors import CheckpointError
 from wsikd.files import replacing
+
+Write = Callable[[Path], None]
+"""Writes something to a path, as it was when this was made."""
 
 FORMAT = "wsikd-state"
 FORMAT_VERSION = 1
@@ -56,19 +62,68 @@ class Progress:
         self.seconds, self.epoch_seconds = self.seconds + self.epoch_seconds, 0.0
 
 
-def save_state(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
-) -> None:
-    """Replace the state in `folder` by this one: one file, so never half of each."""
+def keep_state(model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress) -> Write:
+    """Return what writes the state as it is now, however training goes on after that.
+
+    It replaces the state in a folder: one file, so never half of each.
+    """
     state = {
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "progress": asdict(progress),
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
+        "model": _copy(model.state_dict()),
+        "optimizer": _copy(optimizer.state_dict()),
     }
-    with replacing(_state_file(folder)) as temporary:
-        torch.save(state, temporary)
+
+    def write(folder: Path) -> None:
+        with replacing(_state_file(folder)) as temporary:
+            torch.save(state, temporary)
+
+    return write
+
+
+class Writer:
+    """Writes checkpoints in a thread, one after the other, while training goes on.
+
+    To be used in a `with`, which waits for the last one at its end.
+    """
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: Future[None] | None = None
+
+    def write(self, each: Sequence[Callable[[], None]]) -> None:
+        """Write these in their order; wait for those before, and raise what they ran into."""
+        self.wait()
+        if each:
+            self._pending = self._pool.submit(_call, list(each))
+
+    def wait(self) -> None:
+        """Wait until all is written.
+
+        Raises
+        ------
+        OSError, UnwritableError
+            If it could not be.
+        """
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self.wait()
+        finally:
+            self._pool.shutdown()
 
 
 def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> Progress:
@@ -108,3 +163,19 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: must be a training state, is damaged; remove the run's folder to start anew"
         )
     return state
+
+
+def _copy(value: Any) -> Any:
+    """Copy the tensors of nested containers, to memory that training does not write to."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, Mapping):
+        return {key: _copy(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copy(each) for each in value)
+    return value
+
+
+def _call(each: list[Callable[[], None]]) -> None:
+    for write in each:
+        write()

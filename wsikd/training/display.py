@@ -35,9 +35,11 @@ class Display:
         )
         self._task = self._bar.add_task(name, total=None)
 
-    def say(self, text: str) -> None:
-        """Write one line, below which the bar goes on."""
-        self._console.print(f"{self.name}: {text}", markup=False, highlight=False, soft_wrap=True)
+    def say(self, text: str, *, of: str | None = None) -> None:
+        """Write one line, below which the bar goes on; `of` another run than its own."""
+        self._console.print(
+            f"{of or self.name}: {text}", markup=False, highlight=False, soft_wrap=True
+        )
 
     def restart(self, text: str, *, total: int, done: int = 0) -> None:
         """Begin a new bar."""

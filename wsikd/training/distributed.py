@@ -25,7 +25,7 @@ import torch.distributed
 # Imported while there is a group, as torch does by itself, its default arguments would keep the
 # group and its threads alive until Python ends, which then aborts now and then.
 import torch.distributed.nn
-from torch import Tensor, nn
+from torch import nn
 
 from wsikd.errors import BusyError, CheckpointError, ConfigError
 from wsikd.runs import RunFolder
@@ -164,20 +164,28 @@ def largest(number: int) -> int:
     return int(shared)
 
 
-def average(values: Tensor) -> Tensor:
-    """Return, in every process, the mean of their tensors of equal shape; without gradients."""
+def sum_over_processes(values: dict[str, float]) -> dict[str, float]:
+    """Return, in every process, the sums of their numbers by name; a process may lack some."""
     if process_count() == 1:
         return values
-    shared = values.detach().clone()
-    torch.distributed.all_reduce(shared)
-    return shared / process_count()
+    of_each: list[dict[str, float]] = [{} for _ in range(process_count())]
+    torch.distributed.all_gather_object(of_each, values)
+    names = dict.fromkeys(name for one in of_each for name in one)
+    return {name: sum(one.get(name, 0.0) for one in of_each) for name in names}
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
-    """Replace gradients by their mean over the processes, which all have gradients of the same."""
-    gradients = [weight.grad for weight in parameters if weight.grad is not None]
-    if process_count() == 1 or not gradients:
+    """Replace gradients by their mean over the processes; one that has none counts as zero."""
+    weights = [weight for weight in parameters if weight.requires_grad]
+    if process_count() == 1 or not weights:
         return
+    has = torch.tensor([weight.grad is not None for weight in weights], dtype=torch.int32)
+    torch.distributed.all_reduce(has, torch.distributed.ReduceOp.MAX)
+    used = [weight for weight, any_has in zip(weights, has.tolist(), strict=True) if any_has]
+    for weight in used:
+        if weight.grad is None:
+            weight.grad = torch.zeros_like(weight)
+    gradients = [weight.grad for weight in used if weight.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= process_count()

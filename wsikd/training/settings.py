@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from wsikd.config import Settings
 from wsikd.data.augment.regions import AugmentSettings
+from wsikd.data.held import Resident
 
 
 class RunSettings(Settings):
@@ -53,7 +54,19 @@ class TrainingSettings(FoldSettings):
     )
     accumulate: int = Field(32, ge=1, description="regions whose mean gradient makes one step")
     augment: AugmentSettings = AugmentSettings()
-    workers: int = Field(0, ge=0, description="processes that read regions; 0: none beside this")
+    batch_mpix: float | None = Field(
+        None,
+        ge=0,
+        description="million pixels that the network reads at once of the largest magnification; "
+        "unset: 1 on a CPU, 16 on a GPU or what its memory allows; 0: one region at a time",
+    )
+    resident: Resident = Field(
+        "auto",
+        description="where regions stay once they are read; auto: the GPU or memory, as they fit",
+    )
+    workers: int = Field(
+        2, ge=0, description="threads that read regions ahead; 0: none, they are waited for"
+    )
 
     @property
     def items_per_step(self) -> int:

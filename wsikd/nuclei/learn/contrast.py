@@ -5,6 +5,7 @@ from torch import Generator, Tensor, nn
 
 from wsikd.models.seeding import seeded
 from wsikd.nuclei.learn.drawing import Drawing
+from wsikd.nuclei.learn.feed import draw_seed
 from wsikd.nuclei.learn.patch_contrast import (
     SIMILARITIES,
     draw_anchors,
@@ -12,8 +13,8 @@ from wsikd.nuclei.learn.patch_contrast import (
 )
 from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.network import ConfidenceNetwork, FeatureNetwork
+from wsikd.training.batch import Batch
 from wsikd.training.device import place
-from wsikd.training.feeds.batches import Views
 
 
 class Contrast:
@@ -36,10 +37,10 @@ class Contrast:
                 self.networks["features"] = FeatureNetwork()
         place(self.networks, device)
 
-    def step(self, views: Views) -> dict[str, Tensor]:
+    def step(self, batch: Batch) -> dict[str, Tensor]:
         """Compute the terms of the loss; none if the windows do not suffice."""
-        images, settings = views["image"], self.settings
-        random = Generator().manual_seed(int(views["draw"]))
+        images, settings = batch["image"].pixels, self.settings
+        random = Generator().manual_seed(draw_seed(settings.seed, batch))
         drawn = self.drawing.draw(images, self.network(images), random)
         if not self.drawing.suffices(drawn):
             return {}

@@ -8,11 +8,12 @@ import torch
 
 from wsikd.data.fields.field import Field, balance
 from wsikd.geometry import Pixels, Size
+from wsikd.models.images import Images
 from wsikd.nuclei.learn.crops import deal_crops, draw_crop
 from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.network import lift
+from wsikd.training.batch import Batch
 from wsikd.training.device import memory_format
-from wsikd.training.feeds.batches import Views
 from wsikd.training.feeds.prefetch import read_ahead
 
 
@@ -46,22 +47,26 @@ class CropFeed:
         whole = len(self) // self._settings.batch * self._settings.batch
         return [place * len(self._fields) + int(which) for place, which in enumerate(dealt[:whole])]
 
-    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Yield the crops in this order as "image", and "draw", the seed of what is drawn."""
-        size = self._settings.batch
-        groups = [list(order[i : i + size]) for i in range(0, len(order), size)]
+    def steps(
+        self, order: Sequence[int], per_step: int, *, epoch: int | None = None
+    ) -> Iterator[Iterator[Batch]]:
+        """Yield each step's crops as the view "image"; they are varied without an epoch, too."""
+        groups = [list(order[i : i + per_step]) for i in range(0, len(order), per_step)]
         for group, crops in read_ahead(partial(self._read, epoch=epoch or 0), groups):
             images = torch.from_numpy(crops).permute(0, 3, 1, 2)  # (B, 3, h, w)
             lifted = lift(images.to(self._device))
-            yield {
-                "index": torch.tensor(group),
-                "image": lifted.contiguous(memory_format=memory_format(self._device)),
-                "draw": torch.tensor(self._draw(group[0], epoch or 0)),
-            }
+            layout = memory_format(self._device)
+            image = Images(lifted.contiguous(memory_format=layout))
+            yield iter([Batch(tuple(group), {"image": image}, epoch=epoch)])
 
-    def name(self, batch: Views) -> str:
+    def again(self, order: Sequence[int], epoch: int) -> Iterator[Batch]:
+        """Yield the batch of a step once more, as the loss is of all of its crops."""
+        for batches in self.steps(order, len(order), epoch=epoch):
+            yield from batches
+
+    def name(self, batch: Batch) -> str:
         """Name the fields that a batch comes from."""
-        names = [self._fields[item % len(self._fields)].name for item in batch["index"].tolist()]
+        names = [self._fields[item % len(self._fields)].name for item in batch.indices]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"{names[0]}{more}"
 
@@ -82,5 +87,8 @@ class CropFeed:
         pixels, _ = draw_crop(field, size, random, glass=self._settings.max_glass)
         return balance(pixels, field.light) if self._settings.balance else pixels
 
-    def _draw(self, item: int, epoch: int) -> int:
-        return int(np.random.default_rng((self._settings.seed, epoch, item, 1)).integers(2**62))
+
+def draw_seed(seed: int, batch: Batch) -> int:
+    """Return what a batch's windows are drawn by, from the run's seed."""
+    key = (seed, batch.epoch or 0, batch.indices[0], 1)
+    return int(np.random.default_rng(key).integers(2**62))

@@ -37,7 +37,8 @@ from wsikd.nuclei.learn.watch import Truths, Watch
 from wsikd.runs import Provenance, RunFolder
 from wsikd.training.device import choose_device
 from wsikd.training.display import Display
-from wsikd.training.loop import Entry, Learner, Loop
+from wsikd.training.loop import Loop
+from wsikd.training.trainee import Entry, Learner, Trainee
 
 
 def segment(
@@ -98,12 +99,13 @@ def _train(
     learner = Learner(
         contrast.networks,
         contrast.step,
-        save=watch.save,
+        keep=watch.keep,
         watch=watch,
         judge=partial(judge_epoch, settings=settings),
         has_converged=partial(has_converged, settings=settings),
     )
-    seconds = Loop(run, learner, CropFeed(fields, settings, device), None, settings).run()
+    feed = CropFeed(fields, settings, device)
+    (seconds,) = Loop([Trainee(run, learner, settings)], feed, None).run()
     converged = has_converged(run.read_log(), settings=settings)
     for warning in watch.conclude(run, has_converged=converged):
         Display(run.name).say(warning)

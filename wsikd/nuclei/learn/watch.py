@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Generator, Tensor
 from wsikd.data.fields.field import Field, balance
 from wsikd.errors import ConfigError
 from wsikd.geometry import Mpp, Size
-from wsikd.models.weights import save_model
+from wsikd.models.weights import keep_model, save_model
 from wsikd.nuclei.channel import Choice, choose_channel, haematoxylin
 from wsikd.nuclei.learn.contrast import Contrast
 from wsikd.nuclei.learn.crops import deal_crops, draw_crop
@@ -23,6 +22,7 @@ from wsikd.nuclei.learn.windows import pixel_entropy
 from wsikd.nuclei.network import lift
 from wsikd.nuclei.weights import SegmenterDescription, load_segmenter
 from wsikd.runs import RunFolder
+from wsikd.training.checkpoints import Write
 
 Truths = Mapping[str, Callable[[], NDArray[np.integer]]]
 """Reads the true nuclei of an image, (height, width), 0 the background; by slide_id."""
@@ -92,9 +92,9 @@ class Watch:
         }
         return {name: value for name, value in measured.items() if math.isfinite(value)}
 
-    def save(self, path: Path) -> None:
-        """Write the segmenter with the channel that was chosen last."""
-        save_model(self._contrast.network, self._describe(*self._chosen), path)
+    def keep(self) -> Write:
+        """Return what writes the segmenter as it is now, with the channel chosen last."""
+        return keep_model(self._contrast.network, self._describe(*self._chosen))
 
     @torch.no_grad()
     def conclude(self, run: RunFolder, *, has_converged: bool) -> list[str]:

@@ -1,27 +1,38 @@
-"""What every feed is: batches of named views, in an order that depends on seed and epoch alone."""
+"""What every feed is: steps of some batches, in an order that depends on seed and epoch alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
-from torch import Tensor
 
-Views = dict[str, Tensor]
+from wsikd.training.batch import Batch
 
 
-class Batches(Protocol):
+class Feed(Protocol):
     """What the loop learns from and validates with."""
 
     def __len__(self) -> int:
         """Count the items."""
 
     def order(self, seed: int, epoch: int) -> list[int]:
-        """Return the items of one epoch of training in their order, by seed and epoch."""
+        """Return what one epoch of training draws, in its order, by seed and epoch."""
 
-    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Yield the items in this order; without an epoch they are not augmented."""
+    def steps(
+        self, order: Sequence[int], per_step: int, *, epoch: int | None = None
+    ) -> Iterator[Iterator[Batch]]:
+        """Yield the batches of each step, of so many draws; all of one before the next.
 
-    def name(self, batch: Views) -> str:
+        Without an epoch the items are as they are, in an epoch they are varied. Of several
+        processes each yields its own part of every step that is learnt from.
+        """
+
+    def again(self, order: Sequence[int], epoch: int) -> Iterator[Batch]:
+        """Yield the items of a step once more, in parts as small as their loss allows.
+
+        Every process yields all of them.
+        """
+
+    def name(self, batch: Batch) -> str:
         """Name the items of a batch."""
 
 

@@ -10,10 +10,12 @@ from torch import Tensor
 from wsikd.data.augment.pairs import DistortSettings, distort, draw_distortions
 from wsikd.data.statistics import standardise
 from wsikd.geometry import Pixels
+from wsikd.models.images import Images
 from wsikd.models.weights import ModelDescription
+from wsikd.training.batch import Batch
 from wsikd.training.device import memory_format
 from wsikd.training.distributed import part_of
-from wsikd.training.feeds.batches import Views, shuffle
+from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.prefetch import read_ahead
 
 _ONLY_MOVED = {"noise": 0.0, "solarize": 0.0, "colour": 0.0}  # flips, crop, rotation as drawn
@@ -91,46 +93,62 @@ class PatchFeed:
         whole = len(self._chosen) // self._batch * self._batch
         return shuffle(len(self._chosen), seed=seed, epoch=epoch)[:whole]
 
-    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Yield the items in this order; without an epoch they are not varied.
-
-        With an epoch, each of several processes yields its part of every batch, else all of it.
-        """
-        rows = [self._chosen[item] for item in order]
-        groups = [rows[i : i + self._batch] for i in range(0, len(rows), self._batch)]
+    def steps(
+        self, order: Sequence[int], per_step: int, *, epoch: int | None = None
+    ) -> Iterator[Iterator[Batch]]:
+        """Yield each step's batch; with an epoch, each of several processes yields its part."""
+        groups = self._groups(order, per_step)
         if epoch is not None:
             groups = [part_of(group) for group in groups]
         for group, read in read_ahead(self._read, groups):
+            yield iter([self._ready(group, read, epoch)])
+
+    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Batch]:
+        """Yield the items in this order, all of every batch; without an epoch they are as they are.
+
+        With one they are varied as in that epoch.
+        """
+        for group, read in read_ahead(self._read, self._groups(order, self._batch)):
             yield self._ready(group, read, epoch)
 
-    def name(self, batch: Views) -> str:
-        """Name the patches of a batch: the first, and how many more."""
-        rows = batch["index"].tolist()
-        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
-        return f"{self._name(rows[0])}{more}"
+    def again(self, order: Sequence[int], epoch: int) -> Iterator[Batch]:
+        """Yield the batch of a step once more, as a loss may be of all of its items."""
+        return self.batches(order, epoch=epoch)
 
-    def _read(self, rows: list[int]) -> Views:
+    def name(self, batch: Batch) -> str:
+        """Name the patches of a batch: the first, and how many more."""
+        more = f" and {len(batch) - 1} more" if len(batch) > 1 else ""
+        return f"{self._name(batch.indices[0])}{more}"
+
+    def _groups(self, order: Sequence[int], count: int) -> list[list[int]]:
+        rows = [self._chosen[item] for item in order]
+        return [rows[i : i + count] for i in range(0, len(rows), count)]
+
+    def _read(self, rows: list[int]) -> dict[str, Tensor]:
         return {
             name: _gather(view.pixels, rows, self._device) for name, view in self._views.items()
         }
 
-    def _ready(self, rows: list[int], read: Views, epoch: int | None) -> Views:
+    def _ready(self, rows: list[int], read: Mapping[str, Tensor], epoch: int | None) -> Batch:
+        images = {name: self._see(name, rows, read[name], epoch) for name in self._views}
         index = torch.tensor(rows)
-        ready = {"index": index}
-        if self._labels is not None:
-            ready["label"] = self._labels[index].to(self._device)
-        for name, view in self._views.items():
-            images = read[name].to(self._device, non_blocking=True)  # (B, h, w, 3)
-            images = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
-            if self._distortion is not None and epoch is not None:
-                settings, seed = self._distortion
-                if view.only_moved:
-                    settings = settings.model_copy(update=_ONLY_MOVED)
-                draws = draw_distortions(settings, seed, epoch, rows, view.branch)
-                images = distort(images, draws, settings)
-            images = standardise(images, view.description.mean, view.description.std)
-            ready[name] = images.contiguous(memory_format=memory_format(self._device))
-        return ready
+        if self._labels is None:
+            return Batch(tuple(rows), images, epoch=epoch)
+        return Batch(tuple(rows), images, self._labels[index].to(self._device), epoch=epoch)
+
+    def _see(self, name: str, rows: list[int], read: Tensor, epoch: int | None) -> Images:
+        """Bring a view of shape (B, h, w, 3) to the device, vary and standardise it."""
+        view = self._views[name]
+        images = read.to(self._device, non_blocking=True)
+        images = images.permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        if self._distortion is not None and epoch is not None:
+            settings, seed = self._distortion
+            if view.only_moved:
+                settings = settings.model_copy(update=_ONLY_MOVED)
+            draws = draw_distortions(settings, seed, epoch, rows, view.branch)
+            images = distort(images, draws, settings)
+        images = standardise(images, view.description.mean, view.description.std)
+        return Images(images.contiguous(memory_format=memory_format(self._device)))
 
 
 def _gather(pixels: Pixels, rows: list[int], device: torch.device) -> Tensor:

@@ -1,11 +1,12 @@
-"""From a data set to the network: batches of views on the device, augmented and standardised."""
+"""From regions to the network: batches of views on the device, augmented and standardised."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wsikd.data.augment.regions import (
     AugmentationDraw,
@@ -14,9 +15,18 @@ from wsikd.data.augment.regions import (
     draw_augmentation,
 )
 from wsikd.data.statistics import standardise
+from wsikd.geometry import Size
+from wsikd.models.images import Images
 from wsikd.models.weights import ModelDescription
+from wsikd.training.batch import Batch
 from wsikd.training.device import memory_format
-from wsikd.training.feeds.batches import Views, draw_balanced, shuffle
+from wsikd.training.distributed import process_count, rank
+from wsikd.training.feeds.batches import draw_balanced, shuffle
+from wsikd.training.feeds.packing import deal, pack
+from wsikd.training.feeds.prefetch import read_ahead
+
+_AHEAD_BYTES = 2**28  # read ahead of the network: a second's work at least
+_PUT_TOGETHER = 32  # items of which batches are made where there are no steps
 
 
 class Variation(Protocol):
@@ -37,96 +47,210 @@ class Augmentation(NamedTuple):
         return draw_augmentation(self.settings, self.seed, epoch, index)
 
 
-class Feed:
-    """Reads items of a data set in a given order and makes them ready for the network.
+class Source(Protocol):
+    """What regions are read from."""
+
+    def __len__(self) -> int:
+        """Count the items."""
+
+    def size(self, index: int) -> Size:
+        """Return the size of an item's largest view."""
+
+    def read(self, index: int, without: Collection[str]) -> Mapping[str, Tensor]:
+        """Read the views of an item, but for some, as uint8 of (3, h, w); called in threads."""
+
+
+Needless = Callable[[Sequence[int]], Collection[str]]
+
+
+def needs_all(_indices: Sequence[int]) -> Collection[str]:
+    """Name no view as needless."""
+    return ()
+
+
+@dataclass(frozen=True)
+class FeedOptions:
+    """How items are read and put together.
+
+    Attributes
+    ----------
+    budget : float
+        Pixels of the largest view of a batch, with padding; 0 leaves each item alone.
+    threads : int
+        That read ahead; 0 reads an item when the network waits for it.
+    needless : callable
+        Names the views that need not be read of the items of a batch; it has none of them then.
+    """
+
+    budget: float = 0.0
+    threads: int = 0
+    needless: Needless = needs_all
+
+
+@dataclass(frozen=True)
+class About:
+    """What is known of the items beside their pixels.
+
+    Attributes
+    ----------
+    names : sequence of str
+        What messages call them.
+    labels : sequence of int, optional
+        The class of each; -1 if it has none.
+    weights : sequence of float, optional
+        How much each counts in the loss.
+    balanced : sequence of str, optional
+        A class of each, of which an epoch then draws every one equally often.
+    """
+
+    names: Sequence[str] = ()
+    labels: Sequence[int] | None = None
+    weights: Sequence[float] | None = None
+    balanced: Sequence[str] | None = None
+
+
+class RegionFeed:
+    """Reads items in a given order and makes them ready for the network.
 
     Parameters
     ----------
-    dataset : Dataset
-        Items are dicts of tensors with an "index"; images are uint8 of shape (3, h, w).
+    source : Source
+        Reads the pixels.
     views : mapping of str to ModelDescription
-        The images among the entries, each with the model that reads it, for its mean and std.
+        The views, each with the model that reads it, for its mean and std.
     device : torch.device
-        Where the batches go.
-    augmentation : Variation, optional
+        Where the batches go, and are varied.
+    variation : Variation, optional
         Varies all views of an item by the same draw; without it images stay as they are.
-    workers : int
-        Processes that read items; 0 reads them here.
-    names : sequence of str
-        What messages call the items.
-    balanced : sequence of str, optional
-        The class of each item; an epoch then draws every class equally often.
+    about : About
+        Names, labels, weights.
+    options : FeedOptions
+        How items are read and put together.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
-        dataset: Dataset[dict[str, Tensor]],
+        source: Source,
         views: Mapping[str, ModelDescription],
         device: torch.device,
         *,
-        augmentation: Variation | None = None,
-        workers: int = 0,
-        names: Sequence[str] = (),
-        balanced: Sequence[str] | None = None,
+        variation: Variation | None = None,
+        about: About = About(),
+        options: FeedOptions = FeedOptions(),
     ) -> None:
-        self._dataset, self._views, self._device = dataset, views, device
-        self._augmentation, self._names, self._balanced = augmentation, names, balanced
-        self._order = _Order()
-        self._loader = DataLoader(
-            dataset,
-            batch_size=1,  # regions are of any size
-            sampler=self._order,
-            num_workers=workers,
-            multiprocessing_context="spawn" if workers else None,
-            persistent_workers=workers > 0,
-            pin_memory=device.type == "cuda",
-        )
+        self._source, self._views, self._device = source, views, device
+        self._variation, self._about, self._options = variation, about, options
 
     def __len__(self) -> int:
-        return len(self._dataset)  # type: ignore[arg-type]  # Dataset declares no __len__
+        return len(self._source)
 
     def order(self, seed: int, epoch: int) -> list[int]:
         """Return all items, shuffled, or as many draws of classes in balance."""
-        if self._balanced is not None:
-            return draw_balanced(self._balanced, seed=seed, epoch=epoch)
+        if self._about.balanced is not None:
+            return draw_balanced(self._about.balanced, seed=seed, epoch=epoch)
         return shuffle(len(self), seed=seed, epoch=epoch)
 
-    def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Views]:
-        """Yield the items in this order; without an epoch they are not augmented.
+    def steps(
+        self, order: Sequence[int], per_step: int, *, epoch: int | None = None
+    ) -> Iterator[Iterator[Batch]]:
+        """Yield the batches of each step, whose items are put together as the budget allows."""
+        packed = [
+            self._pack(self._own_part(group, epoch), epoch) for group in _groups(order, per_step)
+        ]
+        reading = self._read_ahead(chain.from_iterable(packed))
+        for batches in packed:
+            yield (self._ready(*each, epoch) for each in islice(reading, len(batches)))
 
-        What is augmented has an entry "epoch".
-        """
-        self._order.indices = [draw % len(self) for draw in order]
-        for draw, batch in zip(order, self._loader, strict=True):
-            yield self._ready(batch, draw, epoch)
+    def batches(self, order: Sequence[int]) -> Iterator[Batch]:
+        """Yield items as they are, put together as the budget allows; in every process alike."""
+        packed = (self._pack(group, None) for group in _groups(order, _PUT_TOGETHER))
+        for each in self._read_ahead(chain.from_iterable(packed)):
+            yield self._ready(*each, None)
 
-    def name(self, batch: Views) -> str:
+    def again(self, order: Sequence[int], epoch: int) -> Iterator[Batch]:
+        """Yield the items of a step once more, each alone."""
+        for each in self._read_ahead([draw] for draw in order):
+            yield self._ready(*each, epoch)
+
+    def name(self, batch: Batch) -> str:
         """Name the items of a batch."""
-        indices = batch["index"].tolist()
-        return ", ".join(self._names[i] if self._names else f"item {i}" for i in indices)
+        names = self._about.names
+        return ", ".join(names[index] if names else f"item {index}" for index in batch.indices)
 
-    def _ready(self, batch: Views, draw: int, epoch: int | None) -> Views:
-        ready = {name: value.to(self._device, non_blocking=True) for name, value in batch.items()}
-        variation = None if epoch is None else self._augmentation
-        if variation is not None:
-            ready["epoch"] = torch.tensor(epoch)
-        for name, description in self._views.items():
-            images = ready[name].float().div_(255)  # (B, 3, h, w)
-            if variation is not None and epoch is not None:
-                drawn = variation.draw(epoch, draw)
-                images = torch.stack([augment(image, drawn) for image in images])
-            images = standardise(images, description.mean, description.std)
-            ready[name] = images.contiguous(memory_format=memory_format(self._device))
-        return ready
+    def _draw(self, draw: int, epoch: int | None) -> AugmentationDraw | None:
+        if epoch is None or self._variation is None:
+            return None
+        return self._variation.draw(epoch, draw)
+
+    def _own_part(self, draws: Sequence[int], epoch: int | None) -> list[int]:
+        """Return those draws of a step that this process is to learn from: all of a single one."""
+        if process_count() == 1:
+            return list(draws)
+        parts = deal(self._sizes(draws, epoch), process_count())
+        return [draws[place] for place in parts[rank()]]
+
+    def _pack(self, draws: Sequence[int], epoch: int | None) -> list[list[int]]:
+        """Put draws together into batches."""
+        packed = pack(self._sizes(draws, epoch), self._options.budget)
+        return [[draws[place] for place in batch] for batch in packed]
+
+    def _sizes(self, draws: Sequence[int], epoch: int | None) -> list[Size]:
+        """Return the sizes that the largest views of draws will have."""
+        sizes = []
+        for draw in draws:
+            drawn, size = self._draw(draw, epoch), self._source.size(draw % len(self))
+            turned = drawn is not None and drawn.quarter_turns % 2
+            sizes.append(Size(size.height, size.width) if turned else size)
+        return sizes
+
+    def _read_ahead(
+        self, batches: Iterable[list[int]]
+    ) -> Iterator[tuple[list[int], list[Mapping[str, Tensor]]]]:
+        return read_ahead(
+            self._read,
+            batches,
+            threads=self._options.threads,
+            cost=self._bytes_of,
+            limit=_AHEAD_BYTES,
+        )
+
+    def _bytes_of(self, draws: Sequence[int]) -> int:
+        sizes = (self._source.size(draw % len(self)) for draw in draws)
+        return sum(3 * size.width * size.height for size in sizes)
+
+    def _read(self, draws: Sequence[int]) -> list[Mapping[str, Tensor]]:
+        indices = [draw % len(self) for draw in draws]
+        without = self._options.needless(indices)
+        return [self._source.read(index, without) for index in indices]
+
+    def _ready(
+        self, draws: Sequence[int], read: Sequence[Mapping[str, Tensor]], epoch: int | None
+    ) -> Batch:
+        drawn = [self._draw(draw, epoch) for draw in draws]
+        indices = tuple(draw % len(self) for draw in draws)
+        labels, weights = self._about.labels, self._about.weights
+        return Batch(
+            indices,
+            {name: self._see(name, [item[name] for item in read], drawn) for name in read[0]},
+            self._chosen(labels or [-1] * len(self), indices),
+            None if weights is None else self._chosen(weights, indices),
+            epoch=None if self._variation is None else epoch,
+        )
+
+    def _see(
+        self, name: str, read: Sequence[Tensor], drawn: Sequence[AugmentationDraw | None]
+    ) -> Images:
+        """Bring a view of some items to the device, varied and standardised."""
+        reads, seen = self._views[name], []
+        for pixels, draw in zip(read, drawn, strict=True):
+            image = pixels.to(self._device, non_blocking=True).float().div_(255)  # (3, h, w)
+            varied = image if draw is None else augment(image, draw)
+            seen.append(standardise(varied, reads.mean, reads.std))
+        return Images.pad(seen, memory_format(self._device))
+
+    def _chosen(self, values: Sequence[float], indices: Sequence[int]) -> Tensor:
+        return torch.tensor([values[index] for index in indices], device=self._device)
 
 
-class _Order(Sampler[int]):
-    """An order that can change under a loader, whose processes then need not start again."""
-
-    indices: Sequence[int] = ()
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
+def _groups(order: Sequence[int], count: int) -> Iterator[Sequence[int]]:
+    return (order[start : start + count] for start in range(0, len(order), count))

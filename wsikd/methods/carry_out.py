@@ -15,7 +15,7 @@ import torch
 from wsikd.cohort.manifest import source_of
 from wsikd.data.regions import RegionDataset
 from wsikd.data.statistics import channel_statistics
-from wsikd.geometry import magnification_to_mpp
+from wsikd.geometry import format_magnification, magnification_to_mpp
 from wsikd.losses.classification import balanced_weights
 from wsikd.methods.hand_over import hand_over
 from wsikd.methods.predictions import predict
@@ -24,7 +24,7 @@ from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, load_model, save_model
 from wsikd.training.device import choose_device, place
-from wsikd.training.display import Display
+from wsikd.training.display import Display, telling_if_long
 from wsikd.training.feeds.regions import Augmentation, Feed, Variation
 from wsikd.training.loop import Learner, Loop, Step
 from wsikd.training.settings import TrainingSettings
@@ -243,9 +243,20 @@ def _train(
     run.finish(seconds=seconds)
 
 
-def describe(inputs: "Inputs", architecture: str, magnification: float) -> ModelDescription:
-    """Describe a model to be trained, with mean and std of the labelled training regions."""
-    mean, std = channel_statistics(inputs.store, inputs.items["train"], magnification)
+def describe(
+    inputs: "Inputs", architecture: str, magnification: float, cache: Path
+) -> ModelDescription:
+    """Describe a model to be trained, with mean and std of the labelled training regions.
+
+    What is known of their colours is kept in the folder `cache`; otherwise they are read, with
+    progress on stderr if it takes more than a moment.
+    """
+    trained = inputs.items["train"]
+    doing = (
+        f"reads {len(trained)} regions at {format_magnification(magnification)} for mean and std"
+    )
+    with telling_if_long("colours", doing) as tell:
+        mean, std = channel_statistics(inputs.store, trained, magnification, cache, tell)
     return ModelDescription(
         architecture=architecture,
         classes=inputs.classes,

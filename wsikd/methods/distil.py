@@ -190,7 +190,7 @@ def _plan(runs: Path, cache: Path, inputs: Inputs, settings: DistilSettings) -> 
     def method(device: torch.device) -> Method:
         place(student, device)
         place(teacher, device)
-        reads = describe(inputs, architecture, settings.student_mag)
+        reads = describe(inputs, architecture, settings.student_mag, cache)
         if settings.teacher_pass == "live":  # noqa: S105  no password
             step = make_step(student, LiveTeacher(teacher), settings)
             views = {"student": reads, "teacher": teacher_reads}

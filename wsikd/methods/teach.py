@@ -30,6 +30,7 @@ from wsikd.training.device import place
 from wsikd.training.feeds.batches import Views
 from wsikd.training.loop import Step
 from wsikd.training.settings import LabelSettings
+from wsikd.workspace import Workspace
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -106,7 +107,7 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
 
     def method(device: torch.device) -> Method:
         place(model, device)
-        reads = describe(inputs, settings.model, settings.mag)
+        reads = describe(inputs, settings.model, settings.mag, Workspace(runs.parent).cache)
         return Method(model, reads, make_step(model), {"image": reads})
 
     usual: MethodName = "teacher" if settings.mag >= TEACHER_MAGNIFICATION else "baseline"

@@ -41,7 +41,7 @@ class Workspace:
 
     @property
     def cache(self) -> Path:
-        """Decoded patches, which can be removed at any time."""
+        """What can be made again, such as decoded patches; it can be removed at any time."""
         return self.root / "cache"
 
     @property

@@ -16,6 +16,7 @@ from shapely import box
 from tests.builders import slide_record
 from wsikd import methods
 from wsikd.cohort.splits import splits_of_fold
+from wsikd.data import colours
 from wsikd.data.augment.regions import AugmentSettings
 from wsikd.errors import (
     BusyError,
@@ -575,3 +576,13 @@ class TestUnlabelledSlides:
         (tmp_path / "regions").symlink_to(store.path)
         known = patients_of_labels(run, Workspace(tmp_path))
         assert known == {"p2", "p3", "p4", "p5"}
+
+
+def test_colours_of_slides_are_kept_beside_the_runs_for_every_seed(store, tmp_path, monkeypatch):
+    (first,) = teach(store, make_manifest(), tmp_path / "runs", TeachSettings(fold=0, **QUICK))
+    assert (tmp_path / "cache" / "colours" / "10x.json").exists()
+    monkeypatch.setattr(colours.ColourSums, "of", None)  # nothing is summed again
+    settings = TeachSettings(fold=0, seed=1, **QUICK)
+    (second,) = teach(store, make_manifest(), tmp_path / "runs", settings)
+    one, other = (load_model(run.model_path())[1] for run in (first, second))
+    assert (one.mean, one.std) == (other.mean, other.std)

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import add
+from pathlib import Path
 
-import numpy as np
-import torch
 from torch import Tensor
 
+from wsikd.data.colours import ColourSums, OnRead, sum_colours
 from wsikd.data.regions import RegionItem
 from wsikd.geometry import Pixels
 from wsikd.store import RegionStore
@@ -15,36 +17,32 @@ Channels = tuple[float, float, float]
 
 
 def channel_statistics(
-    store: RegionStore, items: Sequence[RegionItem], magnification: float
+    store: RegionStore,
+    items: Sequence[RegionItem],
+    magnification: float,
+    cache: Path | None = None,
+    on_read: OnRead = lambda _read, _all: None,
 ) -> tuple[Channels, Channels]:
     """Compute mean and standard deviation of red, green and blue over all pixels of all regions.
 
-    One region is in memory at a time. Sums are of whole numbers, so the result does not depend on
-    the order of the regions.
-
     Parameters
     ----------
-    store : RegionStore
-        Holds the pixels.
-    items : sequence of RegionItem
-        The training regions, at least one.
-    magnification : float
-        Which one of each region is read.
+    store, items, magnification, cache, on_read
+        As of `sum_colours`; of the training regions, at least one.
 
     Returns
     -------
     mean, std : tuple of float
         Of red, green and blue, in 0 to 1. `std` is at least one grey level, 1 / 255, so that a
-        blank channel can be standardised too.
+        blank channel can be standardised too. Sums are of whole numbers, so neither depends on the
+        order of the regions.
 
     Raises
     ------
     StoreError
-        If the magnification was not prepared.
+        If the magnification was not prepared, or a region is damaged.
     """
-    return image_statistics(
-        store.read_pixels(item.slide_id, item.region_id, magnification) for item in items
-    )
+    return _mean_and_std(sum_colours(store, items, magnification, cache, on_read))
 
 
 def image_statistics(images: Iterable[Pixels]) -> tuple[Channels, Channels]:
@@ -62,17 +60,12 @@ def image_statistics(images: Iterable[Pixels]) -> tuple[Channels, Channels]:
 
     Examples
     --------
+    >>> import numpy as np
     >>> mean, std = image_statistics([np.array([[0, 255, 51]], np.uint8)])
     >>> mean, round(255 * std[0])
     ((0.0, 1.0, 0.2), 1)
     """
-    histograms = torch.zeros(3, 256, dtype=torch.int64)
-    for pixels in images:
-        for channel in range(3):
-            values = torch.from_numpy(np.ascontiguousarray(pixels[..., channel]))
-            histograms[channel] += values.flatten().bincount(minlength=256)
-    red, green, blue = (_mean_and_std(histogram.tolist()) for histogram in histograms)
-    return (red[0], green[0], blue[0]), (red[1], green[1], blue[1])
+    return _mean_and_std(reduce(add, map(ColourSums.of, images)))
 
 
 def standardise(image: Tensor, mean: Channels, std: Channels) -> Tensor:
@@ -87,6 +80,7 @@ def standardise(image: Tensor, mean: Channels, std: Channels) -> Tensor:
 
     Examples
     --------
+    >>> import torch
     >>> standardise(torch.ones(3, 1, 1), (0.5, 0.5, 0.0), (0.5, 0.25, 0.5)).flatten().tolist()
     [1.0, 2.0, 2.0]
     """
@@ -97,10 +91,11 @@ def _column(image: Tensor, values: Channels) -> Tensor:
     return image.new_tensor(values)[:, None, None]
 
 
-def _mean_and_std(histogram: list[int]) -> tuple[float, float]:
-    count = sum(histogram)
-    total = sum(value * many for value, many in enumerate(histogram))
-    squares = sum(value**2 * many for value, many in enumerate(histogram))
-    # the difference is of whole numbers: nothing cancels
-    std = math.sqrt((count * squares - total**2) / count**2)
-    return total / count / 255, max(std, 1.0) / 255
+def _mean_and_std(sums: ColourSums) -> tuple[Channels, Channels]:
+    count = sums.count
+    red, green, blue = (
+        # the difference is of whole numbers: nothing cancels
+        (total / count / 255, max(math.sqrt((count * squares - total**2) / count**2), 1.0) / 255)
+        for total, squares in sums.moments()
+    )
+    return (red[0], green[0], blue[0]), (red[1], green[1], blue[1])

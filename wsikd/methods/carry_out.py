@@ -17,7 +17,7 @@ from wsikd.cohort.manifest import source_of
 from wsikd.data.held import HeldPixels, RegionViews, count_bytes, find_room
 from wsikd.data.regions import labels_of
 from wsikd.data.statistics import channel_statistics
-from wsikd.geometry import magnification_to_mpp
+from wsikd.geometry import format_magnification, magnification_to_mpp
 from wsikd.losses.classification import balanced_weights
 from wsikd.methods.hand_over import hand_over
 from wsikd.methods.predictions import predict
@@ -26,6 +26,7 @@ from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, keep_model, load_model
 from wsikd.training.device import choose_device, place
+<<<<<<< HEAD
 from wsikd.training.display import Display
 from wsikd.training.feeds.regions import (
     About,
@@ -37,6 +38,11 @@ from wsikd.training.feeds.regions import (
     needs_all,
 )
 from wsikd.training.loop import Loop
+=======
+from wsikd.training.display import Display, telling_if_long
+from wsikd.training.feeds.regions import Augmentation, Feed, Variation
+from wsikd.training.loop import Learner, Loop, Step
+>>>>>>> i12-cache
 from wsikd.training.settings import TrainingSettings
 from wsikd.training.trainee import Learner, Step, Trainee
 
@@ -340,9 +346,20 @@ def _hold(
     return HeldPixels(inputs.store, room)
 
 
-def describe(inputs: "Inputs", architecture: str, magnification: float) -> ModelDescription:
-    """Describe a model to be trained, with mean and std of the labelled training regions."""
-    mean, std = channel_statistics(inputs.store, inputs.items["train"], magnification)
+def describe(
+    inputs: "Inputs", architecture: str, magnification: float, cache: Path
+) -> ModelDescription:
+    """Describe a model to be trained, with mean and std of the labelled training regions.
+
+    What is known of their colours is kept in the folder `cache`; otherwise they are read, with
+    progress on stderr if it takes more than a moment.
+    """
+    trained = inputs.items["train"]
+    doing = (
+        f"reads {len(trained)} regions at {format_magnification(magnification)} for mean and std"
+    )
+    with telling_if_long("colours", doing) as tell:
+        mean, std = channel_statistics(inputs.store, trained, magnification, cache, tell)
     return ModelDescription(
         architecture=architecture,
         classes=inputs.classes,

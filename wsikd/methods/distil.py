@@ -254,8 +254,13 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
 
     def method(device: torch.device) -> Method:
         place(student, device)
+<<<<<<< HEAD
         reads = describe(inputs, architecture, magnification)
         views = {settings.view: reads}
+=======
+        place(teacher, device)
+        reads = describe(inputs, architecture, settings.student_mag, cache)
+>>>>>>> i12-cache
         if settings.teacher_pass == "live":  # noqa: S105  no password
             live = teachers.live(source, device)
             live.expect(settings.view)

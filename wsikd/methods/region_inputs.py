@@ -142,7 +142,7 @@ def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
     Raises
     ------
     ResumeError
-        If it was begun with other settings or inputs.
+        If it was begun with other settings or inputs, but for settings that may grow and did.
     """
     fold = settings.fold if isinstance(settings, FoldSettings) else None
     if settings.name is None:
@@ -151,7 +151,8 @@ def begin(runs: Path, made: Provenance, settings: RunSettings) -> RunFolder:
         name = run_name(settings.name, fold=fold)
     device = str(choose_device(settings.device))
     how = {"name": name, "fold": fold, "seed": settings.seed, "device": device}
-    run = RunFolder(runs / name).start(settings, made.model_copy(update=how))
+    about = made.model_copy(update=how)
+    run = RunFolder(runs / name).start(settings, about, may_grow=settings.may_grow)
     if run.is_complete():
         Display(name).say("is finished already; nothing to do")
     return run

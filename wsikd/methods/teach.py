@@ -29,7 +29,11 @@ from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.device import place
 from wsikd.training.settings import LabelSettings
+<<<<<<< HEAD
 from wsikd.training.trainee import Step
+=======
+from wsikd.workspace import Workspace
+>>>>>>> i12-cache
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -106,7 +110,7 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
 
     def method(device: torch.device) -> Method:
         place(model, device)
-        reads = describe(inputs, settings.model, settings.mag)
+        reads = describe(inputs, settings.model, settings.mag, Workspace(runs.parent).cache)
         return Method(model, reads, make_step(model), {"image": reads})
 
     usual: MethodName = "teacher" if settings.mag >= TEACHER_MAGNIFICATION else "baseline"

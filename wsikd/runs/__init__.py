@@ -8,16 +8,10 @@ from wsikd.runs.find import (
     is_pattern,
     runs_called,
 )
-from wsikd.runs.folder import (
-    PREDICTION_COLUMNS,
-    Branch,
-    Checkpoint,
-    RunFolder,
-    branch_path,
-    probability_columns,
-)
+from wsikd.runs.folder import Branch, Checkpoint, RunFolder, branch_path
 from wsikd.runs.kinds import KINDS, METHODS, Kind, Method
 from wsikd.runs.names import pooled_name, run_name
+from wsikd.runs.predictions import PREDICTION_COLUMNS, probability_columns
 from wsikd.runs.provenance import Provenance
 
 __all__ = [

@@ -4,12 +4,11 @@
 module knows its file names.
 """
 
-import json
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import pandas as pd
 
@@ -17,8 +16,11 @@ from wsikd.config import Settings, first_difference, load_document, load_yaml, s
 from wsikd.errors import CheckpointError, ConfigError, ResumeError, StoreError
 from wsikd.files import replacing, write_json
 from wsikd.locks import alone, in_turn
+from wsikd.runs.extending import Growth, find_growth, refuse_extension
 from wsikd.runs.learnt import read_learnt, write_learnt
+from wsikd.runs.log import append_entry, drop_entries, read_entries
 from wsikd.runs.names import refuse_other_fold, refuse_taken
+from wsikd.runs.predictions import PREDICTION_COLUMNS, read_predictions
 from wsikd.runs.provenance import Provenance
 from wsikd.versions import installed_versions
 
@@ -37,11 +39,13 @@ _TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes", "resident", "batch_mpix"}
 """Settings that may change when a run is taken up."""
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
+_ANEW = "remove the folder to start anew, or name another run with --name"
 
 _LOCK = ".lock"
 
 Checkpoint = Literal["best", "last"]
 """Which model of a run: that of the best validation loss, or of the last epoch."""
+_CHECKPOINTS: tuple[Checkpoint, ...] = get_args(Checkpoint)
 
 Branch = Literal["primary", "privileged"]
 """Which encoder of a paired run: that of the routine image, or of the image beside it."""
@@ -76,6 +80,10 @@ class RunFolder:
         return self.path / "learnt.csv"
 
     @property
+    def _log_path(self) -> Path:
+        return self.path / "log.jsonl"
+
+    @property
     def settings_path(self) -> Path:
         return self.path / "settings.yaml"
 
@@ -95,13 +103,19 @@ class RunFolder:
     def predictions_path(self, checkpoint: Checkpoint = "best") -> Path:
         return self.path / f"predictions{_suffix(checkpoint)}.csv"
 
-    def start(self, settings: Settings, provenance: Provenance) -> Self:
+    def start(
+        self, settings: Settings, provenance: Provenance, *, may_grow: Collection[str] = ()
+    ) -> Self:
         """Create the folder, or take up one that was made with the same settings and inputs.
+
+        Settings that may grow and did are written down; a run that was finished is no longer, and
+        has no predictions then.
 
         Raises
         ------
         ResumeError
             If the folder exists and was made with others; the message names the first difference.
+            If a setting grew, and another run started from this one or its state is gone.
         BusyError
             If so, and another process is writing to it.
         ConfigError
@@ -114,7 +128,12 @@ class RunFolder:
                 if not self.exists():  # or another process was quicker
                     self._create(settings, provenance)
                     return self
-        self._refuse_other(settings, provenance)
+        before = with_defaults(self.read_settings(), type(settings))
+        growth = find_growth(before, settings.model_dump(mode="json"), may_grow)
+        self._refuse_other(before | {grown.name: grown.now for grown in growth}, settings)
+        self._refuse_other_inputs(provenance)
+        if growth:
+            self._extend(settings, growth[0])
         return self
 
     def alone(self) -> AbstractContextManager[None]:
@@ -159,22 +178,15 @@ class RunFolder:
 
     def log(self, entry: dict[str, Any]) -> None:
         """Append one line to `log.jsonl`: epoch, steps, named losses of train and val, seconds."""
-        path, line = self.path / "log.jsonl", json.dumps(entry, ensure_ascii=False)
-        cut_short = path.exists() and not path.read_bytes().endswith(b"\n")
-        with path.open("a", encoding="utf-8") as file:
-            file.write("\n" * cut_short + line + "\n")
+        append_entry(self._log_path, entry)
 
     def read_log(self) -> list[dict[str, Any]]:
         """Read `log.jsonl`: of an epoch that was redone the last line, and no line cut short."""
-        path = self.path / "log.jsonl"
-        if not path.exists():
-            return []
-        entries: dict[int, dict[str, Any]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
-                entry = json.loads(line)
-                entries[entry["epoch"]] = entry
-        return list(entries.values())
+        return read_entries(self._log_path)
+
+    def forget_after(self, epoch: int) -> None:
+        """Drop the epochs after this one from `log.jsonl`, for a run that goes on from there."""
+        drop_entries(self._log_path, after=epoch)
 
     def write_predictions(self, table: pd.DataFrame, checkpoint: Checkpoint = "best") -> None:
         """Write one row per region: `PREDICTION_COLUMNS`, then p_0, p_1, ... in class order."""
@@ -194,9 +206,9 @@ class RunFolder:
         path = self.predictions_path(checkpoint)
         if not path.exists():
             raise CheckpointError(f"{path}: no predictions; finish the run {self.name} first")
-        probabilities = probability_columns(self.read_provenance().classes)
+        classes = self.read_provenance().classes
         try:
-            return _read_table(path, [*PREDICTION_COLUMNS, *probabilities])
+            return read_predictions(path, classes)
         except ValueError as error:  # pandas' own, and text that is no number or no UTF-8
             reason = " ".join(str(error).split())
             raise CheckpointError(
@@ -222,27 +234,41 @@ class RunFolder:
         return read_learnt(self._learnt_path, self._remedy)
 
     def _create(self, settings: Settings, provenance: Provenance) -> None:
-        with replacing(self.settings_path) as temporary:
-            save(settings, temporary)
+        self._write_settings(settings)
         fresh = {"versions": installed_versions(_PACKAGES), "started": _now()}
         self.write_provenance(provenance.model_copy(update=fresh))
 
-    def _refuse_other(self, settings: Settings, provenance: Provenance) -> None:
-        remedy = "remove the folder to start anew, or name another run with --name"
+    def _extend(self, settings: Settings, grown: Growth) -> None:
+        models = [self.model_path(checkpoint) for checkpoint in _CHECKPOINTS]
+        with self.alone():
+            refuse_extension(self.path, grown, self.state_path, models)
+            # the settings last: after a crash in between, the same call does all of it again
+            update = {"status": "running", "finished": None, "seconds": None}
+            self.write_provenance(self.read_provenance().model_copy(update=update))
+            for checkpoint in _CHECKPOINTS:
+                self.predictions_path(checkpoint).unlink(missing_ok=True)
+            self._write_settings(settings)
+
+    def _write_settings(self, settings: Settings) -> None:
+        with replacing(self.settings_path) as temporary:
+            save(settings, temporary)
+
+    def _refuse_other(self, before: Mapping[str, Any], settings: Settings) -> None:
         now = settings.model_dump(mode="json")
-        before = with_defaults(self.read_settings(), type(settings))
         difference = first_difference(before, now, ignored=_HOW_NOT_WHAT)
         if difference is not None:
             self._refuse_held()
             key, old, new = difference
             raise ResumeError(
-                f"{self.path}: was started with {key} {old!r}, now asked for {new!r}; {remedy}"
+                f"{self.path}: was started with {key} {old!r}, now asked for {new!r}; {_ANEW}"
             )
+
+    def _refuse_other_inputs(self, provenance: Provenance) -> None:
         made = self.read_provenance()
         for key in sorted(made.inputs.keys() | provenance.inputs.keys()):
             if made.inputs.get(key) != provenance.inputs.get(key):
                 self._refuse_held()
-                raise ResumeError(f"{self.path}: {key} changed since it was started; {remedy}")
+                raise ResumeError(f"{self.path}: {key} changed since it was started; {_ANEW}")
 
     def _refuse_held(self) -> None:
         """Refuse if another process is writing to the run: nobody should remove the folder now."""
@@ -260,31 +286,6 @@ def branch_path(model: Path, branch: Branch) -> Path:
     """
     stem = "model" if branch == "primary" else branch
     return model.with_name(model.name.replace("model", stem, 1))
-
-
-def probability_columns(classes: Iterable[str]) -> list[str]:
-    """Name the columns of the class probabilities.
-
-    Examples
-    --------
-    >>> probability_columns(["normal", "sprue"])
-    ['p_0', 'p_1']
-    """
-    return [f"p_{index}" for index, _ in enumerate(classes)]
-
-
-def _read_table(path: Path, columns: list[str]) -> pd.DataFrame:
-    if not path.read_bytes().endswith(b"\n"):
-        raise ValueError("its last line is cut short")
-    table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    missing = [name for name in columns if name not in table]
-    if missing:
-        raise ValueError(f"it has no column {missing[0]}")
-    numbers = [name for name in columns if name not in _TEXT_COLUMNS]
-    table = table.assign(**{name: pd.to_numeric(table[name]) for name in numbers})
-    if table[columns].isna().any(axis=None):
-        raise ValueError("it has an empty cell")
-    return table
 
 
 def _suffix(checkpoint: Checkpoint) -> str:

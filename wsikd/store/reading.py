@@ -1,6 +1,7 @@
 """Reading the folder `regions/`."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,10 +74,16 @@ class RegionStore:
         StoreError
             If the slide, the region or the magnification is not there, or its data is damaged.
         """
-        level = self._level(slide_id, region_id, magnification)
-        image = self.image_path(slide_id, region_id)
-        (pixels,) = read_strips(image, level, level.height)
+        height = self.size(slide_id, region_id, magnification).height
+        (pixels,) = self.read_strips(slide_id, region_id, magnification, height)
         return pixels
+
+    def read_strips(
+        self, slide_id: str, region_id: str, magnification: float, rows: int
+    ) -> Iterator[NDArray[np.uint8]]:
+        """Yield one region in strips of so many rows at most, from the top, as of `read_pixels`."""
+        level = self._level(slide_id, region_id, magnification)
+        return read_strips(self.image_path(slide_id, region_id), level, rows)
 
     def image_path(self, slide_id: str, region_id: str) -> Path:
         """Return the path of a region's image, a folder or an archive."""

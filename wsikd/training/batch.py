@@ -9,6 +9,9 @@ from torch import Tensor
 from wsikd.models.images import Images
 
 
+_NO_LABELS = torch.empty(0, dtype=torch.int64)
+
+
 @dataclass(frozen=True)
 class Batch:
     """Some items of a feed, on the device.
@@ -29,7 +32,7 @@ class Batch:
 
     indices: tuple[int, ...]
     images: Mapping[str, Images]
-    labels: Tensor = torch.empty(0, dtype=torch.int64)
+    labels: Tensor = _NO_LABELS
     weights: Tensor | None = None
     epoch: int | None = None
 

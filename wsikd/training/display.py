@@ -1,6 +1,9 @@
 """Progress of a training on stderr: a bar on a terminal, plain lines elsewhere."""
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import Self
 
@@ -9,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from wsikd.terminal import is_plain
 from wsikd.training.distributed import is_first
+
+_MOMENT_S = 2.0
 
 
 class Display:
@@ -59,3 +64,40 @@ class Display:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+
+
+@contextmanager
+def telling_if_long(name: str, doing: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far work has come, but nothing of work that is over in a moment.
+
+    Parameters
+    ----------
+    name : str
+        Before every line.
+    doing : str
+        What the work is.
+
+    Yields
+    ------
+    callable
+        To be told, again and again, how much is done and how much there is, in any unit.
+    """
+    began, display = time.monotonic(), Display(name)
+    shown: int | None = None  # percent
+
+    with ExitStack() as stack:
+
+        def tell(done: int, there_is: int) -> None:
+            nonlocal shown
+            elapsed = time.monotonic() - began
+            if shown is None:
+                if elapsed < _MOMENT_S or done == there_is:
+                    return
+                stack.enter_context(display)
+                display.say(f"{doing}, about {elapsed * (there_is - done) / done:.0f} s")
+                display.restart(doing, total=100)
+            percent = 100 * done // there_is
+            display.advance(percent - (shown or 0))
+            shown = percent
+
+        yield tell

@@ -1,7 +1,7 @@
 """What every training command can be told."""
 
 import abc
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -11,7 +11,16 @@ from wsikd.data.held import Resident
 
 
 class RunSettings(Settings):
-    """What every training can be told, whatever it learns from."""
+    """What every training can be told, whatever it learns from.
+
+    Attributes
+    ----------
+    may_grow : frozenset of str
+        Settings that a run can be taken up with if they were raised. None where the learning rate
+        follows the number of epochs: steps already taken would have been others.
+    """
+
+    may_grow: ClassVar[frozenset[str]] = frozenset()
 
     epochs: int = Field(100, ge=1, description="passes over what is learnt from")
     learning_rate: float = Field(1e-3, gt=0, description="of Adam")
@@ -47,7 +56,9 @@ class FoldSettings(RunSettings):
 
 
 class TrainingSettings(FoldSettings):
-    """How a network is trained on tissue regions."""
+    """How a network is trained on tissue regions, at a constant learning rate."""
+
+    may_grow: ClassVar[frozenset[str]] = frozenset({"epochs", "patience"})
 
     patience: int | None = Field(
         None, ge=1, description="epochs without a better validation loss before the end; unset: all"

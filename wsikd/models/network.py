@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from wsikd.geometry import Size
 from wsikd.models.images import Images
 from wsikd.models.inside import mean_inside, sizes_after
+from wsikd.models.policies import Policy
 
 
 class Seen(NamedTuple):
@@ -44,7 +45,11 @@ class Network(nn.Module, abc.ABC):
         Channels of the feature map.
     fc : nn.Linear
         From the embedding to the logits. An encoder without classes has none.
+    policy : Policy
+        How it is computed, one of its `policies`; plain unless it is set.
     """
+
+    policy: Policy = "plain"
 
     stride: int
     embedding_width: int
@@ -69,6 +74,11 @@ class Network(nn.Module, abc.ABC):
     def packs(self) -> bool:
         """Whether it reads images of unequal sizes at once as it reads them one at a time."""
         return False
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Ways in which it can be computed, from the fastest to the one of least memory."""
+        return ("plain",)
 
     def forward(self, images: Images | Tensor) -> Seen:
         """Read a batch of images, float of shape (B, 3, H, W), H and W at least 1."""

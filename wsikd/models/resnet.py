@@ -1,7 +1,9 @@
 """Residual networks with group or batch normalisation, under torchvision's parameter names."""
 
+from functools import partial
 from typing import NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from wsikd.models.batchnorm import BatchNorm2d
@@ -9,8 +11,21 @@ from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.images import Images
 from wsikd.models.inside import Inside, after, blank
 from wsikd.models.network import Network
+from wsikd.models.policies import POLICIES, Policy, compute_again
+from wsikd.models.tiles import pooled_stem
 
 Norm = type[GroupNorm] | type[BatchNorm2d]
+
+
+def _convolve_again(
+    norm: nn.Module, convolution: nn.Module, image: Tensor, inside: Inside | None
+) -> Tensor:
+    """Convolve what is normalised, of which the backward pass keeps the image alone."""
+
+    def compute(image: Tensor) -> Tensor:
+        return convolution(norm(image, inside, relu=True))  # type: ignore[no-any-return]  # modules return Any
+
+    return compute_again(compute, image)
 
 
 class BasicBlock(nn.Module):
@@ -33,12 +48,19 @@ class BasicBlock(nn.Module):
         self.bn2 = norm(width)
         self.downsample = _Shortcut(channels_in, width, stride, norm)
 
-    def forward(self, image: Tensor, inside: Inside | None = None) -> Tensor:
+    def forward(
+        self, image: Tensor, inside: Inside | None = None, *, recompute: bool = False
+    ) -> Tensor:
         """Map (B, channels_in, H, W) to (B, width, H / stride, W / stride), rounded up."""
         below = after(inside, self.stride)
-        residual = self.bn1(self.conv1(image), below, relu=True)
+        residual = self.conv1(image)
+        if recompute:
+            residual = _convolve_again(self.bn1, self.conv2, residual, below)
+        else:
+            residual = self.bn1(residual, below, relu=True)
+            residual = self.conv2(residual)
         shortcut = self.downsample(image, below)
-        return self.bn2(self.conv2(residual), below, relu=True, residual=shortcut)  # type: ignore[no-any-return]  # modules return Any
+        return self.bn2(residual, below, relu=True, residual=shortcut)  # type: ignore[no-any-return]  # modules return Any
 
 
 class Bottleneck(nn.Module):
@@ -57,13 +79,21 @@ class Bottleneck(nn.Module):
         self.bn3 = norm(width * self.expansion)
         self.downsample = _Shortcut(channels_in, width * self.expansion, stride, norm)
 
-    def forward(self, image: Tensor, inside: Inside | None = None) -> Tensor:
+    def forward(
+        self, image: Tensor, inside: Inside | None = None, *, recompute: bool = False
+    ) -> Tensor:
         """Map (B, channels_in, H, W) to (B, 4 width, H / stride, W / stride), rounded up."""
         below = after(inside, self.stride)
-        residual = self.bn1(self.conv1(image), inside, relu=True)
-        residual = self.bn2(self.conv2(residual), below, relu=True)
+        residual = self.conv1(image)
+        if recompute:
+            residual = _convolve_again(self.bn1, self.conv2, residual, inside)
+            residual = _convolve_again(self.bn2, self.conv3, residual, below)
+        else:
+            residual = self.bn1(residual, inside, relu=True)
+            residual = self.bn2(self.conv2(residual), below, relu=True)
+            residual = self.conv3(residual)
         shortcut = self.downsample(image, below)
-        return self.bn3(self.conv3(residual), below, relu=True, residual=shortcut)  # type: ignore[no-any-return]  # modules return Any
+        return self.bn3(residual, below, relu=True, residual=shortcut)  # type: ignore[no-any-return]  # modules return Any
 
 
 class Layout(NamedTuple):
@@ -139,6 +169,11 @@ class ResNet(Network):
         """Whether no batch normalisation learns: it would mix images, and what lies outside."""
         return not any(isinstance(part, BatchNorm2d) and part.training for part in self.modules())
 
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All, but with batch normalisation, which would count each batch that is seen again."""
+        return POLICIES if isinstance(self.bn1, GroupNorm) else ("plain",)
+
     def map_features(self, images: Images | Tensor) -> Tensor:
         """Return the output of the last stage after its ReLU, shape (B, C, H / 32, W / 32).
 
@@ -149,14 +184,37 @@ class ResNet(Network):
         """
         # not the last of map_stages, which keeps the large maps of the first
         images = Images.of(images)
-        inside = after(Inside.of(images), 2)
-        image = self.bn1(self.conv1(images.pixels), inside, relu=True)
-        inside = after(inside, 2)
-        image = self.maxpool(image, inside)
+        halved = after(Inside.of(images), 2)
+        # without gradients nothing is kept that could be computed again
+        keeps_nothing = not torch.is_grad_enabled() and self.policy != "tiled"
+        policy: Policy = "plain" if keeps_nothing else self.policy
+        image, inside = self._see_stem(images.pixels, halved, policy), after(halved, 2)
         for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            image = stage(image, inside)
+            image = stage(image, inside, policy)
             inside = after(inside, stage.stride)
-        return image  # type: ignore[no-any-return]  # modules return Any
+        return image
+
+    def _see_stem(self, pixels: Tensor, inside: Inside | None, policy: Policy) -> Tensor:
+        """Return the pooled stem; what lies inside is that of the map before it is pooled."""
+        # padding is for small images, and an image that learns is looked at, not learnt from
+        if policy == "tiled" and inside is None and not pixels.requires_grad:
+            assert isinstance(self.bn1, GroupNorm)
+            return pooled_stem(pixels, self.conv1.weight, self.bn1)
+
+        def read(pixels: Tensor) -> Tensor:
+            return pool(self.conv1(pixels))
+
+        def pool(image: Tensor) -> Tensor:
+            image = self.bn1(image, inside, relu=True)
+            return self.maxpool(image, after(inside, 2))  # type: ignore[no-any-return]  # modules return Any
+
+        if policy == "recompute":
+            return compute_again(pool, self.conv1(pixels))
+        if policy != "plain":
+            return compute_again(read, pixels)
+        image = self.conv1(pixels)  # not handed to a function, which would hold it to its end
+        image = self.bn1(image, inside, relu=True)
+        return self.maxpool(image, after(inside, 2))  # type: ignore[no-any-return]  # modules return Any
 
     def map_stages(self, image: Tensor) -> list[Tensor]:
         """Return the maps of stem and stages, at 1/2 (before its pooling), 1/4, ... and 1/32."""
@@ -178,9 +236,14 @@ class _Stage(nn.Sequential):
         rest = (layout.block(channels, width, 1, norm) for _ in range(1, layout.depths[index]))
         super().__init__(first, *rest)
 
-    def forward(self, image: Tensor, inside: Inside | None = None) -> Tensor:
+    def forward(
+        self, image: Tensor, inside: Inside | None = None, policy: Policy = "plain"
+    ) -> Tensor:
+        """Map an image; what lies inside is that of the input."""
+        again = policy in {"checkpoint", "tiled"}
         for block in self:
-            image = block(image, inside)
+            compute = partial(block, inside=inside, recompute=policy == "recompute")
+            image = compute_again(compute, image) if again else compute(image)
             inside = after(inside, block.stride)  # type: ignore[arg-type]
         return image
 

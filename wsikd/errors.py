@@ -63,6 +63,10 @@ class CheckpointError(WsikdError):
     """A run's model or training state is missing or does not fit."""
 
 
+class TooLargeError(WsikdError):
+    """A region needs more memory than there is, however its network is computed."""
+
+
 class DivergedError(WsikdError):
     """The loss of a training run is not a finite number."""
 

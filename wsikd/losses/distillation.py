@@ -9,13 +9,14 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from wsikd.errors import ConfigError
+from wsikd.geometry import Size
 
 Resizing = Callable[[Tensor, tuple[int, int]], Tensor]
 """From the teacher's map, (B, C, H, W), and a size (h, w) to a map of that size, (B, C, h, w)."""
@@ -68,7 +69,14 @@ def soft_target_loss(
     )
 
 
-def feature_map_loss(student_map: Tensor, teacher_map: Tensor, kind: str = "both") -> Tensor:
+def feature_map_loss(
+    student_map: Tensor,
+    teacher_map: Tensor,
+    kind: str = "both",
+    *,
+    student_sizes: Sequence[Size] | None = None,
+    teacher_sizes: Sequence[Size] | None = None,
+) -> Tensor:
     """Mean squared error to the teacher's feature map, brought to the size of the student's.
 
     Equation 3, "both": the mean of the errors to the max-pooled and to the bicubic teacher map. The
@@ -83,6 +91,9 @@ def feature_map_loss(student_map: Tensor, teacher_map: Tensor, kind: str = "both
         The same of the teacher. No gradient flows to it.
     kind : str
         Key of `FEATURE_MAP_LOSSES`.
+    student_sizes, teacher_sizes : sequence of Size, optional
+        Of each image's part of the map, which is 0 beyond; all fill it without. Each image counts
+        alike, whatever its size.
 
     Returns
     -------
@@ -105,13 +116,23 @@ def feature_map_loss(student_map: Tensor, teacher_map: Tensor, kind: str = "both
     >>> feature_map_loss(torch.zeros(1, 1, 1, 1), teacher_map, "maxpool").item()
     9.0
     """
-    size = (student_map.shape[2], student_map.shape[3])
-    resized = resize_feature_map(teacher_map.detach(), size, FEATURE_MAP_LOSSES[kind])
-    return resized_map_loss(student_map, resized, kind)
+    resized = resize_feature_map(
+        teacher_map.detach(),
+        (student_map.shape[2], student_map.shape[3]),
+        FEATURE_MAP_LOSSES[kind],
+        sizes=student_sizes,
+        teacher_sizes=teacher_sizes,
+    )
+    return resized_map_loss(student_map, resized, kind, sizes=student_sizes)
 
 
 def resize_feature_map(
-    teacher_map: Tensor, size: tuple[int, int], names: Iterable[str]
+    teacher_map: Tensor,
+    size: tuple[int, int],
+    names: Iterable[str],
+    *,
+    sizes: Sequence[Size] | None = None,
+    teacher_sizes: Sequence[Size] | None = None,
 ) -> dict[str, Tensor]:
     """Bring the teacher's map to the size of the student's, in each of several ways.
 
@@ -123,17 +144,42 @@ def resize_feature_map(
         Height and width (h, w) of the student's map.
     names : iterable of str
         Keys of `RESIZINGS`.
+    sizes, teacher_sizes : sequence of Size, optional
+        Of each image's part of the student's and of the teacher's map; all fill it without.
 
     Returns
     -------
     dict of Tensor, shape (B, C, h, w)
-        By name. A loss depends on the teacher's map through these alone.
+        By name; 0 beyond each image's part. A loss depends on the teacher's map through these
+        alone.
     """
-    return {name: RESIZINGS[name](teacher_map, size) for name in names}
+    if sizes is None and teacher_sizes is None:
+        return {name: RESIZINGS[name](teacher_map, size) for name in names}
+    own = _parts(teacher_map, teacher_sizes)
+    # the student's sizes as those of arrays
+    aims = [size] * len(own) if sizes is None else [(one.height, one.width) for one in sizes]
+    resized = {
+        name: [RESIZINGS[name](one, aim)[0] for one, aim in zip(own, aims, strict=True)]
+        for name in names
+    }
+    return {name: pad_maps(maps) for name, maps in resized.items()}
+
+
+def pad_maps(maps: Sequence[Tensor]) -> Tensor:
+    """Put maps of shape (C, h, w) into one of shape (B, C, H, W), 0 beyond each of them."""
+    height, width = (max(one.shape[axis] for one in maps) for axis in (1, 2))
+    sizes = [(width - one.shape[2], height - one.shape[1]) for one in maps]
+    return torch.stack(
+        [F.pad(one, (0, wide, 0, high)) for one, (wide, high) in zip(maps, sizes, strict=True)]
+    )
 
 
 def resized_map_loss(
-    student_map: Tensor, resized: Mapping[str, Tensor], kind: str = "both"
+    student_map: Tensor,
+    resized: Mapping[str, Tensor],
+    kind: str = "both",
+    *,
+    sizes: Sequence[Size] | None = None,
 ) -> Tensor:
     """Compute `feature_map_loss` from teacher's maps that are of the student's size already.
 
@@ -145,6 +191,8 @@ def resized_map_loss(
         From `resize_feature_map`; those that `kind` needs are among them.
     kind : str
         Key of `FEATURE_MAP_LOSSES`.
+    sizes : sequence of Size, optional
+        Of each image's part of all these maps, which are 0 beyond; all fill them without.
 
     Returns
     -------
@@ -162,8 +210,28 @@ def resized_map_loss(
                 f"feature maps must have equal channels, got {student_map.shape[1]} of the student "
                 f"and {resized[name].shape[1]} of the teacher; use one architecture for both"
             )
-        terms.append(weight * F.mse_loss(student_map, resized[name]))
+        terms.append(weight * _mean_squared_error(student_map, resized[name], sizes))
     return torch.stack(terms).sum()
+
+
+def _parts(maps: Tensor, sizes: Sequence[Size] | None) -> list[Tensor]:
+    """Return each image's part of the maps, shape (1, C, its height, its width)."""
+    if sizes is None:
+        return [one[None] for one in maps]
+    return [
+        one[None, :, : size.height, : size.width] for one, size in zip(maps, sizes, strict=True)
+    ]
+
+
+def _mean_squared_error(
+    student_map: Tensor, resized: Tensor, sizes: Sequence[Size] | None
+) -> Tensor:
+    """Return the mean over images of each one's mean over its channels and pixels."""
+    if sizes is None:
+        return F.mse_loss(student_map, resized)
+    counts = [student_map.shape[1] * size.width * size.height for size in sizes]
+    sums = F.mse_loss(student_map, resized, reduction="none").sum((1, 2, 3))
+    return (sums / torch.tensor(counts, dtype=sums.dtype, device=sums.device)).mean()
 
 
 def _maxpool(teacher_map: Tensor, size: tuple[int, int]) -> Tensor:

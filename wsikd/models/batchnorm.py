@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 
 from wsikd.errors import ConfigError
+from wsikd.models.groupnorm import finish
+from wsikd.models.inside import Inside, blank
 
 
 class _RefusingSingleValues(nn.Module):
@@ -25,6 +27,29 @@ class BatchNorm1d(_RefusingSingleValues, nn.BatchNorm1d):
 
 class BatchNorm2d(_RefusingSingleValues, nn.BatchNorm2d):
     """Batch normalisation of images, shape (B, C, H, W); PyTorch's defaults."""
+
+    def forward(
+        self,
+        values: Tensor,
+        inside: Inside | None = None,
+        *,
+        relu: bool = False,
+        residual: Tensor | None = None,
+    ) -> Tensor:
+        """Normalise each channel, add the residual, and cut negatives off.
+
+        Raises
+        ------
+        ConfigError
+            If there is a single value per channel to learn from, or images of unequal sizes.
+        """
+        if self.training and inside is not None:
+            raise ConfigError(
+                "batch normalisation must learn from images of one size at a time, got several; "
+                "pass them one by one, or use a model with group normalisation"
+            )
+        normalised = blank(super().forward(values), inside)
+        return finish(normalised, relu=relu, residual=residual)
 
 
 def refuse_single_values(norm: nn.Module, values: Tensor) -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from wsikd.models.images import Images
 from wsikd.models.network import Network
 
 BranchName = Literal["primary", "privileged"]
@@ -25,11 +26,11 @@ class Branch(nn.Module):
         super().__init__()
         self.encoder, self.expander = encoder, expander
 
-    def embed(self, images: Tensor) -> Tensor:
+    def embed(self, images: Images | Tensor) -> Tensor:
         """Read images of shape (B, 3, H, W) to embeddings of shape (B, D)."""
         return self.encoder.embed(images)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Images | Tensor) -> Tensor:
         """Read images of shape (B, 3, H, W) to projections of shape (B, P)."""
         projection: Tensor = self.expander(self.embed(images))
         return projection
@@ -57,21 +58,21 @@ class Branches(nn.Module):
         self.primary = primary
         self.privileged = primary if privileged is None else privileged
 
-    def embed(self, branch: BranchName, images: Tensor) -> Tensor:
+    def embed(self, branch: BranchName, images: Images | Tensor) -> Tensor:
         """Read images of shape (B, 3, H, W) to embeddings of shape (B, D)."""
         return self._branch(branch).embed(images)
 
-    def project(self, branch: BranchName, images: Tensor) -> Tensor:
+    def project(self, branch: BranchName, images: Images | Tensor) -> Tensor:
         """Read images of shape (B, 3, H, W) to projections of shape (B, P)."""
         projection: Tensor = self._branch(branch)(images)
         return projection
 
-    def forward(self, views: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def forward(self, views: Mapping[str, Images | Tensor]) -> dict[str, Tensor]:
         """Project every view: "privileged" by the branch of that name, all others by the primary.
 
         Parameters
         ----------
-        views : mapping of str to Tensor, shape (B, 3, H, W)
+        views : mapping of str to Images or Tensor, shape (B, 3, H, W)
             Sizes may differ between views.
 
         Returns

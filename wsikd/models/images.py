@@ -38,9 +38,24 @@ class Images(NamedTuple):
             dtype=images[0].dtype,
             device=images[0].device,
         ).to(memory_format=layout)
-        for place, image in zip(padded, images, strict=True):
-            place[:, : image.shape[1], : image.shape[2]] = image
+        for index, image in enumerate(images):
+            padded[index, :, : image.shape[1], : image.shape[2]] = image
         return cls(padded, sizes)
+
+    @classmethod
+    def of(cls, images: "Images | Tensor") -> "Images":
+        """Return images without padding that none of them needs, and without sizes if none is.
+
+        So images of one size are read in exactly the same way whether their sizes are said or not.
+        """
+        if isinstance(images, Tensor):
+            return Images(images)
+        pixels, sizes = images
+        if sizes is None:
+            return images
+        width, height = (max(sides) for sides in zip(*sizes, strict=True))
+        pixels = pixels[:, :, :height, :width]
+        return Images(pixels, sizes if len(set(sizes)) > 1 else None)
 
     def each_size(self) -> tuple[Size, ...]:
         """Return the size of each image, whether it fills the tensor or not."""

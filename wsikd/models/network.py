@@ -5,6 +5,11 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from wsikd.geometry import Size
+from wsikd.models.images import Images
+from wsikd.models.inside import mean_inside, sizes_after
+from wsikd.models.policies import Policy
+
 
 class Seen(NamedTuple):
     """What a network makes of a batch.
@@ -15,15 +20,18 @@ class Seen(NamedTuple):
         Output of the last stage after its activation. That of a ResNet is never negative.
     logits : Tensor, shape (B, K)
         Scores of the classes before the softmax; an encoder without classes has no columns.
+    sizes : tuple of Size, optional
+        Of each image's part of the feature map, which is 0 beyond; None if all of them fill it.
     """
 
     feature_map: Tensor
     logits: Tensor
+    sizes: tuple[Size, ...] | None = None
 
     @property
     def embedding(self) -> Tensor:
-        """The feature map's mean over its pixels, shape (B, C)."""
-        return _pool(self.feature_map)
+        """The feature map's mean over each image's own pixels, shape (B, C)."""
+        return mean_inside(self.feature_map, self.sizes)
 
 
 class Network(nn.Module, abc.ABC):
@@ -37,7 +45,11 @@ class Network(nn.Module, abc.ABC):
         Channels of the feature map.
     fc : nn.Linear
         From the embedding to the logits. An encoder without classes has none.
+    policy : Policy
+        How it is computed, one of its `policies`; plain unless it is set.
     """
+
+    policy: Policy = "plain"
 
     stride: int
     embedding_width: int
@@ -52,25 +64,38 @@ class Network(nn.Module, abc.ABC):
         """
 
     @abc.abstractmethod
-    def map_features(self, image: Tensor) -> Tensor:
-        """Return the feature map, shape (B, C, H / stride, W / stride); a ResNet rounds up."""
+    def map_features(self, images: Images | Tensor) -> Tensor:
+        """Return the feature map, shape (B, C, H / stride, W / stride); a ResNet rounds up.
 
-    def forward(self, image: Tensor) -> Seen:
+        It is 0 beyond each image's own part.
+        """
+
+    @property
+    def packs(self) -> bool:
+        """Whether it reads images of unequal sizes at once as it reads them one at a time."""
+        return False
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """Ways in which it can be computed, from the fastest to the one of least memory."""
+        return ("plain",)
+
+    def forward(self, images: Images | Tensor) -> Seen:
         """Read a batch of images, float of shape (B, 3, H, W), H and W at least 1."""
-        feature_map = self.map_features(image)
-        embedding = _pool(feature_map)
-        return Seen(feature_map, self.fc(embedding) if hasattr(self, "fc") else embedding[:, :0])
+        images = Images.of(images)
+        feature_map, sizes = self._see(images)
+        embedding = mean_inside(feature_map, sizes)
+        logits = self.fc(embedding) if hasattr(self, "fc") else embedding[:, :0]
+        return Seen(feature_map, logits, sizes)
 
-    def embed(self, image: Tensor) -> Tensor:
+    def embed(self, images: Images | Tensor) -> Tensor:
         """Read a batch of images to embeddings of shape (B, C), without asking for classes."""
-        return _pool(self.map_features(image))
+        return mean_inside(*self._see(Images.of(images)))
+
+    def _see(self, images: Images) -> tuple[Tensor, tuple[Size, ...] | None]:
+        return self.map_features(images), sizes_after(images.sizes, self.stride)
 
     def know(self, class_count: int) -> None:
         """Add the last layer, from PyTorch's default; without classes there is none."""
         if class_count:
             self.fc = nn.Linear(self.embedding_width, class_count)
-
-
-def _pool(feature_map: Tensor) -> Tensor:
-    # the plain mean has a deterministic backward on CUDA, adaptive_avg_pool2d has not
-    return feature_map.mean((2, 3))

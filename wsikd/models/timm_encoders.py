@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from wsikd.errors import ConfigError
 from wsikd.models.batchnorm import refuse_single_values
+from wsikd.models.images import Images
 from wsikd.models.network import Network
 
 TIMM_NAMES = {
@@ -70,11 +71,23 @@ class TimmEncoder(Network):
         found = {name: self.body.get_submodule(name) for name in names}
         return found | ({"head": self.head} if self._widens else {})
 
-    def map_features(self, image: Tensor) -> Tensor:
-        """Return the body's last map, shape (B, C, about H / stride, about W / stride)."""
-        height, width = image.shape[2:]
+    def map_features(self, images: Images | Tensor) -> Tensor:
+        """Return the body's last map, shape (B, C, about H / stride, about W / stride).
+
+        Raises
+        ------
+        ConfigError
+            If the images differ in size.
+        """
+        pixels, sizes = Images.of(images)
+        if sizes is not None:
+            raise ConfigError(
+                "a network of timm must read images of one size at a time, got several; pass them "
+                "one by one, or use a model whose name begins with resnet"
+            )
+        height, width = pixels.shape[2:]
         lacking = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
-        feature_map = self.body.forward_features(F.pad(image, lacking))  # type: ignore[operator]  # a method
+        feature_map = self.body.forward_features(F.pad(pixels, lacking))  # type: ignore[operator]  # a method
         return self.head(feature_map)  # type: ignore[no-any-return]  # modules return Any
 
     def _information(self) -> list[dict[str, Any]]:

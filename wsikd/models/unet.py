@@ -77,8 +77,8 @@ class _Step(nn.Module):
 
     def forward(self, painted: Tensor, skipped: Tensor) -> Tensor:
         both = torch.cat([_enlarge(painted, like=skipped), skipped], dim=1)
-        painted = F.relu_(self.bn1(self.conv1(both)))
-        return F.relu_(self.bn2(self.conv2(painted)))
+        painted = self.bn1(self.conv1(both), relu=True)
+        return self.bn2(self.conv2(painted), relu=True)  # type: ignore[no-any-return]  # modules return Any
 
 
 def _enlarge(image: Tensor, *, like: Tensor) -> Tensor:

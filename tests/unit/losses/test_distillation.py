@@ -3,11 +3,19 @@ import math
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 from scipy.special import log_softmax
 
 from wsikd.errors import ConfigError
-from wsikd.losses.distillation import feature_map_loss, soft_target_loss
+from wsikd.geometry import Size
+from wsikd.losses.distillation import (
+    FEATURE_MAP_LOSSES,
+    feature_map_loss,
+    pad_maps,
+    soft_target_loss,
+)
 
 
 def test_matches_the_sum_written_out_by_hand():
@@ -100,3 +108,62 @@ def test_reads_points_instead_of_averaging_when_it_reduces():
 def test_refuses_maps_of_unequal_channels():
     with pytest.raises(ConfigError, match="equal channels, got 256 of the student and 2048"):
         feature_map_loss(torch.zeros(1, 256, 1, 1), torch.zeros(1, 2048, 1, 1))
+
+
+sides = st.integers(1, 5)
+student_and_teacher = st.tuples(sides, sides, sides, sides)
+
+
+def draw_maps(sizes, seed):
+    random = torch.Generator().manual_seed(seed)
+    return [
+        (
+            torch.rand(4, h, w, generator=random, dtype=torch.double),
+            torch.rand(4, 3 * tall, 4 * wide, generator=random, dtype=torch.double),
+        )
+        for w, h, wide, tall in sizes
+    ]
+
+
+def sizes_of(maps):
+    return [Size(one.shape[2], one.shape[1]) for one in maps]
+
+
+@given(
+    st.sampled_from(list(FEATURE_MAP_LOSSES)),
+    st.lists(student_and_teacher, min_size=1, max_size=5),
+    st.integers(0, 100),
+)
+def test_a_batch_of_unequal_maps_counts_each_as_alone(kind, sizes, seed):
+    students, teachers = zip(*draw_maps(sizes, seed), strict=True)
+    packed = pad_maps(students).requires_grad_()
+    loss = feature_map_loss(
+        packed,
+        pad_maps(teachers),
+        kind,
+        student_sizes=sizes_of(students),
+        teacher_sizes=sizes_of(teachers),
+    )
+    loss.backward()
+    singles = [one[None].requires_grad_() for one in students]
+    pairs = zip(singles, teachers, strict=True)
+    alone = torch.stack([feature_map_loss(one, other[None], kind) for one, other in pairs]).mean()
+    alone.backward()
+    assert loss.item() == pytest.approx(alone.item(), rel=1e-12)
+    gradients = pad_maps([one.grad[0] for one in singles])
+    torch.testing.assert_close(packed.grad, gradients, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("said", ["student", "teacher"])
+def test_sizes_that_all_fill_their_maps_may_be_left_out(said):
+    (first, fine), (second, other) = draw_maps([(2, 3, 4, 5), (2, 3, 1, 2)], 0)
+    student, teacher = torch.stack([first, second]), torch.stack([fine, fine])
+    if said == "student":  # both of the teacher's are of one size
+        found = feature_map_loss(student, teacher, student_sizes=sizes_of([first, second]))
+        expected = feature_map_loss(student, teacher)
+    else:
+        sizes = sizes_of([fine, other])
+        found = feature_map_loss(student, pad_maps([fine, other]), teacher_sizes=sizes)
+        alone = zip(student, (fine, other), strict=True)
+        expected = sum(feature_map_loss(one[None], its[None]) for one, its in alone) / 2
+    assert found.item() == pytest.approx(expected.item(), rel=1e-12)

@@ -26,8 +26,7 @@ from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription, keep_model, load_model
 from wsikd.training.device import choose_device, place
-<<<<<<< HEAD
-from wsikd.training.display import Display
+from wsikd.training.display import Display, telling_if_long
 from wsikd.training.feeds.regions import (
     About,
     Augmentation,
@@ -38,11 +37,6 @@ from wsikd.training.feeds.regions import (
     needs_all,
 )
 from wsikd.training.loop import Loop
-=======
-from wsikd.training.display import Display, telling_if_long
-from wsikd.training.feeds.regions import Augmentation, Feed, Variation
-from wsikd.training.loop import Learner, Loop, Step
->>>>>>> i12-cache
 from wsikd.training.settings import TrainingSettings
 from wsikd.training.trainee import Learner, Step, Trainee
 
@@ -51,9 +45,6 @@ if TYPE_CHECKING:
     from wsikd.methods.region_inputs import Inputs, MethodName
     from wsikd.runs import Checkpoint, RunFolder
     from wsikd.store import RegionStore
-
-_USUAL_MPIX = {"cpu": 1.0}  # where larger batches are no faster, and leave the caches
-_GPU_MPIX = 16.0
 
 _USUAL_MPIX = {"cpu": 1.0}  # where larger batches are no faster, and leave the caches
 _GPU_MPIX = 16.0
@@ -137,6 +128,8 @@ class Feeds:
         Where the batches go.
     pixels : HeldPixels
         Reads the regions.
+    packs : bool
+        Whether the networks read regions of unequal sizes at once.
     """
 
     def __init__(
@@ -145,9 +138,11 @@ class Feeds:
         settings: TrainingSettings,
         device: torch.device,
         pixels: HeldPixels,
+        *,
+        packs: bool = True,
     ) -> None:
         self._inputs, self._settings, self._device = inputs, settings, device
-        self._pixels = pixels
+        self._pixels, self._packs = pixels, packs
 
     def make(
         self,
@@ -179,7 +174,7 @@ class Feeds:
         )
 
     def _budget(self) -> float:
-        mpix = self._settings.batch_mpix
+        mpix = self._settings.batch_mpix if self._packs else 0
         return 1e6 * (_USUAL_MPIX.get(self._device.type, _GPU_MPIX) if mpix is None else mpix)
 
 
@@ -291,7 +286,8 @@ def _train(
         views |= method.views
     learnt_from = [item for split in first.train_splits for item in inputs.items[split]]
     pixels = _hold(methods[0][0].name, inputs, (learnt_from, views), settings, device)
-    feeds = Feeds(inputs, settings, device, pixels)
+    packs = all(method.model.packs for _, method in methods)
+    feeds = Feeds(inputs, settings, device, pixels, packs=packs)
     trainees = [
         Trainee(
             run,

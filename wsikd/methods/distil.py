@@ -42,7 +42,7 @@ from wsikd.methods.starting_runs import (
     kind_of,
     start_from,
 )
-from wsikd.methods.teacher_answers import LiveTeacher, Teacher
+from wsikd.methods.teacher_answers import LiveTeacher, MapSizes, Teacher
 from wsikd.models import Network
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import ModelDescription, load_description, load_model
@@ -197,11 +197,12 @@ def make_step(student: Network, teacher: Teacher, settings: DistilSettings) -> S
 
     def step(batch: Batch) -> dict[str, Tensor]:
         coarse = student(batch[name])
-        height, width = coarse.feature_map.shape[2:]
-        fine = teacher.answer(batch, name, (height, width))
+        fine = teacher.answer(batch, name, MapSizes.of(coarse))
         terms = {"soft": soft_target_loss(coarse.logits, fine.logits, settings.temperature)}
         if kind is not None:
-            terms["pixel"] = resized_map_loss(coarse.feature_map, fine.maps, kind)
+            terms["pixel"] = resized_map_loss(
+                coarse.feature_map, fine.maps, kind, sizes=coarse.sizes
+            )
         return terms
 
     return step
@@ -254,13 +255,8 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
 
     def method(device: torch.device) -> Method:
         place(student, device)
-<<<<<<< HEAD
-        reads = describe(inputs, architecture, magnification)
+        reads = describe(inputs, architecture, magnification, teachers.cache)
         views = {settings.view: reads}
-=======
-        place(teacher, device)
-        reads = describe(inputs, architecture, settings.student_mag, cache)
->>>>>>> i12-cache
         if settings.teacher_pass == "live":  # noqa: S105  no password
             live = teachers.live(source, device)
             live.expect(settings.view)

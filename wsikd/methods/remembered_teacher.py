@@ -142,7 +142,7 @@ class Student:
 
     stride: int
     magnification: float
-    map_size: Callable[[Size], MapSizes]
+    map_size: Callable[[Size], tuple[int, int]]
 
     @classmethod
     def of(cls, network: Network, magnification: float) -> Self:
@@ -186,7 +186,7 @@ class RememberedTeacher:
         for view, seen in told.items():
             turned = self.questions.draw(item, view).quarter_turns % 2
             shown = Size(size.height, size.width) if turned else size
-            answers[view] = resize(seen, self._student.map_size(shown))
+            answers[view] = resize(seen, MapSizes(self._student.map_size(shown)))
         with in_turn(self.folder / ".lock"):  # another training may have asked about other views
             _write(self._path(item), self._read(item) | answers)
 

@@ -29,11 +29,8 @@ from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.device import place
 from wsikd.training.settings import LabelSettings
-<<<<<<< HEAD
 from wsikd.training.trainee import Step
-=======
 from wsikd.workspace import Workspace
->>>>>>> i12-cache
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore

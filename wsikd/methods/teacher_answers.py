@@ -11,13 +11,33 @@ from typing import NamedTuple, Protocol, Self
 import torch
 from torch import Tensor
 
-from wsikd.losses.distillation import RESIZINGS, resize_feature_map
+from wsikd.geometry import Size
+from wsikd.losses.distillation import RESIZINGS, pad_maps, resize_feature_map
 from wsikd.models import Network
 from wsikd.models.network import Seen
 from wsikd.training.batch import Batch
 
-MapSizes = tuple[int, int]
-"""Height and width of a student's maps."""
+
+class MapSizes(NamedTuple):
+    """How large a student's maps are.
+
+    Attributes
+    ----------
+    size : tuple of int
+        Height and width of the tensor.
+    each : tuple of Size, optional
+        Of each image's part of it; all fill it without.
+    """
+
+    size: tuple[int, int]
+    each: tuple[Size, ...] | None = None
+
+    @classmethod
+    def of(cls, seen: Seen) -> Self:
+        """Return those of what a student sees."""
+        height, width = seen.feature_map.shape[2:]
+        return cls((height, width), seen.sizes)
+
 
 MEMORY_BYTES = 2**30
 """Most that is kept in memory of one teacher's answers."""
@@ -127,11 +147,16 @@ class Kept:
 
 def resize(seen: Seen, sizes: MapSizes) -> Answer:
     """Bring what a teacher saw to the sizes of a student's maps."""
-    return Answer(seen.logits, resize_feature_map(seen.feature_map, sizes, RESIZINGS))
+    maps = resize_feature_map(
+        seen.feature_map, sizes.size, RESIZINGS, sizes=sizes.each, teacher_sizes=seen.sizes
+    )
+    return Answer(seen.logits, maps)
 
 
-def join(answers: Sequence[Answer], size: MapSizes) -> Answer:
+def join(answers: Sequence[Answer], sizes: MapSizes) -> Answer:
     """Put answers about one image each together."""
-    maps = {name: torch.cat([answer.maps[name] for answer in answers]) for name in answers[0].maps}
-    assert all(tensor.shape[2:] == size for tensor in maps.values()), size
+    maps = {
+        name: pad_maps([answer.maps[name][0] for answer in answers]) for name in answers[0].maps
+    }
+    assert all(tensor.shape[2:] == sizes.size for tensor in maps.values()), sizes
     return Answer(torch.cat([answer.logits for answer in answers]), maps)

@@ -23,9 +23,6 @@ class Images(NamedTuple):
     pixels: Tensor
     sizes: tuple[Size, ...] | None = None
 
-    def __len__(self) -> int:
-        return len(self.pixels)
-
     @classmethod
     def pad(cls, images: Sequence[Tensor], layout: torch.memory_format) -> Self:
         """Put images of shape (3, h, w) together, which are padded only if their sizes differ."""

@@ -24,18 +24,6 @@ from wsikd.runs.predictions import PREDICTION_COLUMNS, read_predictions
 from wsikd.runs.provenance import Provenance
 from wsikd.versions import installed_versions
 
-PREDICTION_COLUMNS = (
-    "slide_id",
-    "patient_id",
-    "region_id",
-    "split",
-    "label",
-    "width",
-    "height",
-    "gmacs",
-)
-"""Columns of `predictions.csv`, before the probabilities `p_0`, `p_1`, …."""
-_TEXT_COLUMNS = ("slide_id", "patient_id", "region_id", "split", "label")
 _HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes", "resident", "batch_mpix"}
 """Settings that may change when a run is taken up."""
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")

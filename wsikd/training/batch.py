@@ -8,7 +8,6 @@ from torch import Tensor
 
 from wsikd.models.images import Images
 
-
 _NO_LABELS = torch.empty(0, dtype=torch.int64)
 
 

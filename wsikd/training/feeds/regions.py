@@ -8,13 +8,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from wsikd.data.augment.regions import (
-    AugmentationDraw,
-    AugmentSettings,
-    augment,
-    draw_augmentation,
-)
-from wsikd.data.statistics import standardise
+from wsikd.data.augment.batch import see_images
+from wsikd.data.augment.regions import AugmentationDraw, AugmentSettings, draw_augmentation
 from wsikd.geometry import Size
 from wsikd.models.images import Images
 from wsikd.models.weights import ModelDescription
@@ -241,12 +236,9 @@ class RegionFeed:
         self, name: str, read: Sequence[Tensor], drawn: Sequence[AugmentationDraw | None]
     ) -> Images:
         """Bring a view of some items to the device, varied and standardised."""
-        reads, seen = self._views[name], []
-        for pixels, draw in zip(read, drawn, strict=True):
-            image = pixels.to(self._device, non_blocking=True).float().div_(255)  # (3, h, w)
-            varied = image if draw is None else augment(image, draw)
-            seen.append(standardise(varied, reads.mean, reads.std))
-        return Images.pad(seen, memory_format(self._device))
+        reads = self._views[name]
+        pixels = [image.to(self._device, non_blocking=True) for image in read]
+        return see_images(pixels, drawn, reads.mean, reads.std, memory_format(self._device))
 
     def _chosen(self, values: Sequence[float], indices: Sequence[int]) -> Tensor:
         return torch.tensor([values[index] for index in indices], device=self._device)

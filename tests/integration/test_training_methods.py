@@ -41,8 +41,8 @@ from wsikd.runs import PREDICTION_COLUMNS, Provenance, RunFolder, find_runs
 from wsikd.runs.pictures import PictureFolder
 from wsikd.store import RegionStore, SlideWriter
 from wsikd.tissue import to_geojson
-from wsikd.training import loop
 from wsikd.training.feeds.batches import draw_balanced
+from wsikd.training.trainee import Trainee
 from wsikd.workspace import Workspace
 
 QUICK = {"epochs": 2, "accumulate": 2, "device": "cpu"}
@@ -244,15 +244,15 @@ def test_a_stopped_student_ends_with_the_weights_of_an_unbroken_one(
 ):
     unbroken_runs = shutil.copytree(runs, tmp_path / "unbroken")
     (unbroken,) = distil(store, make_manifest(), unbroken_runs, student())
-    take_step, taken = loop.Loop._take_step, []
+    take_step, taken = Trainee.take_step, []
 
     def stop_then_step(self, *args):
         taken.append(args)
         if len(taken) == stop_after:
             os.kill(os.getpid(), signal.SIGTERM)
-        take_step(self, *args)
+        return take_step(self, *args)
 
-    monkeypatch.setattr(loop.Loop, "_take_step", stop_then_step)
+    monkeypatch.setattr(Trainee, "take_step", stop_then_step)
     with pytest.raises(StoppedError):
         distil(store, make_manifest(), runs, student())
     (resumed,) = distil(store, make_manifest(), runs, student())
@@ -504,7 +504,7 @@ class TestBalancing:
             return loss(logits, labels, weights)
 
         monkeypatch.setattr(methods.teach, "cross_entropy_loss", listen)
-        self.taught(store, tmp_path, sampling="balanced", epochs=2)
+        self.taught(store, tmp_path, sampling="balanced", epochs=2, batch_mpix=0)
         drawn = [label for training, label, _ in seen if training]
         assert len(drawn) == 6  # two epochs of three
         for epoch, labels in ((1, drawn[:3]), (2, drawn[3:])):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from functools import partial
 from operator import itemgetter
 
 import pytest
@@ -11,27 +12,50 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from wsikd.errors import DivergedError, StoppedError
+from wsikd.models.images import Images
 from wsikd.runs import RunFolder
+from wsikd.training.batch import Batch
 from wsikd.training.checkpoints import load_state
-from wsikd.training.feeds.batches import shuffle
-from wsikd.training.feeds.regions import Feed
-from wsikd.training.loop import Learner, Loop
+from wsikd.training.feeds.batches import draw_balanced, shuffle
+from wsikd.training.loop import Loop
 from wsikd.training.settings import TrainingSettings
+from wsikd.training.trainee import Learner, Trainee
 
-CPU = torch.device("cpu")
+
+class Items:
+    """A feed of vectors, each in a batch of its own."""
+
+    def __init__(self, count, seed=0, *, names=(), balanced=None):
+        random = torch.Generator().manual_seed(seed)
+        self.vectors = [torch.randn(4, generator=random) for _ in range(count)]
+        self.labels = [torch.tensor(index % 2) for index in range(count)]
+        self.names, self.balanced = names, balanced
+
+    def __len__(self):
+        return len(self.vectors)
+
+    def order(self, seed, epoch):
+        if self.balanced is not None:
+            return draw_balanced(self.balanced, seed=seed, epoch=epoch)
+        return shuffle(len(self), seed=seed, epoch=epoch)
+
+    def steps(self, order, per_step, *, epoch=None):
+        for start in range(0, len(order), per_step):
+            yield self.again(order[start : start + per_step], epoch)
+
+    def again(self, order, epoch=None):
+        return (self.batch(draw % len(self), epoch) for draw in order)
+
+    def batch(self, index, epoch=None):
+        images = {"image": Images(self.vectors[index][None, :, None, None])}
+        return Batch((index,), images, self.labels[index][None], epoch=epoch)
+
+    def name(self, batch):
+        return self.names[batch.indices[0]]
 
 
 def make_feed(count, seed=0, **options):
-    random = torch.Generator().manual_seed(seed)
-    items = [
-        {
-            "image": torch.randn(4, generator=random),
-            "label": torch.tensor(index % 2),
-            "index": torch.tensor(index),
-        }
-        for index in range(count)
-    ]
-    return Feed(items, {}, CPU, **options)
+    return Items(count, seed, **options)
 
 
 def make_model():
@@ -39,8 +63,13 @@ def make_model():
     return nn.Linear(4, 2)
 
 
-def save_weights(model):
-    return lambda path: save_file(model.state_dict(), path)
+def keep_weights(model):
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    return lambda path: save_file(kept, path)
+
+
+def loss_of(model, batch):
+    return F.cross_entropy(model(batch["image"].pixels.flatten(1)), batch.labels)
 
 
 def train(
@@ -54,20 +83,19 @@ def train(
     seen = []
 
     def step(batch):
-        seen.append(batch["index"].item())
+        seen.append(batch.indices[0])
         if on_step is not None:
             on_step(len(seen))
         if seen[-1] in without:
             return {}
-        return {"cross_entropy": F.cross_entropy(model(batch["image"]), batch["label"])}
+        return {"cross_entropy": loss_of(model, batch)}
 
-    learner = Learner(model, step, save_weights(model), **abilities or {})
+    learner = Learner(model, step, partial(keep_weights, model), **abilities or {})
     path.mkdir(exist_ok=True)  # as RunFolder.start does
     run = RunFolder(path)
     options = {"epochs": 2, "accumulate": 3, "learning_rate": 0.1, **settings}
-    Loop(
-        run, learner, feed, make_feed(0) if val is None else val, TrainingSettings(**options)
-    ).run()
+    trainee = Trainee(run, learner, TrainingSettings(**options))
+    Loop([trainee], feed, make_feed(0) if val is None else val).run()
     return model
 
 
@@ -85,9 +113,8 @@ def test_a_group_of_regions_steps_along_the_gradient_of_their_mean_loss(tmp_path
     order = shuffle(7, seed=0, epoch=1)
     by_hand = make_model()
     for group in (order[:3], order[3:6], order[6:]):
-        batch = [feed._dataset[index] for index in group]
-        images = torch.stack([item["image"] for item in batch])
-        labels = torch.stack([item["label"] for item in batch])
+        images = torch.stack([feed.vectors[index] for index in group])
+        labels = torch.stack([feed.labels[index] for index in group])
         loss = F.cross_entropy(by_hand(images), labels)
         gradients = torch.autograd.grad(loss, list(by_hand.parameters()))
         with torch.no_grad():
@@ -146,11 +173,7 @@ def test_the_log_holds_the_mean_loss_of_every_epoch(tmp_path):
     train(tmp_path, feed, val=val, learning_rate=1e-12, accumulate=2)
     model = make_model()
     expected = [
-        sum(
-            F.cross_entropy(model(batch["image"]), batch["label"]).item()
-            for batch in each.batches(range(len(each)))
-        )
-        / len(each)
+        sum(loss_of(model, each.batch(index)).item() for index in range(len(each))) / len(each)
         for each in (feed, val)
     ]
     entries = RunFolder(tmp_path).read_log()
@@ -201,14 +224,14 @@ def test_a_loss_that_is_not_finite_is_refused_by_region_and_leaves_what_was_save
     train(tmp_path, feed, epochs=1)
     model = make_model()
     saved = load_state(RunFolder(tmp_path).state_path, model, torch.optim.Adam(model.parameters()))
-    culprit = shuffle(4, seed=0, epoch=2)[1]
+    first = shuffle(4, seed=0, epoch=2)[0]  # of the step, and from there on every loss is
 
     def spoil(step):
         if step == 2:
             with torch.no_grad():
                 model.weight.fill_(float("nan"))
 
-    message = rf"loss must be finite, is nan in epoch 2 at {feed._names[culprit]}; lower"
+    message = rf"loss must be finite, is not in epoch 2 at {feed.names[first]}; lower"
     with pytest.raises(DivergedError, match=message):
         train(tmp_path, feed, model=model, on_step=spoil)
     again = make_model()
@@ -242,8 +265,7 @@ class TestWithoutTerms:
         feed, order = make_feed(4), shuffle(4, seed=0, epoch=1)
         by_hand = make_model()
         for index in (order[0], order[2], order[3]):
-            item = feed._dataset[index]
-            loss = F.cross_entropy(by_hand(item["image"][None]), item["label"][None])
+            loss = loss_of(by_hand, feed.batch(index))
             gradients = torch.autograd.grad(loss, list(by_hand.parameters()))
             with torch.no_grad():
                 for weight, gradient in zip(by_hand.parameters(), gradients, strict=True):
@@ -272,11 +294,7 @@ class TestWithoutTerms:
         (entry,) = RunFolder(tmp_path).read_log()
         model = make_model()
         for each, logged in ((feed, entry["train"]), (val, entry["val"])):
-            items = [each._dataset[index] for index in (0, 2, 3)]
-            losses = [
-                F.cross_entropy(model(item["image"][None]), item["label"][None]).item()
-                for item in items
-            ]
+            losses = [loss_of(model, each.batch(index)).item() for index in (0, 2, 3)]
             assert logged["loss"] == pytest.approx(sum(losses) / 3)
 
     def test_an_epoch_of_nothing_else_is_logged_and_said(self, tmp_path, capsys):
@@ -346,3 +364,70 @@ class TestWatching:
         chosen = load_file(RunFolder(tmp_path / "two").model_path("best"))
         expected = load_file(RunFolder(tmp_path / "one").model_path("last"))
         assert all(torch.equal(chosen[name], expected[name]) for name in expected)
+
+
+def test_the_item_whose_loss_is_not_finite_is_found_among_those_of_a_step(tmp_path):
+    feed = make_feed(4, names=["a", "b", "c", "d"])
+    feed.vectors[2] = torch.full((4,), float("inf"))
+    with pytest.raises(DivergedError, match="loss must be finite, is not in epoch 1 at c; lower"):
+        train(tmp_path, feed, accumulate=4)
+
+
+class TestSideBySide:
+    """Several models that learn from the same batches."""
+
+    def trainee(self, path, seed, on_step=lambda: None, **settings):
+        torch.manual_seed(seed)
+        model = nn.Linear(4, 2)
+
+        def step(batch):
+            on_step()
+            return {"cross_entropy": loss_of(model, batch)}
+
+        path.mkdir(parents=True, exist_ok=True)
+        options = {"epochs": 3, "accumulate": 3, "learning_rate": 0.1, **settings}
+        learner = Learner(model, step, partial(keep_weights, model))
+        return Trainee(RunFolder(path), learner, TrainingSettings(**options))
+
+    def trained(self, folder, seeds=(1, 2), **options):
+        each = [self.trainee(folder / str(seed), seed, **options) for seed in seeds]
+        Loop(each, make_feed(7), make_feed(3, seed=1)).run()
+        return each
+
+    def assert_equal(self, one, other):
+        assert torch.equal(weights_of(one.learner.model), weights_of(other.learner.model))
+        for kind in ("best", "last"):
+            models = [load_file(each.run.model_path(kind)) for each in (one, other)]
+            assert all(torch.equal(models[0][name], models[1][name]) for name in models[0])
+        logs = [each.run.read_log() for each in (one, other)]
+        for entry in [*logs[0], *logs[1]]:
+            del entry["seconds"]
+        assert logs[0] == logs[1]
+
+    @pytest.mark.parametrize("patience", [None, 1])
+    def test_each_is_trained_as_if_it_were_alone(self, tmp_path, patience):
+        together = self.trained(tmp_path / "together", patience=patience)
+        for one, seed in zip(together, (1, 2), strict=True):
+            (alone,) = self.trained(tmp_path / "alone", (seed,), patience=patience)
+            self.assert_equal(one, alone)
+
+    @pytest.mark.parametrize("stop_at", range(2, 60, 7))
+    def test_stopped_they_go_on_together(self, tmp_path, stop_at):
+        unbroken = self.trained(tmp_path / "unbroken")
+        taken = []
+
+        def stop():
+            taken.append(0)
+            if len(taken) == stop_at:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        with pytest.raises(StoppedError, match="and 1 more: saved in epoch"):
+            self.trained(tmp_path / "stopped", on_step=stop)
+        for one, other in zip(self.trained(tmp_path / "stopped"), unbroken, strict=True):
+            self.assert_equal(one, other)
+
+    def test_one_that_has_come_further_waits_for_the_others(self, tmp_path):
+        unbroken = self.trained(tmp_path / "unbroken")
+        self.trained(tmp_path / "apart", (1,), epochs=2)
+        for one, other in zip(self.trained(tmp_path / "apart"), unbroken, strict=True):
+            self.assert_equal(one, other)

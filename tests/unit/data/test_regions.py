@@ -1,13 +1,11 @@
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from wsikd.data import regions
-from wsikd.data.regions import RegionDataset, RegionItem, list_items, unprepared_slides
-from wsikd.errors import ManifestError, StoreError
+from wsikd.data.held import HeldPixels, RegionViews, Room, count_bytes, find_room
+from wsikd.data.regions import RegionItem, labels_of, list_items, unprepared_slides
+from wsikd.errors import ConfigError, ManifestError, StoreError
 
 VIEWS = {"teacher": 10.0, "student": 2.5}
 
@@ -53,20 +51,42 @@ def test_refuses_a_class_of_which_no_training_slide_was_prepared(store, manifest
     assert len(list_items(store, manifest, ("val",))) == 1
 
 
-class TestRegionDataset:
-    def items(self, store, manifest):
-        return list_items(store, manifest, ("train", "auxiliary"))
+class TestLabels:
+    def test_are_the_places_among_the_classes(self, store, manifest):
+        items = list_items(store, manifest, ("train", "auxiliary"))
+        assert labels_of(items, ("liver", "colon")) == [1, 1, -1, 0]
 
-    def test_gives_the_views_that_the_store_holds(self, store, manifest, images):
-        dataset = RegionDataset(store, self.items(store, manifest), VIEWS, ("colon", "liver"))
-        assert len(dataset) == 4
-        item = dataset[1]
+    def test_that_the_model_does_not_know_are_refused(self, store, manifest):
+        items = list_items(store, manifest, ("train", "auxiliary"))
+        with pytest.raises(ManifestError, match="slide b: label 'liver' must be one of colon"):
+            labels_of(items, ("colon",))
+
+    def test_of_an_auxiliary_slide_may_be_foreign(self, store, manifest):
+        items = list_items(store, manifest.replace({"label": {"": "skin"}}), ("auxiliary",))
+        assert labels_of(items, ("colon",)) == [-1]
+
+
+def pixels_of(store, room=0):
+    return HeldPixels(store, Room(room, torch.device("cpu"), ""))
+
+
+class TestRegionViews:
+    def views(self, store, manifest, views=VIEWS, room=0):
+        items = list_items(store, manifest, ("train", "auxiliary"))
+        return RegionViews(pixels_of(store, room), items, views)
+
+    def test_are_what_the_store_holds(self, store, manifest, images):
+        views = self.views(store, manifest)
+        assert len(views) == 4
+        item = views.read(1)
         for name, expected in zip(VIEWS, images["a"][1], strict=True):
             assert item[name].dtype == torch.uint8
             assert item[name].is_contiguous()
             np.testing.assert_array_equal(item[name].permute(1, 2, 0), expected)
+        height, width = images["a"][1][0].shape[:2]
+        assert views.size(1) == (width, height)
 
-    def test_reads_a_view_once_as_long_as_there_is_room(self, store, manifest, monkeypatch):
+    def test_are_read_once_as_long_as_there_is_room(self, store, manifest, monkeypatch):
         reads, read = [], store.read_pixels
 
         def note(*place):
@@ -74,37 +94,44 @@ class TestRegionDataset:
             return read(*place)
 
         monkeypatch.setattr(store, "read_pixels", note)
-        dataset = RegionDataset(store, self.items(store, manifest), VIEWS, ("colon", "liver"))
-        first, again = dataset[1], dataset[1]
+        views = self.views(store, manifest, room=10**9)
+        first, again = views.read(1), views.read(1)
         assert [place[2] for place in reads] == [10.0, 2.5]
         assert all(torch.equal(first[name], again[name]) for name in VIEWS)
-        monkeypatch.setattr(regions, "_KEPT_BYTES", first["student"].nbytes)
-        narrow = RegionDataset(store, self.items(store, manifest), VIEWS, ("colon", "liver"))
+        narrow = self.views(store, manifest, room=first["student"].nbytes)
         reads.clear()
-        assert all(torch.equal(narrow[1][name], first[name]) for name in VIEWS for _ in range(2))
+        assert all(torch.equal(narrow.read(1)[name], first[name]) for name in VIEWS for _ in "ab")
         assert [place[2] for place in reads].count(2.5) == 1
 
-    def test_labels_by_the_place_among_the_classes(self, store, manifest):
-        dataset = RegionDataset(store, self.items(store, manifest), {}, ("liver", "colon"))
-        assert [int(dataset[index]["label"]) for index in range(4)] == [1, 1, -1, 0]
-        assert [int(dataset[index]["index"]) for index in range(4)] == [0, 1, 2, 3]
+    def test_need_not_all_be_read(self, store, manifest):
+        assert list(self.views(store, manifest).read(0, ["teacher"])) == ["student"]
 
-    def test_refuses_a_label_that_the_model_does_not_know(self, store, manifest):
-        with pytest.raises(ManifestError, match="slide b: label 'liver' must be one of colon"):
-            RegionDataset(store, self.items(store, manifest), VIEWS, ("colon",))
-
-    def test_takes_an_auxiliary_slide_of_a_foreign_label_as_unlabelled(self, store, manifest):
-        items = list_items(store, manifest.replace({"label": {"": "skin"}}), ("auxiliary",))
-        assert int(RegionDataset(store, items, {}, ("colon",))[0]["label"]) == -1
-
-    def test_refuses_a_magnification_that_was_not_prepared(self, store, manifest):
-        dataset = RegionDataset(
-            store, self.items(store, manifest), {"image": 5.0}, ("colon", "liver")
-        )
+    def test_of_a_magnification_that_was_not_prepared_are_refused(self, store, manifest):
+        views = self.views(store, manifest, {"image": 5.0})
         with pytest.raises(StoreError, match=r"5x was not prepared, only 10x, 2\.5x"):
-            dataset[0]
+            views.read(0)
 
-    def test_travels_to_another_process(self, store, manifest):
-        dataset = RegionDataset(store, self.items(store, manifest), VIEWS, ("colon", "liver"))
-        travelled = pickle.loads(pickle.dumps(dataset))
-        assert torch.equal(travelled[2]["student"], dataset[2]["student"])
+
+class TestRoom:
+    CPU = torch.device("cpu")
+
+    def test_is_the_bytes_of_every_region_once(self, store, manifest, images):
+        items = list_items(store, manifest, ("train", "auxiliary"))
+        bytes_of = sum(views[0].nbytes for slide in images.values() for views in slide)
+        found = count_bytes(store, [*items, *items], [10.0, 10.0])
+        listed = {(item.slide_id, item.region_id) for item in items}
+        expected = sum(store.read_pixels(slide, region, 10.0).nbytes for slide, region in listed)
+        assert found == expected <= bytes_of
+
+    def test_is_all_of_what_fits_and_part_of_what_does_not(self):
+        assert find_room("auto", 1000, self.CPU).bytes == 1000
+        much = find_room("auto", 10**15, self.CPU)
+        assert 0 < much.bytes < 10**15
+        assert "of 9.3e+05 GiB of regions stay in memory" in much.told
+        assert find_room("none", 1000, self.CPU).bytes == 0
+
+    def test_that_is_asked_for_and_is_not_there_is_refused_with_both_sizes(self):
+        with pytest.raises(ConfigError, match=r"--resident ram keeps 9\.3e\+05 GiB"):
+            find_room("ram", 10**15, self.CPU)
+        with pytest.raises(ConfigError, match="--resident gpu needs a GPU, the device is cpu"):
+            find_room("gpu", 1, self.CPU)

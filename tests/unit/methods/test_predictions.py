@@ -2,10 +2,11 @@ import pytest
 import torch
 
 from wsikd.data.regions import RegionItem
+from wsikd.geometry import Size
 from wsikd.methods.predictions import predict
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription
-from wsikd.training.feeds.regions import Feed
+from wsikd.training.feeds.regions import FeedOptions, RegionFeed
 
 SIZES = [(40, 64), (96, 32)]  # (height, width)
 ITEMS = [
@@ -26,8 +27,26 @@ def images():
     return [torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for size in SIZES]
 
 
-@pytest.fixture(scope="module")
-def table(model, images):
+class Pictures:
+    """A source of pictures that are there already."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def size(self, index):
+        return Size(self.images[index].shape[2], self.images[index].shape[1])
+
+    def read(self, index, without):
+        assert not without
+        return {"image": self.images[index]}
+
+
+@pytest.fixture(scope="module", params=[0, 1e6], ids=["alone", "together"])
+def table(request, model, images):
+    budget = request.param
     description = ModelDescription(
         architecture="resnet10w32",
         classes=("a", "b"),
@@ -36,11 +55,12 @@ def table(model, images):
         mean=(0, 0, 0),
         std=(1, 1, 1),
     )
-    entries = [
-        {"image": image, "label": torch.tensor(0), "index": torch.tensor(index)}
-        for index, image in enumerate(images)
-    ]
-    feed = Feed(entries, {"image": description}, torch.device("cpu"))
+    feed = RegionFeed(
+        Pictures(images),
+        {"image": description},
+        torch.device("cpu"),
+        options=FeedOptions(budget=budget),
+    )
     return predict(model, feed, ITEMS, description.classes)
 
 

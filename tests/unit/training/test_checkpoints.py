@@ -3,13 +3,17 @@ import torch
 from torch import nn
 
 from wsikd.errors import CheckpointError
-from wsikd.training.checkpoints import Progress, load_state, save_state
+from wsikd.training.checkpoints import Progress, Writer, keep_state, load_state
 
 
 def make_learner():
     torch.manual_seed(0)
     model = nn.Linear(3, 2)
     return model, torch.optim.Adam(model.parameters(), lr=0.1)
+
+
+def save_state(folder, model, optimizer, progress):
+    keep_state(model, optimizer, progress)(folder)
 
 
 def step(model, optimizer):
@@ -62,3 +66,31 @@ def test_an_epoch_that_closes_adds_its_time_to_the_whole():
     progress = Progress(position=5, sums={"loss": 2.0}, epoch_seconds=3.0, seconds=10.0)
     progress.close_epoch()
     assert progress == Progress(epoch=1, seconds=13.0)
+
+
+def test_what_is_written_is_the_state_of_when_it_was_kept(tmp_path):
+    model, optimizer = make_learner()
+    step(model, optimizer)
+    write = keep_state(model, optimizer, Progress(steps=1))
+    kept = model.weight.detach().clone()
+    step(model, optimizer)
+    write(tmp_path)
+    other, other_optimizer = make_learner()
+    load_state(tmp_path, other, other_optimizer)
+    assert torch.equal(other.weight, kept)
+    assert all(state["step"] == 1 for state in other_optimizer.state.values())
+
+
+class TestWriter:
+    def test_writes_in_order_and_is_done_at_its_end(self, tmp_path):
+        path = tmp_path / "written"
+        with Writer() as writer:
+            writer.write([lambda: path.write_text("a"), lambda: path.write_text("b")])
+            writer.write([lambda: path.write_text(path.read_text() + "c")])
+        assert path.read_text() == "bc"
+
+    def test_what_goes_wrong_is_raised_where_the_next_is_written(self, tmp_path):
+        with Writer() as writer:
+            writer.write([lambda: (tmp_path / "no" / "such").write_text("")])
+            with pytest.raises(FileNotFoundError):
+                writer.write([])

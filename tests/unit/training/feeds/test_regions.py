@@ -1,12 +1,15 @@
+import threading
 from collections import Counter
 
 import pytest
 import torch
 
 from wsikd.data.augment.regions import AugmentSettings, augment, draw_augmentation
+from wsikd.geometry import Size
 from wsikd.models.weights import ModelDescription
+from wsikd.training.feeds import regions
 from wsikd.training.feeds.batches import draw_balanced
-from wsikd.training.feeds.regions import Augmentation, Feed
+from wsikd.training.feeds.regions import About, Augmentation, FeedOptions, RegionFeed
 
 CPU = torch.device("cpu")
 COLOURS = {"mean": (0.2, 0.4, 0.6), "std": (0.1, 0.2, 0.5)}
@@ -22,19 +25,37 @@ def make_description(magnification):
     )
 
 
+class Items:
+    """Two views of each item, that are there already; says which thread reads."""
+
+    def __init__(self, sizes=((8, 12), (16, 4), (8, 8))):
+        random = torch.Generator().manual_seed(0)
+        self.views = [
+            {
+                name: torch.randint(256, (3, *size), generator=random, dtype=torch.uint8)
+                for name in ("fine", "coarse")
+            }
+            for size in sizes
+        ]
+        self.threads = set()
+
+    def __len__(self):
+        return len(self.views)
+
+    def size(self, index):
+        return Size(self.views[index]["fine"].shape[2], self.views[index]["fine"].shape[1])
+
+    def read(self, index, without):
+        self.threads.add(threading.current_thread().name)
+        return {name: view for name, view in self.views[index].items() if name not in without}
+
+
+VIEWS = {"fine": make_description(10), "coarse": make_description(5)}
+
+
 @pytest.fixture
 def items():
-    random = torch.Generator().manual_seed(0)
-    sizes = [(8, 12), (16, 4), (8, 8)]
-    return [
-        {
-            "fine": torch.randint(256, (3, *size), generator=random, dtype=torch.uint8),
-            "coarse": torch.randint(256, (3, *size), generator=random, dtype=torch.uint8),
-            "label": torch.tensor(index % 2),
-            "index": torch.tensor(index),
-        }
-        for index, size in enumerate(sizes)
-    ]
+    return Items()
 
 
 def standardise_by_hand(image):
@@ -42,40 +63,114 @@ def standardise_by_hand(image):
     return (image / 255 - mean) / std
 
 
+def every_change(seed=0):
+    return Augmentation(AugmentSettings(), seed)
+
+
+def flat(steps):
+    return [batch for batches in steps for batch in batches]
+
+
 def test_without_an_epoch_images_are_standardised_and_nothing_else(items):
-    feed = Feed(items, {"fine": make_description(10)}, CPU, augmentation=_every_change())
-    for item, batch in zip(items, feed.batches(range(3)), strict=True):
-        assert torch.allclose(batch["fine"][0], standardise_by_hand(item["fine"]), atol=1e-6)
+    feed = RegionFeed(items, VIEWS, CPU, variation=every_change())
+    for item, batch in zip(items.views, flat(feed.steps(range(3), 2)), strict=True):
+        assert batch.epoch is None
+        assert torch.allclose(batch["fine"].pixels[0], standardise_by_hand(item["fine"]), atol=1e-6)
 
 
-def test_items_come_in_the_order_that_is_asked_for(items):
-    feed = Feed(items, {}, CPU)
-    assert [batch["index"].tolist() for batch in feed.batches([2, 0])] == [[2], [0]]
-    assert [batch["index"].tolist() for batch in feed.batches([1])] == [[1]]
+def test_items_come_in_the_order_that_is_asked_for_step_by_step(items):
+    feed = RegionFeed(items, VIEWS, CPU)
+    steps = [[batch.indices for batch in step] for step in feed.steps([2, 0, 1], 2)]
+    assert steps == [[(2,), (0,)], [(1,)]]
 
 
 def test_views_of_one_item_get_the_same_draw(items):
-    same = [{**item, "coarse": item["fine"]} for item in items]
-    views = {"fine": make_description(10), "coarse": make_description(5)}
-    for batch in Feed(same, views, CPU, augmentation=_every_change()).batches(range(3), epoch=1):
-        assert torch.equal(batch["fine"], batch["coarse"])
+    for item in items.views:
+        item["coarse"] = item["fine"]
+    feed = RegionFeed(items, VIEWS, CPU, variation=every_change())
+    for batch in flat(feed.steps(range(3), 3, epoch=1)):
+        assert batch.epoch == 1
+        assert torch.equal(batch["fine"].pixels, batch["coarse"].pixels)
 
 
 def test_the_draw_is_that_of_seed_epoch_and_index(items):
-    feed = Feed(items, {"fine": make_description(10)}, CPU, augmentation=_every_change(seed=5))
-    (batch,) = feed.batches([1], epoch=3)
-    drawn = augment(items[1]["fine"] / 255, draw_augmentation(AugmentSettings(), 5, 3, 1))
-    assert torch.allclose(batch["fine"][0], standardise_by_hand(255 * drawn), atol=1e-5)
+    feed = RegionFeed(items, VIEWS, CPU, variation=every_change(seed=5))
+    (batch,) = flat(feed.steps([1], 1, epoch=3))
+    drawn = augment(items.views[1]["fine"] / 255, draw_augmentation(AugmentSettings(), 5, 3, 1))
+    assert torch.allclose(batch["fine"].pixels[0], standardise_by_hand(255 * drawn), atol=1e-5)
+    (again,) = feed.again([1], 3)
+    assert torch.equal(again["fine"].pixels, batch["fine"].pixels)
 
 
-def test_a_batch_is_named_by_its_items(items):
-    feed = Feed(items, {}, CPU, names=["s1/region-000", "s1/region-001", "s2/region-000"])
-    (batch,) = feed.batches([2])
+def test_a_batch_is_named_by_its_items_and_knows_their_labels(items):
+    about = About(["s1/region-000", "s1/region-001", "s2/region-000"], [0, 1, -1], [1.0, 2.0, 3.0])
+    feed = RegionFeed(items, VIEWS, CPU, about=about)
+    (batch,) = flat(feed.steps([2], 1))
     assert feed.name(batch) == "s2/region-000"
+    assert (batch.labels.tolist(), batch.weights.tolist()) == ([-1], [3.0])
 
 
-def _every_change(seed=0):
-    return Augmentation(AugmentSettings(), seed)
+def test_a_view_that_is_needless_is_not_read(items):
+    options = FeedOptions(needless=lambda indices: {"fine"} if 1 in indices else ())
+    feed = RegionFeed(items, VIEWS, CPU, options=options)
+    assert [list(batch.images) for batch in flat(feed.steps(range(3), 3))] == [
+        ["fine", "coarse"],
+        ["coarse"],
+        ["fine", "coarse"],
+    ]
+
+
+class TestPutTogether:
+    SIZES = ((30, 20), (30, 22), (8, 9), (9, 8), (100, 100), (28, 20))
+
+    def test_a_step_has_the_same_items_in_fewer_batches_each_as_it_would_be_alone(self):
+        items = Items(self.SIZES)
+        feed = RegionFeed(
+            items, VIEWS, CPU, variation=every_change(), options=FeedOptions(budget=4000)
+        )
+        alone = RegionFeed(items, VIEWS, CPU, variation=every_change())
+        batches = flat(feed.steps(range(6), 6, epoch=2))
+        assert 1 < len(batches) < 6
+        assert sorted(index for batch in batches for index in batch.indices) == list(range(6))
+        single = {batch.indices[0]: batch for batch in flat(alone.steps(range(6), 6, epoch=2))}
+        for batch in batches:
+            for place, index in enumerate(batch.indices):
+                for name in VIEWS:
+                    size = batch[name].each_size()[place]
+                    own = batch[name].pixels[place, :, : size.height, : size.width]
+                    assert torch.equal(own[None], single[index][name].pixels)
+                    assert own.abs().sum() == pytest.approx(
+                        batch[name].pixels[place].abs().sum().item(), rel=1e-5
+                    )
+
+    def test_little_of_it_is_padding(self):
+        items = Items(self.SIZES)
+        feed = RegionFeed(items, {"fine": VIEWS["fine"]}, CPU, options=FeedOptions(budget=1e6))
+        counts = [batch.count_pixels() for batch in flat(feed.steps(range(6), 6))]
+        padded, own = (sum(column) for column in zip(*counts, strict=True))
+        assert own == sum(height * width for height, width in self.SIZES)
+        assert own <= padded <= 1.3 * own
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_threads_read_ahead_and_the_order_stays(count):
+    items = Items([(8, 8)] * 20)
+    feed = RegionFeed(items, VIEWS, CPU, options=FeedOptions(threads=count))
+    found = [batch.indices[0] for batch in flat(feed.steps(range(20), 3))]
+    assert found == list(range(20))
+    here = threading.current_thread().name
+    assert (here in items.threads) == (count == 0)
+
+
+def test_of_several_processes_each_learns_from_its_part_and_again_from_all(items, monkeypatch):
+    seen = []
+    for number in range(2):
+        monkeypatch.setattr(regions, "process_count", lambda: 2)
+        monkeypatch.setattr(regions, "rank", lambda number=number: number)
+        feed = RegionFeed(items, VIEWS, CPU)
+        seen.append([batch.indices[0] for batch in flat(feed.steps(range(3), 3, epoch=1))])
+        assert [batch.indices[0] for batch in feed.again(range(3), 1)] == [0, 1, 2]
+    assert seen == [[0], [1, 2]]  # 96 pixels, and 64 twice
 
 
 class TestDrawingInBalance:
@@ -112,12 +207,10 @@ class TestDrawingInBalance:
         assert draws[0] not in draws[2:]
 
     def test_a_feed_yields_what_is_drawn_and_varies_a_second_draw_in_another_way(self, items):
-        views = {"fine": make_description(10)}
-        feed = Feed(items, views, CPU, augmentation=_every_change(), balanced="aab")
+        feed = RegionFeed(items, VIEWS, CPU, variation=every_change(), about=About(balanced="aab"))
         order = feed.order(7, 3)
         assert order == draw_balanced("aab", seed=7, epoch=3)
-        first, second = feed.batches([2, 2 + 3], epoch=1)
-        assert first["index"].tolist() == second["index"].tolist() == [2]
-        assert not torch.equal(first["fine"], second["fine"])
-        drawn = augment(items[2]["fine"] / 255, draw_augmentation(AugmentSettings(), 0, 1, 5))
-        assert torch.allclose(second["fine"][0], standardise_by_hand(255 * drawn), atol=1e-5)
+        first, second = flat(feed.steps([2, 2 + 3], 2, epoch=1))
+        assert first.indices == second.indices == (2,)
+        one, other = (batch["fine"].pixels for batch in (first, second))
+        assert one.shape != other.shape or not torch.equal(one, other)

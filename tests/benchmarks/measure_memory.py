@@ -12,7 +12,8 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import chain
 
 import torch
 
@@ -23,9 +24,9 @@ from wsikd.models import Network, build_model
 from wsikd.models.policies import POLICIES, Policy
 from wsikd.models.weights import ModelDescription
 from wsikd.prepare.peak import peak_mib
+from wsikd.training.batch import Batch
 from wsikd.training.device import place
-from wsikd.training.feeds.batches import Views
-from wsikd.training.feeds.regions import Augmentation, Feed
+from wsikd.training.feeds.regions import About, Augmentation, RegionFeed
 from wsikd.training.memory import predict_peak
 
 SIDES = (2048, 3072)  # of several bands, where a stem is tiled
@@ -33,23 +34,36 @@ EXACT = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), "655
 CLASSES = ("a", "b")
 
 
+class Square:
+    """One square region, read as if it were two."""
+
+    def __init__(self, side: int) -> None:
+        random = torch.Generator().manual_seed(0)
+        self._image = torch.randint(0, 256, (3, side, side), dtype=torch.uint8, generator=random)
+
+    def __len__(self) -> int:
+        return 2
+
+    def size(self, _index: int) -> Size:
+        return Size(self._image.shape[2], self._image.shape[1])
+
+    def read(self, _index: int, _without: Collection[str]) -> Mapping[str, torch.Tensor]:
+        return {"image": self._image}
+
+
 def regions(
     side: int, architecture: str, device: torch.device, *, augmented: bool
-) -> Iterator[Views]:
+) -> Iterator[Batch]:
     """Bring two square regions to the device as training does, from bytes to what is read."""
-    random = torch.Generator().manual_seed(0)
-    image = torch.randint(0, 256, (3, side, side), dtype=torch.uint8, generator=random)
-    items = [
-        {"image": image, "label": torch.tensor(index), "index": torch.tensor(index)}
-        for index in range(2)
-    ]
     halves = (0.5, 0.5, 0.5)
     reads = ModelDescription(
         architecture=architecture, classes=CLASSES, magnification=10, mpp=1, mean=halves, std=halves
     )
     varied = Augmentation(AugmentSettings(), seed=0) if augmented else None
-    feed = Feed(items, {"image": reads}, device, augmentation=varied)
-    return feed.batches(range(2), epoch=1)
+    feed = RegionFeed(
+        Square(side), {"image": reads}, device, variation=varied, about=About(labels=(0, 1))
+    )
+    return chain.from_iterable(feed.steps(range(2), 1, epoch=1))
 
 
 def build(architecture: str, device: torch.device, policy: Policy) -> Network:

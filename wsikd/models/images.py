@@ -27,17 +27,15 @@ class Images(NamedTuple):
     def pad(cls, images: Sequence[Tensor], layout: torch.memory_format) -> Self:
         """Put images of shape (3, h, w) together, which are padded only if their sizes differ."""
         sizes = tuple(Size(image.shape[2], image.shape[1]) for image in images)
-        if len(set(sizes)) == 1:
-            return cls(torch.stack(list(images)).contiguous(memory_format=layout))
-        height, width = max(size.height for size in sizes), max(size.width for size in sizes)
-        padded = torch.zeros(
-            (len(images), 3, height, width),
-            dtype=images[0].dtype,
-            device=images[0].device,
-        ).to(memory_format=layout)
+        width, height = (max(sides) for sides in zip(*sizes, strict=True))
+        shape, like = (len(images), 3, height, width), images[0]
+        padded = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
+        alike = len(set(sizes)) == 1
+        if not alike:
+            padded.zero_()
         for index, image in enumerate(images):
             padded[index, :, : image.shape[1], : image.shape[2]] = image
-        return cls(padded, sizes)
+        return cls(padded, None if alike else sizes)
 
     @classmethod
     def of(cls, images: "Images | Tensor") -> "Images":

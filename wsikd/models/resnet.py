@@ -125,7 +125,7 @@ class ResNet(Network):
     Resolution-based distillation [1]_ uses `resnet10w32`, in the layout of its published code.
     Convolutions start from He's normal distribution (fan out), the linear layer from PyTorch's
     default. ReLU works in place, as no backward pass needs its input: on one CPU core 4 % faster
-    in training, 15 % without gradients. A training step of `resnet10w32` takes 174 bytes per input
+    in training, 15 % without gradients. A training step of `resnet10w32` takes 172 bytes per input
     pixel at its peak (`tests/benchmarks/measure_memory.py`).
 
     References

@@ -257,7 +257,8 @@ def explain(error: ValidationError, *, as_option: bool = False) -> str:
     "epochs must be a valid integer, got 'many'"
     """
     first = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in first["loc"])
+    # of a list, the whole is the setting
+    field = ".".join(part for part in first["loc"] if isinstance(part, str))
     subject = f"--{field.replace('_', '-')}" if as_option else field
     if first["type"] == "extra_forbidden":
         return f"{subject} is unknown; leave it out or correct its name"

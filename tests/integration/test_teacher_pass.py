@@ -17,15 +17,18 @@ from tests.integration.test_training_methods import (  # noqa: F401  the fixture
     store,
     student,
     taught,
+    write_slide,
 )
 from wsikd.cohort.splits import splits_of_fold
 from wsikd.data.augment.regions import AugmentSettings
 from wsikd.data.augment.views import CountedViews
 from wsikd.data.regions import list_items
 from wsikd.errors import StoppedError
+from wsikd.geometry import Size
+from wsikd.methods import remembered_teacher
 from wsikd.methods.distil import distil
-from wsikd.methods.remembered_teacher import RememberedTeacher
 from wsikd.methods.teach import TeachSettings, teach
+from wsikd.store import RegionStore
 
 LEARNT_FROM = ["s4", "s5", "s6"]  # those of fold 0, the last of them auxiliary
 VALIDATED = ["s2", "s3"]
@@ -43,26 +46,27 @@ def same(one, other, checkpoint="last"):
 @pytest.fixture
 def looks(monkeypatch):
     """Count how often a teacher looks at a region."""
-    seen, ask = [], RememberedTeacher._ask
+    seen, ask = [], remembered_teacher._ask
 
-    def note(self, asked, item, views):
-        seen.append((item.slide_id, list(views)))
-        ask(self, asked, item, views)
+    def note(asked, questions, item, lacking):
+        seen.extend((item.slide_id, list(views)) for views in lacking.values())
+        ask(asked, questions, item, lacking)
 
-    monkeypatch.setattr(RememberedTeacher, "_ask", note)
+    monkeypatch.setattr(remembered_teacher, "_ask", note)
     return seen
 
 
 def test_it_ends_where_a_teacher_ends_that_looks_at_the_same_views_each_time(
     store, runs, tmp_path, monkeypatch
 ):
-    (remembered,) = distil(store, make_manifest(), runs, cached())
+    alone = {"batch_mpix": 0}  # else the teacher's sizes decide what is put together, or ours
+    (remembered,) = distil(store, make_manifest(), runs, cached(**alone))
     others = shutil.copytree(runs, tmp_path / "others")
     shutil.rmtree(others / remembered.name)
     items = list_items(store, splits_of_fold(make_manifest(), 0), ("train", "auxiliary"))
     views = CountedViews(AugmentSettings(), 2, [item.name for item in items])
     monkeypatch.setattr("wsikd.methods.carry_out.Augmentation", lambda *_: views)
-    (live,) = distil(store, make_manifest(), others, student(epochs=3))
+    (live,) = distil(store, make_manifest(), others, student(epochs=3, **alone))
     assert same(remembered, live)
     assert remembered.read_predictions("last").equals(live.read_predictions("last"))
 
@@ -131,15 +135,13 @@ def test_a_file_that_holds_something_else_is_asked_for_again(store, runs, tmp_pa
 
 
 def test_a_student_that_asks_at_the_same_time_loses_no_answer(store, runs, tmp_path, monkeypatch):
-    ask = RememberedTeacher._ask
+    ask = remembered_teacher._ask
 
-    def ask_with_another(self, asked, item, views):
-        with monkeypatch.context() as patch:
-            patch.setattr(RememberedTeacher, "_ask", ask)
-            ask(self, asked, item, [7])  # of a student with more views
-        ask(self, asked, item, views)
+    def ask_with_another(asked, questions, item, lacking):
+        ask(asked, questions, item, {one: [7] for one in lacking})  # of a student with more views
+        ask(asked, questions, item, lacking)
 
-    monkeypatch.setattr(RememberedTeacher, "_ask", ask_with_another)
+    monkeypatch.setattr(remembered_teacher, "_ask", ask_with_another)
     distil(store, make_manifest(), runs, cached())
     (path, *_) = sorted((tmp_path / "cache" / "teacher").glob("*/s4-*/*.safetensors"))
     assert {name.partition("/")[0] for name in load_file(path)} == {"0", "1", "7"}
@@ -159,15 +161,15 @@ def test_stopped_while_it_asks_it_goes_on_there(store, runs, tmp_path, looks, mo
     unbroken_runs = shutil.copytree(runs, tmp_path / "elsewhere" / "runs")
     (unbroken,) = distil(store, make_manifest(), unbroken_runs, cached())
     looks.clear()
-    ask = RememberedTeacher._ask
+    ask = remembered_teacher._ask
 
-    def stop_then_ask(self, asked, item, views):
+    def stop_then_ask(asked, questions, item, lacking):
         if item.slide_id == "s5":
             os.kill(os.getpid(), signal.SIGINT)
-        ask(self, asked, item, views)
+        ask(asked, questions, item, lacking)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RememberedTeacher, "_ask", stop_then_ask)
+        patch.setattr(remembered_teacher, "_ask", stop_then_ask)
         with pytest.raises(StoppedError, match="holds the answers so far; run the same command"):
             distil(store, make_manifest(), runs, cached())
     asked = [name for name, _ in looks]
@@ -182,3 +184,54 @@ def test_a_cache_removed_in_between_ends_a_finished_student_no_differently(store
     (again,) = distil(store, make_manifest(), runs, cached(epochs=1))
     assert again.name == run.name
     assert not (tmp_path / "cache").exists()
+
+
+MAGS = (2.5, 1.25)
+
+
+@pytest.fixture(scope="module")
+def deep_store(tmp_path_factory):
+    """Return slides at 10x, 2.5x and 1.25x."""
+    folder = tmp_path_factory.mktemp("deep-regions")
+    for index in range(7):
+        size = Size(32 + 8 * index, 72 - 8 * index)
+        write_slide(folder, f"s{index}", size, more=[(1.25, 8)])
+    return RegionStore(folder)
+
+
+@pytest.fixture(scope="module")
+def deep_taught(deep_store, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deep-taught") / "runs"
+    teach(deep_store, make_manifest(), folder, TeachSettings(fold=0, **QUICK))
+    return folder
+
+
+@pytest.mark.parametrize("teacher_pass", ["live", "cached"])
+def test_students_side_by_side_end_as_each_does_alone(
+    deep_store, deep_taught, tmp_path, teacher_pass
+):
+    options = {"epochs": 3, "teacher_pass": teacher_pass}
+    here, elsewhere = (
+        shutil.copytree(deep_taught, tmp_path / place / "runs") for place in ("here", "elsewhere")
+    )
+    each = distil(deep_store, make_manifest(), here, student(student_mag=MAGS, **options))
+    assert [run.name for run in each] == ["student-2.5x-fold0", "student-1.25x-fold0"]
+    for together, mag in zip(each, MAGS, strict=True):
+        one = student(student_mag=mag, **options)
+        (alone,) = distil(deep_store, make_manifest(), elsewhere, one)
+        assert together.read_settings() == alone.read_settings()
+        assert all(same(together, alone, checkpoint) for checkpoint in ("best", "last"))
+        assert together.read_predictions().equals(alone.read_predictions())
+
+
+def test_a_teacher_is_asked_once_for_all_students(deep_store, deep_taught, tmp_path, monkeypatch):
+    looked, look = [], remembered_teacher.Asked.look
+
+    def note(self, pixels, draw):
+        looked.append(draw)
+        return look(self, pixels, draw)
+
+    monkeypatch.setattr(remembered_teacher.Asked, "look", note)
+    runs = shutil.copytree(deep_taught, tmp_path / "runs")
+    distil(deep_store, make_manifest(), runs, cached(student_mag=MAGS))
+    assert len(looked) == 2 * len(LEARNT_FROM) + len(VALIDATED)

@@ -52,12 +52,12 @@ UNCHANGED = AugmentSettings(
 )
 
 
-def write_slide(folder, slide_id, size, *, finest=10.0):
-    """Write a slide with one region of noise at 10x, or what is finest, and at 2.5x."""
+def write_slide(folder, slide_id, size, *, finest=10.0, more=()):
+    """Write a slide with one region of noise at 10x, or what is finest, at 2.5x, and at `more`."""
     random = np.random.default_rng(int(slide_id[1:]))
     levels = [
         PyramidLevel(magnification, Size(size.width // side, size.height // side), Mpp(side, side))
-        for magnification, side in ((finest, 1), (STUDENT_MAG, 4))
+        for magnification, side in ((finest, 1), (STUDENT_MAG, 4), *more)
     ]
     images = [
         random.integers(0, 256, (level.size.height, level.size.width, 3), np.uint8)

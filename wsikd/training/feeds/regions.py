@@ -226,11 +226,18 @@ class RegionFeed:
         labels, weights = self._about.labels, self._about.weights
         return Batch(
             indices,
-            {name: self._see(name, [item[name] for item in read], drawn) for name in read[0]},
+            self._images(read, drawn),
             self._chosen(labels or [-1] * len(self), indices),
             None if weights is None else self._chosen(weights, indices),
             epoch=None if self._variation is None else epoch,
         )
+
+    def _images(
+        self, read: Sequence[Mapping[str, Tensor]], drawn: Sequence[AugmentationDraw | None]
+    ) -> dict[str, Images]:
+        """Make the views that were read ready; needless ones were not."""
+        there = [name for name in self._views if name in read[0]]
+        return {name: self._see(name, [item[name] for item in read], drawn) for name in there}
 
     def _see(
         self, name: str, read: Sequence[Tensor], drawn: Sequence[AugmentationDraw | None]

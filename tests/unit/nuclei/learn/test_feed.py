@@ -6,8 +6,9 @@ from PIL import Image
 from wsikd.data.fields.field import FileField, balance
 from wsikd.errors import SlideError
 from wsikd.geometry import Region, Size
-from wsikd.nuclei.learn.feed import CropFeed
+from wsikd.nuclei.learn.feed import CropFeed, draw_seed
 from wsikd.nuclei.learn.settings import SegmentSettings
+from wsikd.training.batch import Batch
 
 CPU = torch.device("cpu")
 LIGHT = (200.0, 220.0, 210.0)
@@ -46,11 +47,16 @@ def feed_of(fields, **settings):
     return CropFeed(fields, SegmentSettings(**quick | settings), CPU)
 
 
+def batches_of(feed, order, epoch=1):
+    per_step = feed._settings.batch
+    return [batch for step in feed.steps(order, per_step, epoch=epoch) for batch in step]
+
+
 def images_by_item(feed, order, epoch=1):
     return {
         item: image
-        for batch in feed.batches(order, epoch=epoch)
-        for item, image in zip(batch["index"].tolist(), batch["image"], strict=True)
+        for batch in batches_of(feed, order, epoch)
+        for item, image in zip(batch.indices, batch["image"].pixels, strict=True)
     }
 
 
@@ -78,7 +84,7 @@ def test_an_epoch_has_all_its_crops_but_the_rest_that_fills_no_batch(make_fields
     feed = feed_of(make_fields((40, 30), (40, 30)), crops=11)
     order = feed.order(0, 1)
     assert [item // 2 for item in order] == list(range(8))
-    assert [len(batch["index"]) for batch in feed.batches(order, epoch=1)] == [4, 4]
+    assert [len(batch) for batch in batches_of(feed, order)] == [4, 4]
 
 
 def test_every_field_is_cropped_by_its_area(make_fields):
@@ -100,8 +106,8 @@ def test_a_crop_depends_on_its_place_and_not_on_the_batch_it_is_in(make_fields):
 def test_the_draw_of_a_batch_is_the_same_when_training_goes_on(make_fields):
     feed = feed_of(make_fields((40, 30)))
     order = feed.order(0, 3)
-    first, second = (int(batch["draw"]) for batch in feed.batches(order, epoch=3))
-    (again,) = (int(batch["draw"]) for batch in feed.batches(order[4:], epoch=3))
+    first, second = (draw_seed(0, batch) for batch in batches_of(feed, order, 3))
+    (again,) = (draw_seed(0, batch) for batch in batches_of(feed, order[4:], 3))
     assert again == second != first
 
 
@@ -116,32 +122,32 @@ def test_another_seed_or_epoch_crops_elsewhere(make_fields, other):
 
 def test_an_image_smaller_than_a_crop_gives_its_side(make_fields):
     feed = feed_of(make_fields((40, 15)), crop=25)
-    (first, _) = feed.batches(feed.order(0, 1), epoch=1)
-    assert first["image"].shape == (4, 3, 15, 25)
+    (first, _) = batches_of(feed, feed.order(0, 1))
+    assert first["image"].pixels.shape == (4, 3, 15, 25)
 
 
 def test_images_of_several_sizes_share_what_fits_all_of_a_batch(make_fields):
     feed = feed_of(make_fields((40, 15), (18, 40)), crop=25)
     order = [0, 1, 2, 3]  # each image twice
-    (batch,) = feed.batches(order, epoch=1)
-    assert batch["image"].shape == (4, 3, 15, 18)
+    (batch,) = batches_of(feed, order)
+    assert batch["image"].pixels.shape == (4, 3, 15, 18)
 
 
 def test_colours_are_balanced_by_the_light_of_their_field(make_fields):
     fields = make_fields((20, 20))
-    (batch, _) = feed_of(fields, balance=True).batches(range(8), epoch=1)
+    (batch, _) = batches_of(feed_of(fields, balance=True), range(8))
     expected = balance(np.asarray(Image.open(fields[0].path)), LIGHT)
-    assert (pixels_of(batch["image"][0]) == expected).all()
+    assert (pixels_of(batch["image"].pixels[0]) == expected).all()
 
 
 def test_a_batch_is_called_by_the_fields_it_is_of(make_fields):
     feed = feed_of(make_fields((20, 20), (20, 20)))
-    assert feed.name({"index": torch.tensor([3])}) == "i1/image"
-    assert feed.name({"index": torch.tensor([2, 3, 5])}) == "i0/image and 2 more"
+    assert feed.name(Batch((3,), {})) == "i1/image"
+    assert feed.name(Batch((2, 3, 5), {})) == "i0/image and 2 more"
 
 
 def test_what_cannot_be_read_is_said_where_batches_are_asked_for(make_fields):
     feed = feed_of(make_fields((40, 30)))
     feed._fields[0].path.unlink()
     with pytest.raises(SlideError, match=r"i0\.png: no such file"):
-        next(feed.batches([0], epoch=1))
+        batches_of(feed, [0])

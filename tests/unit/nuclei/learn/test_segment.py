@@ -12,12 +12,14 @@ from wsikd.config import explain
 from wsikd.data.fields.field import FileField
 from wsikd.errors import ConfigError, DivergedError, NothingUsableError, SlideError
 from wsikd.geometry import Region, Size
+from wsikd.models.images import Images
 from wsikd.nuclei.learn.contrast import Contrast
 from wsikd.nuclei.learn.inputs import gather
 from wsikd.nuclei.learn.patch_contrast import SIMILARITIES
 from wsikd.nuclei.learn.segment import has_converged, segment
 from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.learn.watch import Watch
+from wsikd.training.batch import Batch
 from wsikd.workspace import Workspace
 
 CPU = torch.device("cpu")
@@ -33,7 +35,7 @@ def images_of(count=2, side=40):
 
 
 def batch_of(draw=0, **options):
-    return {"image": images_of(**options), "draw": torch.tensor(draw)}
+    return Batch((draw,), {"image": Images(images_of(**options))})
 
 
 def sure_of(contrast, chance):

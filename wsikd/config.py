@@ -257,8 +257,9 @@ def explain(error: ValidationError, *, as_option: bool = False) -> str:
     "epochs must be a valid integer, got 'many'"
     """
     first = error.errors(include_url=False)[0]
-    # of a list, the whole is the setting
-    field = ".".join(part for part in first["loc"] if isinstance(part, str))
+    # an option is all of its list
+    parts = [part for part in first["loc"] if isinstance(part, str) or not as_option]
+    field = ".".join(map(str, parts))
     subject = f"--{field.replace('_', '-')}" if as_option else field
     if first["type"] == "extra_forbidden":
         return f"{subject} is unknown; leave it out or correct its name"

@@ -20,8 +20,10 @@ from wsikd.methods.pair_settings import PairSettings
 from wsikd.models import build_model
 from wsikd.models.branches import Branch, Branches
 from wsikd.models.expander import Expander
+from wsikd.models.images import Images
 from wsikd.models.weights import load_model
-from wsikd.training import loop
+from wsikd.training.batch import Batch
+from wsikd.training.trainee import Trainee
 from wsikd.workspace import Workspace
 
 QUICK = {
@@ -115,15 +117,15 @@ def test_published_behaviour_is_trained_as_well(images, tmp_path):
 def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(images, tmp_path, monkeypatch):
     options = {"pairing": "downsample", "model": "resnet10w32-bn"}
     unbroken = train(tmp_path / "unbroken", images, **options)
-    take_step, taken = loop.Loop._take_step, []
+    take_step, taken = Trainee.take_step, []
 
     def stop_then_step(self, *args):
         taken.append(args)
         if len(taken) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        take_step(self, *args)
+        return take_step(self, *args)
 
-    monkeypatch.setattr(loop.Loop, "_take_step", stop_then_step)
+    monkeypatch.setattr(Trainee, "take_step", stop_then_step)
     with pytest.raises(StoppedError):
         train(tmp_path, images, **options)
     resumed = train(tmp_path, images, **options)
@@ -188,5 +190,6 @@ def test_equal_branches_and_views_have_no_invariance_loss():
     encoder = build_model("resnet10w32", 0)
     branch = Branch(encoder, Expander(encoder.embedding_width, (8,)))
     step = make_step(Branches(branch), PairSettings(pairing="symmetric"))
-    images = torch.rand(4, 3, 32, 32)
-    assert step({"primary": images, "privileged": images})["invariance"].item() == 0
+    images = Images(torch.rand(4, 3, 32, 32))
+    batch = Batch(tuple(range(4)), {"primary": images, "privileged": images})
+    assert step(batch)["invariance"].item() == 0

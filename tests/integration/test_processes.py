@@ -23,17 +23,17 @@ from contextlib import nullcontext
 import torch
 import wsikd.cli.pair
 from wsikd.cli import main
-from wsikd.training import loop
+from wsikd.training.trainee import Trainee
 from wsikd.training.distributed import joined
 
 torch.set_num_threads(1)
-take_step, taken = loop.Loop._take_step, []
+take_step, taken = Trainee.take_step, []
 
 def stop_then_step(self, *args):
     taken.append(args)
     if len(taken) == 2 and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGTERM)
-    take_step(self, *args)
+    return take_step(self, *args)
 
 def note(event, details):
     if event == "open" and "runs" in str(details[0]) and details[1] and set(details[1]) & set("wa"):
@@ -41,7 +41,7 @@ def note(event, details):
             print(details[0], file=file)
 
 sys.addaudithook(note)
-loop.Loop._take_step = stop_then_step
+Trainee.take_step = stop_then_step
 wsikd.cli.pair.joined = lambda _: nullcontext()  # torch forms one group only in a process's life
 with joined("cpu"):
     assert main(sys.argv[1:]) == 128 + signal.SIGTERM

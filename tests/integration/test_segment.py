@@ -21,7 +21,7 @@ from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.network import lift
 from wsikd.nuclei.weights import load_segmenter
 from wsikd.runs import RunFolder
-from wsikd.training import loop
+from wsikd.training.trainee import Trainee
 from wsikd.workspace import Workspace
 
 QUICK = {
@@ -126,15 +126,15 @@ def test_training_finds_the_nuclei_that_are_drawn(images, tmp_path):
 
 def test_a_stopped_training_ends_with_the_weights_of_an_unbroken_one(images, tmp_path, monkeypatch):
     unbroken = train(tmp_path / "unbroken", images)
-    take_step, taken = loop.Loop._take_step, []
+    take_step, taken = Trainee.take_step, []
 
     def stop_then_step(self, *args):
         taken.append(args)
         if len(taken) == 3:
             os.kill(os.getpid(), signal.SIGTERM)
-        take_step(self, *args)
+        return take_step(self, *args)
 
-    monkeypatch.setattr(loop.Loop, "_take_step", stop_then_step)
+    monkeypatch.setattr(Trainee, "take_step", stop_then_step)
     with pytest.raises(StoppedError, match="saved in epoch 2 after step 3; run the same command"):
         train(tmp_path, images)
     resumed = train(tmp_path, images)
@@ -228,14 +228,15 @@ def test_windows_all_of_one_kind_end_training_and_keep_what_was_saved(
 ):
     run = RunFolder(tmp_path / "runs" / "segment")
     options = {"epochs": 30, "crops": 30}
-    take_step = loop.Loop._take_step
+    take_step = Trainee.take_step
 
     def be_sure_of_nothing(self, *args):
-        take_step(self, *args)
+        is_finite = take_step(self, *args)
         with torch.no_grad():
-            self._learner.model["confidence"].head.bias.fill_(-60)
+            self.learner.model["confidence"].head.bias.fill_(-60)
+        return is_finite
 
-    monkeypatch.setattr(loop.Loop, "_take_step", be_sure_of_nothing)
+    monkeypatch.setattr(Trainee, "take_step", be_sure_of_nothing)
     command = ["segment", "train", str(images), "--workspace", str(tmp_path)]
     assert main([*command, *as_options(**QUICK | options)]) == 4
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("wsikd: ")]

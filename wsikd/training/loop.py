@@ -8,7 +8,7 @@ from functools import partial
 
 import torch
 
-from wsikd.errors import DivergedError, StoppedError
+from wsikd.errors import DivergedError, StoppedError, WsikdError
 from wsikd.training.batch import Batch
 from wsikd.training.checkpoints import Writer
 from wsikd.training.display import Display
@@ -71,8 +71,13 @@ class Loop:
             for one in self._trainees:
                 self._events[one.run.name] = stack.enter_context(one.begin())
                 one.tick()
-            while active := [one for one in self._trainees if not one.is_done()]:
-                self._train_epoch(_behind(active))
+            try:
+                while active := [one for one in self._trainees if not one.is_done()]:
+                    self._train_epoch(_behind(active))
+            except WsikdError:  # the state may be worth no more than what made it fail
+                self._writer.write([w for one in self._trainees for w in one.save_models()])
+                self._writer.wait()
+                raise
             self._save()
         return [one.progress.seconds for one in self._trainees]
 

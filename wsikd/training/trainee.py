@@ -92,7 +92,9 @@ class Trainee:
         self.progress = load_state(run.state_path, learner.model, self._optimizer)
         refuse_unequal(self.progress.steps, run.state_path)
         self._tally = Tally()
-        self._best: Write | None = None  # the model of the best epoch, until it is written
+        # the models of the best and of the last epoch, until they are written
+        self._best: Write | None = None
+        self._last: Write | None = None
         self._marked, self._is_saved = time.monotonic(), True
 
     def begin(self) -> Events:
@@ -179,6 +181,7 @@ class Trainee:
         if judged is None or progress.best_loss is None or judged < progress.best_loss:
             progress.best_loss, progress.best_epoch = judged, progress.epoch
             self._best = self.learner.keep() if is_first() else None
+        self._last = self.learner.keep() if is_first() else None
         if is_first():
             self.run.log(entry)
         self._is_saved = False
@@ -193,15 +196,14 @@ class Trainee:
         if self._is_saved or not is_first():
             return []
         self._is_saved = True
-        writes: list[Callable[[], None]] = []
-        if self._best is not None:
-            writes.append(partial(self._best, self.run.model_path("best")))
-            self._best = None
-        if self.progress.epoch and not self.progress.position:  # else it is of no whole epoch
-            writes.append(partial(self.learner.keep(), self.run.model_path("last")))
         state = keep_state(self.learner.model, self._optimizer, self.progress)
-        writes.append(partial(state, self.run.state_path))
-        return writes
+        return [*self.save_models(), partial(state, self.run.state_path)]
+
+    def save_models(self) -> list[Callable[[], None]]:
+        """Return what writes the models of the best and of the last epoch that are not written."""
+        kept = (self._best, self.run.model_path("best")), (self._last, self.run.model_path("last"))
+        self._best = self._last = None
+        return [partial(write, path) for write, path in kept if write is not None]
 
     def tick(self) -> None:
         """Count the time since the last call, or since it was brought here."""

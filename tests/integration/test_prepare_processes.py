@@ -99,7 +99,7 @@ def test_a_slide_that_another_process_holds_is_left_to_it_and_exits_with_75(
         assert main(command) == 75
     said = capsys.readouterr().err.splitlines()
     assert said[-1] == (
-        f"wsikd: 1 slides were left to other processes; {tmp_path / 'regions' / 's2'}: process "
+        f"wsikd: 1 slide left to other processes; {tmp_path / 'regions' / 's2'}: process "
         f"{os.getpid()} is preparing it; try again when it is done"
     )
     assert rows(tmp_path)["status"].to_dict() == dict.fromkeys(["s0", "s1", "s3", "s4"], "done")

@@ -70,14 +70,11 @@ def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -
             say(f"next: fill in the column {column} of {said} in slides.csv")
     if busy:
         raise BusyError(f"{counted(len(busy), 'slide')} left to other processes; {busy[0].error}")
+    told = counted(len(failed), "slide")
     if failed and all(status.refused for status in failed):
-        raise ResumeError(
-            f"{status_path}: {counted(len(failed), 'slide')} refused; {failed[0].error}"
-        )
+        raise ResumeError(f"{status_path}: {told} refused; {failed[0].error}")
     if failed and len(failed) == len(done):
         raise NothingUsableError(f"{status_path}: all {told} failed")
     if failed:
-        raise SomeSlidesFailedError(
-            f"{status_path}: {counted(len(failed), 'slide')} failed; see error"
-        )
+        raise SomeSlidesFailedError(f"{status_path}: {told} failed; see error")
     return 0

@@ -82,6 +82,7 @@ class StatusTable(Generic[Row]):
     def write(self) -> None:
         """Write all rows, those that other processes wrote meanwhile among them."""
         with in_turn(self.path.with_name(f".{self.path.name}.lock")):
+            self._clear_up()
             self._take_in()
             columns = list(self._kind.model_fields)
             rows = [row.model_dump(mode="json") for row in self.rows]
@@ -90,6 +91,11 @@ class StatusTable(Generic[Row]):
                 pd.DataFrame(rows, columns=columns, dtype=object).to_csv(temporary, index=False)
         self._changes.clear()
         self._written = time.monotonic()
+
+    def _clear_up(self) -> None:
+        """Remove what processes left that were killed while they wrote: none writes it now."""
+        for left in self.path.parent.glob(f".{self.path.name}.*.partial"):
+            left.unlink(missing_ok=True)
 
     def _take_in(self) -> None:
         """Begin with what the file has now, and repeat what was changed here since."""

@@ -97,7 +97,7 @@ def test_refusals_alone_are_told_by_the_first_and_exit_with_5(tmp_path, good_sli
         capsys.readouterr()
         .err.splitlines()[-1]
         .endswith(
-            f"1 slides refused; {tmp_path / 'regions' / 'good'}: was prepared with tissue.mpp 8.0, "
+            f"1 slide refused; {tmp_path / 'regions' / 'good'}: was prepared with tissue.mpp 8.0, "
             "now asked for 4.0; redo it with --overwrite"
         )
     )
@@ -113,7 +113,7 @@ def test_a_complete_slide_that_is_gone_is_a_failure_and_no_refusal(tmp_path, goo
     assert main(arguments) == 0
     slide.unlink()
     assert main([*arguments[:1], *arguments[2:]]) == 4
-    assert capsys.readouterr().err.splitlines()[-1].endswith("status.csv: all 1 slides failed")
+    assert capsys.readouterr().err.splitlines()[-1].endswith("status.csv: all 1 slide failed")
     row = status_of(tmp_path).loc["good"]
     assert (row["status"], row["regions"], row["mpp"]) == ("failed", 2, 1.0)
 

@@ -142,3 +142,13 @@ def test_two_tables_of_one_file_keep_each_others_rows(path):
     first.write()
     assert [(row.slide_id, row.pieces) for row in open_table(path).rows] == [("b", 4), ("c", 3)]
     assert first.rows == open_table(path).rows
+
+
+def test_what_a_process_left_that_was_killed_while_it_wrote_is_removed(path):
+    left = path.with_name(f".{path.name}.99999.partial")
+    left.write_text("slide_id,pa")
+    other = path.with_name(".others.csv.99999.partial")
+    other.write_text("")
+    open_table(path).put(Outcome(slide_id="a"))
+    assert not left.exists()
+    assert other.exists()

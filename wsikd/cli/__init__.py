@@ -65,7 +65,7 @@ _IN_PROCESSES = ("pair",)  # commands that torchrun may start several times
 
 EXIT_STATUS = (
     "Exit status: 0 done, 1 a bug or what doctor found wrong, 2 usage or settings, 3 some slides "
-    "failed, 4 nothing usable, 5 refused by a guard, 75 try again, 130 or 143 stopped after a "
+    "failed, 4 nothing usable, 5 refused by a guard, 75 try again, 129, 130 or 143 stopped after a "
     "clean checkpoint, 141 the reader of the output has gone."
 )
 """What the exit statuses mean, for the help and the page of the commands."""

@@ -16,6 +16,7 @@ from wsikd.cli.progress import BatchProgress
 from wsikd.cli.streams import say_if_heard as say
 from wsikd.errors import BusyError, NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.prepare import PrepareSettings, SlideStatus
+from wsikd.prepare.words import counted
 from wsikd.recipes import Footprint
 from wsikd.study import Study
 
@@ -59,19 +60,21 @@ def _conclude(done: list[SlideStatus], table: pd.DataFrame, status_path: Path) -
     regions = sum(status.regions for status in done if status.status in ("done", "skipped"))
     left = f", {len(busy)} left to other processes" if busy else ""
     show(
-        f"{counts['done']} slides prepared, {counts['skipped']} were complete, "
-        f"{len(failed)} failed{left}; {regions} regions; see {status_path}"
+        f"{counted(counts['done'], 'slide')} prepared, {counts['skipped']} were complete, "
+        f"{len(failed)} failed{left}; {counted(regions, 'region')}; see {status_path}"
     )
     for column in ("patient_id", "label"):
         empty = int(((table[column] == "") & (table["split"] != "auxiliary")).sum())
         if empty:
-            say(f"next: fill in the column {column} of {empty} slides in slides.csv")
+            said = counted(empty, "slide")
+            say(f"next: fill in the column {column} of {said} in slides.csv")
     if busy:
-        raise BusyError(f"{len(busy)} slides were left to other processes; {busy[0].error}")
+        raise BusyError(f"{counted(len(busy), 'slide')} left to other processes; {busy[0].error}")
+    told = counted(len(failed), "slide")
     if failed and all(status.refused for status in failed):
-        raise ResumeError(f"{status_path}: {len(failed)} slides refused; {failed[0].error}")
+        raise ResumeError(f"{status_path}: {told} refused; {failed[0].error}")
     if failed and len(failed) == len(done):
-        raise NothingUsableError(f"{status_path}: all {len(done)} slides failed")
+        raise NothingUsableError(f"{status_path}: all {told} failed")
     if failed:
-        raise SomeSlidesFailedError(f"{status_path}: {len(failed)} slides failed; see error")
+        raise SomeSlidesFailedError(f"{status_path}: {told} failed; see error")
     return 0

@@ -159,6 +159,8 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _kind(path: Path) -> FileKind:
+    if _is_pipe(path):  # to open one waits for ever
+        return "other"
     suffix = path.suffix.strip().lower()
     if suffix == ".dcm":
         return "dicom"
@@ -171,6 +173,13 @@ def _kind(path: Path) -> FileKind:
             return kind_of(file.read(HEAD_BYTES))
     except OSError:
         return "other"
+
+
+def _is_pipe(path: Path) -> bool:
+    try:
+        return path.is_fifo() or path.is_socket()
+    except OSError:  # in a folder that cannot be read, which its row says
+        return False
 
 
 def _is_picture(path: Path) -> bool:

@@ -83,7 +83,8 @@ def _connect(address: str) -> Client:
     except (ValueError, OSError) as error:
         reason = " ".join(str(error).split())
         raise ConfigError(
-            f"--scheduler must be the address of a dask scheduler, got {address!r}; {reason}"
+            f"--scheduler must be the address of a dask scheduler, got {address!r} ({reason}); "
+            "start one with `dask scheduler` and give the address that it prints"
         ) from None
 
 

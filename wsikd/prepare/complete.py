@@ -39,7 +39,7 @@ def refuse_other_settings(folder: Path, record: SlideRecord, wanted: dict[str, A
     if difference is not None:
         key, before, now = difference
         raise ResumeError(
-            f"{folder}: was prepared with {key} {before}, now asked for {now}; {REDO}"
+            f"{folder}: was prepared with {key} {_said(before)}, now asked for {_said(now)}; {REDO}"
         )
 
 
@@ -80,3 +80,7 @@ def renew_stamps(folder: Path, seen: Seen, stamps: Stamps) -> Stamps:
     if not (seen.is_settled() and seen.is_as_it_was()):
         return Stamps(folder=of_folder)
     return Stamps(source=seen.stamp, times=seen.times, folder=of_folder)
+
+
+def _said(value: object) -> object:
+    return "none" if value is None else value

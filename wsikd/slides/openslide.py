@@ -12,7 +12,7 @@ from wsikd.geometry import Mpp, Pixels, Region, Size
 from wsikd.slides.plain_tiff import PlainTiff
 from wsikd.slides.reader import FileReader, on_white
 from wsikd.slides.sniff import FileKind, dicom_files, is_dicom_volume
-from wsikd.slides.stated import parse_number, without_print
+from wsikd.slides.stated import parse_number, unread, without_print
 from wsikd.slides.tiles import UnsupportedError
 from wsikd.slides.unscanned import MOST_CELLS, is_outside, share_of_cells
 
@@ -50,14 +50,17 @@ class OpenSlideReader(FileReader):
         self.format = properties[openslide.PROPERTY_NAME_VENDOR]
         self.version = f"openslide {openslide.__library_version__}"
         self.level_sizes = tuple(Size(*size) for size in self._slide.level_dimensions)
-        mpp_x = parse_number(properties.get(openslide.PROPERTY_NAME_MPP_X))
-        mpp_y = parse_number(properties.get(openslide.PROPERTY_NAME_MPP_Y))
+        # OpenSlide leaves out an mpp of Aperio that it cannot read
+        aperio = properties.get("aperio.MPP")
+        mpp_x = parse_number(properties.get(openslide.PROPERTY_NAME_MPP_X, aperio))
+        mpp_y = parse_number(properties.get(openslide.PROPERTY_NAME_MPP_Y, aperio))
         self.stated_mpp = None if mpp_x is None or mpp_y is None else Mpp(mpp_x, mpp_y)
         if self.format == "generic-tiff":
             self.stated_mpp, self.notes = without_print(self.stated_mpp)
         self.objective_power = parse_number(
             properties.get(openslide.PROPERTY_NAME_OBJECTIVE_POWER, properties.get("aperio.AppMag"))
         )
+        self.notes += unread(properties, ("aperio.MPP", "aperio.AppMag"))
         self._tile_sizes = [
             _tile_size(self._slide, level) for level in range(len(self.level_sizes))
         ]

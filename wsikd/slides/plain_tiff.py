@@ -90,7 +90,8 @@ class PlainTiff:
             return {}
         try:
             known = [TiffTiles(page) for page in pages]
-        except (*DAMAGE, UnsupportedError):  # which OpenSlide shows all the same
+        except (*DAMAGE, UnsupportedError) as error:  # which OpenSlide shows all the same
+            self.notes = (f"damage to its tiles would not be noticed, as they have {error}",)
             return {}
         found = {tiles.size: tiles for tiles in known if tiles.shows_damage}
         return {level: found[size] for level, size in enumerate(level_sizes) if size in found}

@@ -1,5 +1,6 @@
 """What the metadata of a file say of its resolution: texts, tags and OME-XML, unjudged."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import ParseError  # nosec: the error alone
 
@@ -11,6 +12,7 @@ _UM = {"µm": 1.0, "um": 1.0, "micron": 1.0, "microns": 1.0, "nm": 1e-3, "mm": 1
        "m": 1e6, "pm": 1e-6, "Å": 1e-4, "in": 25400.0, "inch": 25400.0}  # fmt: skip
 _UM_OF_TAG = {2: 25400.0, 3: 1e4, 4: 1e3, 5: 1.0}  # of the tag ResolutionUnit
 _PRINT_MPP = 20.0  # 1270 dpi: printers have less, and slides are scanned finer
+_OTHER_MPP = 1.15  # times what it is compared with
 _LEAST_DPI = 10.0  # below, a program filled in a tag of which it knew nothing
 
 
@@ -21,13 +23,33 @@ def parse_number(stated: object) -> float | None:
     --------
     >>> parse_number("0,2520"), parse_number("20x"), parse_number(""), parse_number(40)
     (0.252, 20.0, None, 40.0)
+    >>> parse_number("0.5 um")
+    0.5
     """
     if stated is None:
         return None
     try:
-        return float(str(stated).strip().rstrip("xX ").replace(",", "."))
+        text = _plain_unit(stated).rstrip("xX ")
+        for unit in ("µm", "um"):
+            text = text.removesuffix(unit)
+        return float(text.replace(",", "."))
     except ValueError:
         return None
+
+
+def unread(stated: Mapping[str, object], names: Iterable[str]) -> tuple[str, ...]:
+    """Say which of these entries hold a text that is no number.
+
+    Examples
+    --------
+    >>> unread({"MPP": "0.2.5", "AppMag": "40", "Left": ""}, ["MPP", "AppMag", "Left"])
+    ("its MPP '0.2.5' is no number and is ignored",)
+    """
+    return tuple(
+        f"its {name} {str(stated[name]).strip()!r} is no number and is ignored"
+        for name in names
+        if str(stated.get(name) or "").strip() and parse_number(stated[name]) is None
+    )
 
 
 def tags_mpp(page: tifffile.TiffPage) -> Mpp | None:
@@ -65,6 +87,19 @@ def without_print(mpp: Mpp | None) -> tuple[Mpp | None, tuple[str, ...]]:
     if dpi < _LEAST_DPI:
         return None, ()
     return None, (f"the {dpi:.4g} dpi of its resolution tag say how to print it and are ignored",)
+
+
+def contradiction(used: Mpp, tagged: Mpp | None) -> tuple[str, ...]:
+    """Say that the resolution tags of a file say otherwise than what of it is used.
+
+    Examples
+    --------
+    >>> contradiction(Mpp(0.5, 0.5), Mpp(0.25, 0.25))
+    ('its resolution tags say 0.25 µm per pixel, 0.5 is used',)
+    """
+    if tagged is None or max(used.x / tagged.x, tagged.x / used.x) < _OTHER_MPP:
+        return ()
+    return (f"its resolution tags say {tagged.x:g} µm per pixel, {used.x:g} is used",)
 
 
 def ome_images(file: tifffile.TiffFile) -> list[dict[str, Any]]:

@@ -18,11 +18,13 @@ from wsikd.slides.reader import FileReader
 from wsikd.slides.series import choose_series, pages_of
 from wsikd.slides.sniff import FileKind
 from wsikd.slides.stated import (
+    contradiction,
     imagej_mpp,
     ome_images,
     ome_mpp,
     parse_number,
     tags_mpp,
+    unread,
     without_print,
 )
 from wsikd.slides.tiles import DAMAGE, TiffTiles, UnsupportedError
@@ -116,7 +118,8 @@ class TiffSlideReader(FileReader):
         told = told or imagej_mpp(file)
         printed, notes = without_print(tags_mpp(page))
         self.stated_mpp = told or printed
-        self.notes = () if told else notes
+        self.notes = contradiction(told, printed) if told else notes
+        self.notes += unread(properties, ("aperio.MPP", "aperio.AppMag"))
 
     def find_unscanned(self, size: Size) -> NDArray[np.bool_]:
         """Find the tiles that the file leaves out of level 0."""

@@ -110,7 +110,8 @@ class TiffTiles:
             return pixels
         if page.jpegheader is not None:  # NDPI, whose strips have neither header nor end
             data = page.jpegheader + data + b"\xff\xd9"
-        pixels = decode_jpeg(data, _SPACES[page.photometric], tables=tables)
+        space = _SPACES[page.photometric] if self._planes == 1 else "grey"
+        pixels = decode_jpeg(data, space, tables=tables)
         return self._on_slide(pixels, index)
 
     def _on_slide(self, pixels: Pixels, index: int) -> Pixels:
@@ -128,8 +129,9 @@ def _converter(page: tifffile.TiffPage) -> Callable[[Pixels], Pixels]:
     """Choose what makes RGB, or grey in one channel, of a page's samples."""
     colours = _COLOURS.get(page.photometric, 0)
     if page.compression == _JPEG:
-        in_order = page.planarconfig == 1 and page.samplesperpixel == colours
-        known = in_order and page.photometric in _SPACES
+        # in planes, each channel is a picture in grey
+        plain = page.planarconfig == 1 or page.photometric == _PHOTOMETRIC.RGB
+        known = plain and page.samplesperpixel == colours and page.photometric in _SPACES
     else:  # only the decoder of JPEG turns YCbCr into RGB
         known = 0 < colours <= page.samplesperpixel and page.photometric != _PHOTOMETRIC.YCBCR
     if page.dtype != np.uint8 or not known:

@@ -26,6 +26,9 @@ _FLAT = 3  # levels that neighbouring pixels of glass differ at most
 _LEAST_GLASS = 0.02  # share of the pixels not white that is flat, where white is fill
 _FILL_SIDE = 15  # pixels
 _FILL_BRIGHTER = 4  # levels by which white fill is brighter than glass
+_LEAST_FILL = 250  # level of fill that is nearly white
+_NEUTRAL = 20  # levels between the channels of glass beside such fill, at most
+_NEARLY_FILL_BRIGHTER = 12  # levels by which such fill is brighter: glass itself may be 250
 _BLACK = 30  # no channel of a scan's black border is brighter
 _BORDER = 0.9  # share of a row that is black where it is border
 _LEAST_BORDER = 0.001  # share of the picture that exact black at its edge takes at least
@@ -150,11 +153,12 @@ def _sample(overview: NDArray[np.uint8], kept: Mask | None) -> NDArray[np.uint8]
 
 
 def _find_white_fill(overview: NDArray[np.uint8], known: Mask) -> Mask:
-    """Find exact white that is fill: other glass, flat and darker, lies beside it.
+    """Find one exact white that is fill: other glass, flat and darker, lies beside it.
 
     Where the glass itself is white, as some scanners make it, there is no other.
     """
-    white = _open_square((overview == 255).all(axis=2)) & ~known
+    level = _most_frequent_white(overview)
+    white = _open_square((overview == level).all(axis=2)) & ~known
     step = math.ceil(math.sqrt(overview.size / 3e6))
     pixels = overview[::step, ::step].min(axis=2)
     # a pixel beside white fill is mixed with it
@@ -162,11 +166,23 @@ def _find_white_fill(overview: NDArray[np.uint8], known: Mask) -> Mask:
     if not white.any() or not rest.any():
         return np.zeros_like(white)
     span = ndimage.maximum_filter(pixels, 3).astype(np.int16) - ndimage.minimum_filter(pixels, 3)
+    if level < 255:  # below exact white, flat tissue must not pass for the darker glass
+        sample = overview[::step, ::step]
+        rest &= sample.max(axis=2) - sample.min(axis=2) <= _NEUTRAL
     flat = pixels[rest & (span <= _FLAT) & (pixels >= _DARK)]
-    if len(flat) < _LEAST_GLASS * rest.sum():
+    if not len(flat) or len(flat) < _LEAST_GLASS * rest.sum():
         return np.zeros_like(white)
     glass = np.median(flat[flat >= 0.95 * np.percentile(flat, 99)])
-    return white if glass <= 255 - _FILL_BRIGHTER else np.zeros_like(white)
+    brighter = _FILL_BRIGHTER if level == 255 else _NEARLY_FILL_BRIGHTER
+    return white if glass <= level - brighter else np.zeros_like(white)
+
+
+def _most_frequent_white(overview: NDArray[np.uint8]) -> int:
+    """Return 255, or the level just below that most pixels have in all of their channels."""
+    lowest = overview.min(axis=2)
+    alike = lowest[(lowest >= _LEAST_FILL) & (lowest == overview.max(axis=2))]
+    counts = np.bincount(alike, minlength=256)
+    return int(counts.argmax()) if counts.any() else 255
 
 
 def _open_square(mask: Mask) -> Mask:

@@ -28,7 +28,8 @@ def read_mask(path: Path, slide: Size) -> "list[Outline]":
     ----------
     path : Path
         A picture of the whole slide at any scale, where everything but black (0) is tissue and
-        each connected part is one piece; or GeoJSON in level-0 pixels, where each feature is one.
+        each connected part is one piece; or GeoJSON in level-0 pixels, where each feature is one,
+        those that overlap together, and those that QuPath is told to ignore none.
     slide : Size
         Size of the slide's level 0.
 
@@ -70,8 +71,15 @@ def _read_picture(path: Path, slide: Size) -> "list[Outline]":
 def _open_picture(path: Path) -> NDArray[np.bool_]:
     try:
         with Image.open(path) as image:
-            values: NDArray[Any] = np.asarray(image)
-            transparent = image.mode in ("LA", "PA", "RGBA")
+            if image.format == "JPEG":
+                raise MaskError(
+                    f"{path}: must be a PNG picture or GeoJSON, is JPEG, in which black is not "
+                    "exact; save it as PNG"
+                )
+            # a palette's indices are no brightness
+            shown = image.convert("RGBA") if image.mode in ("P", "PA") else image
+            values: NDArray[Any] = np.asarray(shown)
+            transparent = shown.mode in ("LA", "RGBA")
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise MaskError(
             f"{path}: must be a PNG picture or GeoJSON of at most "
@@ -81,8 +89,8 @@ def _open_picture(path: Path) -> NDArray[np.bool_]:
     if marked.ndim == 2:
         return marked
     opaque: NDArray[np.bool_] = marked[..., -1]
-    shown: NDArray[np.bool_] = (marked[..., :-1] if transparent else marked).max(axis=2)
-    return shown & opaque if transparent else shown
+    coloured: NDArray[np.bool_] = (marked[..., :-1] if transparent else marked).max(axis=2)
+    return coloured & opaque if transparent else coloured
 
 
 def _read_geojson(path: Path, slide: Size) -> "list[Outline]":
@@ -98,9 +106,29 @@ def _read_geojson(path: Path, slide: Size) -> "list[Outline]":
     pieces = []
     for number, feature in enumerate(_features_of(path, content), start=1):
         outline = polygons_of(_shape_of(path, number, feature).intersection(whole))
-        if not outline.is_empty:
+        if not outline.is_empty and not _is_ignored(feature):
             pieces.append(outline)
-    return pieces
+    return _joined(pieces)
+
+
+def _is_ignored(feature: dict[str, Any]) -> bool:
+    """Tell whether a feature is of a class that QuPath takes for no object, such as `Ignore*`."""
+    of_class = (feature.get("properties") or {}).get("classification") or {}
+    return isinstance(of_class, dict) and str(of_class.get("name", "")).endswith("*")
+
+
+def _joined(pieces: "list[Outline]") -> "list[Outline]":
+    """Put those together that overlap, as their pixels are those of one region."""
+    from shapely import unary_union  # noqa: PLC0415
+
+    from wsikd.tissue.outlines import polygons_of  # noqa: PLC0415
+
+    apart: list[Outline] = []
+    for piece in pieces:
+        over = [other for other in apart if other.intersection(piece).area > 0]
+        kept = [other for other in apart if not any(other is one for one in over)]
+        apart = [*kept, polygons_of(unary_union([*over, piece]))]
+    return apart
 
 
 def _features_of(path: Path, content: Any) -> list[Any]:

@@ -155,3 +155,10 @@ class TestDicom:
         fill(tmp_path, "b.dcm", head=dicom_file("1.2", 5))
         fill(tmp_path, "c.svs")
         assert names_in(tmp_path) == ["b.dcm", "c.svs"]
+
+
+def test_a_pipe_is_left_out_as_to_open_it_would_wait_for_ever(tmp_path):
+    fill(tmp_path, "a.svs")
+    os.mkfifo(tmp_path / "pipe.svs")
+    assert names_in(tmp_path) == ["a.svs"]
+    assert "pipe.svs" in " ".join(list_slides(tmp_path).notes())

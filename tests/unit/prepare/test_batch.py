@@ -93,7 +93,7 @@ def test_the_manifests_mpp_goes_before_the_option_and_that_before_the_file(
 
 def test_an_address_without_a_scheduler_is_refused(tmp_path, manifest, settings):
     elsewhere = settings.model_copy(update={"scheduler": "nowhere"})
-    with pytest.raises(ConfigError, match=r"--scheduler must be the address .*, got 'nowhere'; "):
+    with pytest.raises(ConfigError, match=r"--scheduler must be the address .*, got 'nowhere' \("):
         prepare_slides(manifest, tmp_path / "regions", elsewhere)
 
 

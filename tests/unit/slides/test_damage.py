@@ -193,3 +193,15 @@ class TestColourSpace:
     def test_what_is_no_jpeg_is_refused(self):
         with pytest.raises(DamagedDataError, match="not a JPEG picture"):
             decode_jpeg(b"II*\0", "rgb")
+
+
+def test_damage_in_one_plane_of_a_planar_tiff_is_noticed(tmp_path, pixels):
+    planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+    path = slide(tmp_path / "planar.tif", planes, planarconfig="separate")
+    with open_slide(path) as reader:
+        read = reader.read(BOX).astype(int)
+    assert np.abs(read - pixels[64:128, 64:128]).max() < 40  # JPEG's own loss
+    one_plane = 6
+    rewrite_tile(path, lambda data: data[: middle(data)] + b"\xff\xd9", one_plane + DAMAGED)
+    with pytest.raises(SlideError, match=r"planar\.tif"), open_slide(path) as reader:
+        reader.read(BOX)

@@ -131,3 +131,19 @@ def test_blocks_that_are_unscanned_in_part_do_not_count_for_the_glass():
 def test_a_slide_of_fill_alone_is_refused():
     with pytest.raises(NotBrightfieldError, match="is fill alone"):
         ground(picture(), np.ones((200, 300), bool))
+
+
+@pytest.mark.parametrize("fill", [250, 252, 254])
+def test_fill_that_is_nearly_white_is_no_glass(fill):
+    pixels = np.full((200, 300, 3), fill, np.uint8)
+    pixels[40:160, 40:260] = 217
+    found = ground(pixels, np.zeros((200, 300), bool))
+    assert found.colour.tolist() == [217, 217, 217]
+    assert found.nothing[:30].all()
+    assert not found.nothing[60:140, 60:240].any()
+
+
+def test_glass_of_250_is_glass_beside_a_little_darker_glass():
+    pixels = np.full((200, 300, 3), 250, np.uint8)
+    pixels[:, 200:] = 244
+    assert not ground(pixels, np.zeros((200, 300), bool)).nothing.any()

@@ -120,3 +120,32 @@ def test_refuses_files_that_are_neither(tmp_path):
         read_mask(tmp_path / "m.geojson", SLIDE)
     with pytest.raises(MaskError, match=r"none\.png: no such file; correct mask_path"):
         read_mask(tmp_path / "none.png", SLIDE)
+
+
+def test_a_palette_picture_is_read_by_its_colours(tmp_path):
+    indices = np.ones((60, 100), np.uint8)
+    indices[10:30, 10:30] = 0
+    picture = Image.fromarray(indices, "P")
+    picture.putpalette([255, 255, 255, 0, 0, 0])
+    picture.save(tmp_path / "m.png")
+    (piece,) = read_mask(tmp_path / "m.png", SLIDE)
+    assert piece.bounds == (100, 100, 300, 300)
+
+
+def test_a_jpeg_is_refused_as_its_black_is_not_exact(tmp_path):
+    Image.new("L", (100, 60), 255).save(tmp_path / "m.jpg")
+    with pytest.raises(MaskError, match=r"m\.jpg: must be a PNG picture or GeoJSON, is JPEG"):
+        read_mask(tmp_path / "m.jpg", SLIDE)
+
+
+def test_features_that_overlap_are_one_piece_and_ignored_ones_are_none(tmp_path):
+    inside = {**feature("Polygon", [HOLE])}
+    inside["properties"] = {"classification": {"name": "Ignore*"}}
+    beside = [[200, 200], [400, 200], [400, 400], [200, 400], [200, 200]]
+    path = write(tmp_path / "m.geojson", [feature("Polygon", [SQUARE]), inside])
+    (piece,) = read_mask(path, SLIDE)
+    assert piece.area == 200 * 200
+    pair = [feature("Polygon", [SQUARE]), feature("Polygon", [TRIANGLE])]
+    path = write(tmp_path / "m.geojson", [*pair, feature("Polygon", [beside])])
+    triangle, joined = sorted(read_mask(path, SLIDE), key=lambda piece: piece.area)
+    assert (triangle.area, joined.area) == (300 * 400 / 2, 2 * 200 * 200 - 100 * 100)

@@ -160,15 +160,15 @@ def _find_white_fill(overview: NDArray[np.uint8], known: Mask) -> Mask:
     level = _most_frequent_white(overview)
     white = _open_square((overview == level).all(axis=2)) & ~known
     step = math.ceil(math.sqrt(overview.size / 3e6))
-    pixels = overview[::step, ::step].min(axis=2)
+    sample = overview[::step, ::step]
+    pixels = sample.min(axis=2)
     # a pixel beside white fill is mixed with it
     rest = ~ndimage.binary_dilation((white | known)[::step, ::step])
     if not white.any() or not rest.any():
         return np.zeros_like(white)
     span = ndimage.maximum_filter(pixels, 3).astype(np.int16) - ndimage.minimum_filter(pixels, 3)
     if level < 255:  # below exact white, flat tissue must not pass for the darker glass
-        sample = overview[::step, ::step]
-        rest &= sample.max(axis=2) - sample.min(axis=2) <= _NEUTRAL
+        rest &= sample.max(axis=2) - pixels <= _NEUTRAL
     flat = pixels[rest & (span <= _FLAT) & (pixels >= _DARK)]
     if not len(flat) or len(flat) < _LEAST_GLASS * rest.sum():
         return np.zeros_like(white)

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from scipy import ndimage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from wsikd.errors import MaskError
 from wsikd.geometry import Size
@@ -119,16 +121,19 @@ def _is_ignored(feature: dict[str, Any]) -> bool:
 
 def _joined(pieces: "list[Outline]") -> "list[Outline]":
     """Put those together that overlap, as their pixels are those of one region."""
-    from shapely import unary_union  # noqa: PLC0415
+    from shapely import STRtree, area, intersection, unary_union  # noqa: PLC0415
 
     from wsikd.tissue.outlines import polygons_of  # noqa: PLC0415
 
-    apart: list[Outline] = []
-    for piece in pieces:
-        over = [other for other in apart if other.intersection(piece).area > 0]
-        kept = [other for other in apart if not any(other is one for one in over)]
-        apart = [*kept, polygons_of(unary_union([*over, piece]))]
-    return apart
+    if len(pieces) < 2:
+        return pieces
+    each = np.array(pieces, dtype=object)
+    one, other = STRtree(pieces).query(pieces, predicate="intersects")
+    overlap = area(intersection(each[one], each[other])) > 0  # more than a common border
+    links = coo_array((overlap[overlap], (one[overlap], other[overlap])), (len(each), len(each)))
+    _, groups = connected_components(links, directed=False)
+    members = [each[groups == group] for group in dict.fromkeys(groups.tolist())]
+    return [some[0] if len(some) == 1 else polygons_of(unary_union(some)) for some in members]
 
 
 def _features_of(path: Path, content: Any) -> list[Any]:

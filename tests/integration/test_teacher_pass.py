@@ -65,7 +65,7 @@ def test_it_ends_where_a_teacher_ends_that_looks_at_the_same_views_each_time(
     shutil.rmtree(others / remembered.name)
     items = list_items(store, splits_of_fold(make_manifest(), 0), ("train", "auxiliary"))
     views = CountedViews(AugmentSettings(), 2, [item.name for item in items])
-    monkeypatch.setattr("wsikd.methods.carry_out.Augmentation", lambda *_: views)
+    monkeypatch.setattr("wsikd.methods.train_runs.Augmentation", lambda *_: views)
     (live,) = distil(store, make_manifest(), others, student(epochs=3, **alone))
     assert same(remembered, live)
     assert remembered.read_predictions("last").equals(live.read_predictions("last"))

@@ -24,7 +24,9 @@ from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
 from wsikd.losses import as_released, choices
 from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft_target_loss
-from wsikd.methods.carry_out import Method, Plan, carry_out, describe
+from wsikd.methods.carry_out import carry_out
+from wsikd.methods.describing import describe
+from wsikd.methods.method import Method, Plan
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
 from wsikd.methods.remembered_teacher import (
     Asked,

@@ -19,7 +19,8 @@ from pydantic import Field
 from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
-from wsikd.methods.carry_out import Method, Plan, carry_out
+from wsikd.methods.carry_out import carry_out
+from wsikd.methods.method import Method, Plan
 from wsikd.methods.region_inputs import Inputs
 from wsikd.methods.starting_runs import check_source, find_source, kind_of
 from wsikd.methods.teach import make_step

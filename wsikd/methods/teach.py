@@ -19,7 +19,9 @@ from torch import Tensor
 
 from wsikd.hashing import file_digest
 from wsikd.losses.classification import cross_entropy_loss
-from wsikd.methods.carry_out import Method, Plan, carry_out, describe
+from wsikd.methods.carry_out import carry_out
+from wsikd.methods.describing import describe
+from wsikd.methods.method import Method, Plan
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import INIT_HELP, start_from

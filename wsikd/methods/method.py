@@ -1,0 +1,79 @@
+"""What a method fills in: what it makes of a fold, and what is trained then."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from wsikd.models import Network
+from wsikd.models.weights import ModelDescription
+from wsikd.training.feeds.regions import Needless, Variation, needs_all
+from wsikd.training.trainee import Step
+
+if TYPE_CHECKING:
+    from wsikd.methods.region_inputs import MethodName
+    from wsikd.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class Method:
+    """What is trained, from what and by which loss.
+
+    Attributes
+    ----------
+    model : Network
+        What is trained.
+    description : ModelDescription
+        What it is and reads.
+    step : callable
+        The method's loss; see `Learner`.
+    views : mapping of str to ModelDescription
+        The images `step` asks for, each described by the model that reads it.
+    train_splits : tuple of str
+        The splits it learns from.
+    variation : Variation, optional
+        How training images are varied; by the settings' augmentation unless stated.
+    needless : callable
+        Names the views that need not be read any more of some items of validation.
+    """
+
+    model: Network
+    description: ModelDescription
+    step: Step
+    views: Mapping[str, ModelDescription]
+    train_splits: tuple[str, ...] = ("train",)
+    variation: Variation | None = None
+    needless: Needless = needs_all
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a method makes of one fold, before anything is trained.
+
+    Attributes
+    ----------
+    kind : str
+        What kind of run it is; the run's name begins so.
+    magnification : float
+        That the trained network reads.
+    fingerprints : dict of str to str
+        Hashes of what it starts from; a run that exists with others is refused.
+    method : callable
+        Builds what is trained, on a device; asked only if the run is not finished.
+    sources : dict of str to RunFolder
+        The runs among what it starts from or learns from, by their key among the fingerprints.
+        What they have seen is not to be tested on.
+    unrelated : bool
+        Whether the user vouches for images of theirs that cannot be traced to a patient.
+    learns_from : tuple of str
+        The splits it learns from.
+    """
+
+    kind: "MethodName"
+    magnification: float
+    fingerprints: dict[str, str]
+    method: Callable[[torch.device], Method]
+    sources: "dict[str, RunFolder]" = field(default_factory=dict)
+    unrelated: bool = False
+    learns_from: tuple[str, ...] = ("train",)

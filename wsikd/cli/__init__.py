@@ -22,6 +22,7 @@ from wsikd.cli.streams import CLOSED, find_broken, open_closed
 from wsikd.cli.wording import one_line
 from wsikd.errors import ConfigError, StoppedError, WsikdError
 from wsikd.files import explain_file
+from wsikd.memory import ran_out
 from wsikd.terminal import is_plain, spell_out
 from wsikd.versions import versions_text
 from wsikd.workspace import Workspace
@@ -119,6 +120,12 @@ def _execute_and_say(arguments: Sequence[str]) -> int:
         if error.filename is None:  # no file's fault, so a standard stream's or a bug
             raise
         say(f"wsikd: {explain_file(error)}")
+        return WsikdError.exit_status
+    except (MemoryError, RuntimeError) as error:
+        if not ran_out(error):  # a bug
+            raise
+        why = str(error).strip().partition("\n")[0]
+        say(f"wsikd: memory ran out{': ' if why else ''}{why}; give it more, or less to do at once")
         return WsikdError.exit_status
     except KeyboardInterrupt:
         say("wsikd: interrupted; run the same command to go on")

@@ -11,6 +11,7 @@ from torch import Tensor
 from wsikd.data.regions import RegionItem
 from wsikd.errors import ConfigError
 from wsikd.geometry import Size
+from wsikd.memory import free_memory
 from wsikd.store import RegionStore
 
 Resident = Literal["auto", "gpu", "ram", "none"]
@@ -69,7 +70,7 @@ def find_room(resident: Resident, needed: int, device: torch.device) -> Room:
             return Room(needed, device, f"regions stay on the GPU, {_told(needed)}")
         if resident == "gpu":
             raise _too_large(resident, needed, free, _SHARE_OF_GPU)
-    free = _free_memory()
+    free = free_memory()
     room = int(_SHARE_OF_RAM * free)
     if needed <= room:
         return Room(needed, cpu, f"regions stay in memory, {_told(needed)}")
@@ -166,12 +167,6 @@ class RegionViews:
             for name, magnification in self._views.items()
             if name not in without
         }
-
-
-def _free_memory() -> int:
-    import psutil  # noqa: PLC0415  training alone needs it
-
-    return int(psutil.virtual_memory().available)
 
 
 def _too_large(resident: Resident, needed: int, free: int, share: float) -> ConfigError:

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsikd.doctor.finding import Finding
+from wsikd.memory import free_memory
 
 _GIB = 2**30
 _LEAST_DISK, _FEW_DISK = 1.0, 20.0  # GiB
-_FEW_SHARED = 1.0  # GiB; containers get 64 MiB unless told otherwise
+_FEW_SHARED = 1 / 128  # GiB: locks alone are there
 _FEW_FILES = 1024
 _SHARED = Path("/dev/shm")  # noqa: S108
 
@@ -38,13 +39,13 @@ def look_at_gpu() -> Finding:
 
 
 def look_at_memory() -> Iterator[Finding]:
-    """Measure memory, and what of it processes can share, which the workers of training need."""
+    """Measure memory, and what of it processes can share, which those of prepare need."""
     try:
         import psutil  # noqa: PLC0415
     except ImportError:  # told among the packages
         return
     memory = psutil.virtual_memory()
-    told = f"{memory.total / _GIB:.0f} GiB, {memory.available / _GIB:.0f} free"
+    told = f"{memory.total / _GIB:.0f} GiB, {free_memory() / _GIB:.0f} free"
     yield Finding(what="memory", state="ok", found=f"{told}, {os.cpu_count()} cores")
     if not _SHARED.is_dir():
         return
@@ -55,8 +56,8 @@ def look_at_memory() -> Iterator[Finding]:
     yield Finding(
         what="shared memory",
         state="note",
-        found=f"{shared:.2f} GiB free, few for --workers of training",
-        remedy="start the container with --shm-size 4g, or train with --workers 0",
+        found=f"{shared:.2f} GiB free, little for --workers of prepare",
+        remedy="start the container with --shm-size 1g",
     )
 
 

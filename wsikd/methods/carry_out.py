@@ -17,8 +17,8 @@ from wsikd.methods.method import Plan
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
 from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.methods.train_runs import train
-from wsikd.training.device import choose_device
 from wsikd.training.display import Display
+from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
@@ -96,12 +96,12 @@ def _carry_out_fold(
     begun = [(_begin(runs, inputs, *one), *one) for one in plans]
     due = [one for one in begun if not one[0].is_complete()]
     if due:
-        device = choose_device(plans[0][0].device)
+        machine = Machine.find(plans[0][0].device, plans[0][0].memory_gib)
         with ExitStack() as held:
             for run, _, _ in due:
                 held.enter_context(run.alone())
-            methods = [(run, plan.method(device)) for run, _, plan in due]
-            train(methods, inputs, due[0][1], device)
+            methods = [(run, plan.method(machine)) for run, _, plan in due]
+            train(methods, inputs, due[0][1], machine)
     return [run for run, _, _ in begun]
 
 

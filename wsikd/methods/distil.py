@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import pandas as pd
-import torch
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 from torch import Tensor
 
@@ -45,13 +44,14 @@ from wsikd.methods.starting_runs import (
     start_from,
 )
 from wsikd.methods.teacher_answers import LiveTeacher, MapSizes, Teacher
-from wsikd.models import Network
+from wsikd.models.network import Reader
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import ModelDescription, load_description, load_model
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.device import place
 from wsikd.training.display import Display
+from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
 from wsikd.training.trainee import Step
 
@@ -193,7 +193,7 @@ def distil(
     return carry_out(store, manifest, runs, each, partial(_plan, teachers))
 
 
-def make_step(student: Network, teacher: Teacher, settings: DistilSettings) -> Step:
+def make_step(student: Reader, teacher: Teacher, settings: DistilSettings) -> Step:
     """Return the loss of distillation, the sum of equations 2 and 3."""
     kind, name = settings.feature_map_kind, settings.view
 
@@ -227,12 +227,14 @@ class Teachers:
         self.runs, self.cache, self.student_mags = runs, cache, student_mags
         self._live: dict[Path, LiveTeacher] = {}
 
-    def live(self, source: RunFolder, device: torch.device) -> LiveTeacher:
-        """Return the teacher of a run, on a device."""
+    def live(self, source: RunFolder, machine: Machine) -> LiveTeacher:
+        """Return the teacher of a run, on a machine."""
         path = source.model_path()
         if path not in self._live:
             network, _ = load_model(path)
-            self._live = {path: LiveTeacher(place(network, device))}  # of another fold: dropped
+            place(network, machine.device)
+            # that of another fold is dropped
+            self._live = {path: LiveTeacher(network, machine.reading(network))}
         return self._live[path]
 
 
@@ -255,18 +257,18 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
         sources["init"] = start_from(student, runs, settings.init, inputs, settings)
         fingerprints["init"] = file_digest(sources["init"].model_path())
 
-    def method(device: torch.device) -> Method:
-        place(student, device)
+    def method(machine: Machine) -> Method:
+        read = machine.reading(place(student, machine.device))
         reads = describe(inputs, architecture, magnification, teachers.cache)
         views = {settings.view: reads}
         if settings.teacher_pass == "live":  # noqa: S105  no password
-            live = teachers.live(source, device)
+            live = teachers.live(source, machine)
             live.expect(settings.view)
-            step = make_step(student, live, settings)
+            step = make_step(read, live, settings)
             views["teacher"] = teacher_reads
             return Method(student, reads, step, views, _LEARNT_FROM, needless=live.needless)
         questions = _questions(inputs, settings)
-        asked = Asked(teachers.live(source, device).network, teacher_reads, device)
+        asked = Asked(teachers.live(source, machine).read, teacher_reads, machine)
         each = {mag: Student.of(student, mag) for mag in teachers.student_mags}
         remembered = {
             mag: RememberedTeacher(
@@ -277,7 +279,7 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
             for mag, one in each.items()
         }
         ask(asked, list(remembered.values()), questions, Display(source.name))
-        step = make_step(student, remembered[magnification], settings)
+        step = make_step(read, remembered[magnification], settings)
         return Method(student, reads, step, views, _LEARNT_FROM, questions.views)
 
     unrelated = settings.unrelated

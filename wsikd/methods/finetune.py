@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-import torch
 from pydantic import Field
 
 from wsikd.errors import ConfigError
@@ -27,6 +26,7 @@ from wsikd.methods.teach import make_step
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.device import place
+from wsikd.training.machine import Machine
 from wsikd.training.settings import LabelSettings
 
 if TYPE_CHECKING:
@@ -92,9 +92,9 @@ def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:
     fingerprints = inputs.fingerprints() | {"student": file_digest(source.model_path())}
     model, reads = load_model(source.model_path())
 
-    def method(device: torch.device) -> Method:
-        place(model, device).requires_grad_(False).fc.requires_grad_(True)
-        return Method(model, reads, make_step(model), {"image": reads})
+    def method(machine: Machine) -> Method:
+        place(model, machine.device).requires_grad_(False).fc.requires_grad_(True)
+        return Method(model, reads, make_step(machine.reading(model)), {"image": reads})
 
     return Plan("finetuned", reads.magnification, fingerprints, method, {"student": source})
 

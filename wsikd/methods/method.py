@@ -4,11 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import torch
-
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription
 from wsikd.training.feeds.regions import Needless, Variation, needs_all
+from wsikd.training.machine import Machine
 from wsikd.training.trainee import Step
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ class Plan:
     fingerprints : dict of str to str
         Hashes of what it starts from; a run that exists with others is refused.
     method : callable
-        Builds what is trained, on a device; asked only if the run is not finished.
+        Builds what is trained, on a machine; asked only if the run is not finished.
     sources : dict of str to RunFolder
         The runs among what it starts from or learns from, by their key among the fingerprints.
         What they have seen is not to be tested on.
@@ -73,7 +72,7 @@ class Plan:
     kind: "MethodName"
     magnification: float
     fingerprints: dict[str, str]
-    method: Callable[[torch.device], Method]
+    method: Callable[[Machine], Method]
     sources: "dict[str, RunFolder]" = field(default_factory=dict)
     unrelated: bool = False
     learns_from: tuple[str, ...] = ("train",)

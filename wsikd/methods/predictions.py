@@ -10,7 +10,11 @@ import torch
 from wsikd.models import Network
 from wsikd.models.cost import count_macs
 from wsikd.runs import PREDICTION_COLUMNS, probability_columns
+from wsikd.training.batch import Batch
+from wsikd.training.display import Display
 from wsikd.training.feeds.regions import RegionFeed
+from wsikd.training.machine import Machine
+from wsikd.training.scarce import Means
 
 if TYPE_CHECKING:
     from wsikd.data.regions import RegionItem
@@ -18,7 +22,11 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def predict(
-    model: Network, feed: RegionFeed, items: Sequence["RegionItem"], classes: Sequence[str]
+    model: Network,
+    feed: RegionFeed,
+    items: Sequence["RegionItem"],
+    classes: Sequence[str],
+    machine: Machine,
 ) -> pd.DataFrame:
     """Read every region once, without augmentation.
 
@@ -32,6 +40,8 @@ def predict(
         The rows, in order.
     classes : sequence of str
         What p_0, p_1, ... stand for.
+    machine : Machine
+        Where it is computed.
 
     Returns
     -------
@@ -41,13 +51,18 @@ def predict(
     """
     model.eval()
     cost = cache(lambda size: count_macs(model, size) / 1e9)
-    rows = {}
-    for batch in feed.batches(range(len(items))):
-        probabilities = model(batch["image"]).logits.softmax(1).tolist()
+    read, means = machine.reading(model), Means(feed, machine, Display("predictions").say)
+    rows: dict[int, tuple[str | float, ...]] = {}
+
+    def look(batch: Batch) -> None:
+        probabilities = read(batch["image"]).logits.softmax(1).tolist()
         sizes = batch["image"].each_size()
         for index, size, row in zip(batch.indices, sizes, probabilities, strict=True):
             item = items[index]
             about = (item.slide_id, item.patient_id, item.region_id, item.split, item.label)
             rows[index] = (*about, *size, cost(size), *row)
+
+    for batch in feed.batches(range(len(items))):
+        means.compute(batch, look)
     columns = [*PREDICTION_COLUMNS, *probability_columns(classes)]
     return pd.DataFrame([rows[index] for index in range(len(items))], columns=columns)

@@ -25,14 +25,17 @@ from wsikd.geometry import Size
 from wsikd.hashing import bytes_digest, digest, text_digest
 from wsikd.locks import in_turn
 from wsikd.losses.distillation import RESIZINGS
+from wsikd.memory import fits
 from wsikd.methods.teacher_answers import MEMORY_BYTES, Answer, Kept, MapSizes, join, resize
 from wsikd.models import Network
-from wsikd.models.network import Seen
+from wsikd.models.images import Images
+from wsikd.models.network import Reader, Seen
 from wsikd.models.shapes import map_size
 from wsikd.models.weights import ModelDescription
 from wsikd.training.batch import Batch
 from wsikd.training.device import memory_format
 from wsikd.training.display import Display
+from wsikd.training.machine import Machine
 from wsikd.training.signals import StopRequest
 
 if TYPE_CHECKING:
@@ -98,17 +101,17 @@ class Asked:
 
     Attributes
     ----------
-    teacher : Network
-        On `device`, in eval mode.
+    read : callable
+        Computes the teacher, which is in eval mode.
     reads : ModelDescription
         What it reads.
-    device : torch.device
+    machine : Machine
         Where it is computed.
     """
 
-    teacher: Network
+    read: Reader
     reads: ModelDescription
-    device: torch.device
+    machine: Machine
 
     @torch.no_grad()
     def look(self, pixels: Tensor, draw: AugmentationDraw) -> Seen:
@@ -122,8 +125,7 @@ class Asked:
             The view.
         """
         image = standardise(augment(pixels, draw), self.reads.mean, self.reads.std)[None]
-        seen: Seen = self.teacher(image.contiguous(memory_format=memory_format(self.device)))
-        return seen
+        return self.read(Images(image.contiguous(memory_format=memory_format(image.device))))
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,10 @@ def ask(
     with StopRequest() as stop, display:
         display.restart("teacher's answers", total=len(unknown))
         for item, views, lacking in unknown:
-            _ask(asked, questions, item, {one: one.lacks(item, views) for one in lacking})
+            lacks = {one: one.lacks(item, views) for one in lacking}
+            while not fits(partial(_ask, asked, questions, item), lacks):
+                asked.machine.clear()
+                display.say(asked.machine.relent(item.name))
             display.advance(1)
             if stop.number:
                 raise StoppedError(
@@ -261,7 +266,7 @@ def _ask(
     place = (item.slide_id, item.region_id)
     pixels = questions.store.read_pixels(*place, asked.reads.magnification)
     image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
-    image = image.to(asked.device).float().div_(255)
+    image = image.to(asked.machine.device).float().div_(255)
     views = dict.fromkeys(view for each in lacking.values() for view in each)
     told = {view: asked.look(image, questions.draw(item, view)) for view in views}
     for student, each in lacking.items():

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pandas as pd
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -25,11 +24,13 @@ from wsikd.methods.method import Method, Plan
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import INIT_HELP, start_from
-from wsikd.models import ModelName, Network
+from wsikd.models import ModelName
+from wsikd.models.network import Reader
 from wsikd.models.seeding import build_seeded
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.device import place
+from wsikd.training.machine import Machine
 from wsikd.training.settings import LabelSettings
 from wsikd.training.trainee import Step
 from wsikd.workspace import Workspace
@@ -88,11 +89,11 @@ def teach(
     return carry_out(store, manifest, runs, [settings], partial(_plan, runs))
 
 
-def make_step(model: Network) -> Step:
+def make_step(read: Reader) -> Step:
     """Return the loss of learning from labels."""
 
     def step(batch: Batch) -> dict[str, Tensor]:
-        logits = model(batch["image"]).logits
+        logits = read(batch["image"]).logits
         return {"cross_entropy": cross_entropy_loss(logits, batch.labels, batch.weights)}
 
     return step
@@ -107,10 +108,10 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
         sources["init"] = start_from(model, runs, settings.init, inputs, settings)
         fingerprints["init"] = file_digest(sources["init"].model_path())
 
-    def method(device: torch.device) -> Method:
-        place(model, device)
+    def method(machine: Machine) -> Method:
+        place(model, machine.device)
         reads = describe(inputs, settings.model, settings.mag, Workspace(runs.parent).cache)
-        return Method(model, reads, make_step(model), {"image": reads})
+        return Method(model, reads, make_step(machine.reading(model)), {"image": reads})
 
     usual: MethodName = "teacher" if settings.mag >= TEACHER_MAGNIFICATION else "baseline"
     kind = settings.role or usual

@@ -14,7 +14,7 @@ from torch import Tensor
 from wsikd.geometry import Size
 from wsikd.losses.distillation import RESIZINGS, pad_maps, resize_feature_map
 from wsikd.models import Network
-from wsikd.models.network import Seen
+from wsikd.models.network import Reader, Seen
 from wsikd.training.batch import Batch
 
 
@@ -80,18 +80,24 @@ class LiveTeacher:
     ----------
     network : Network
         Put into eval mode; no gradient reaches it.
+    read : callable, optional
+        Computes it in another way than it does by itself.
     limit_bytes : int
         Most memory that is kept for images that stay: those of validation, shown every epoch.
+
+    Attributes
+    ----------
+    read : callable
+        Reads images with it.
     """
 
-    def __init__(self, network: Network, *, limit_bytes: int = MEMORY_BYTES) -> None:
-        self._network = network.eval().requires_grad_(False)
+    def __init__(
+        self, network: Network, read: Reader | None = None, *, limit_bytes: int = MEMORY_BYTES
+    ) -> None:
+        network.eval().requires_grad_(False)
+        self.read: Reader = read or network
         self._kept, self._students = Kept(limit_bytes), set[str]()
         self._last: tuple[Batch, Seen] | None = None
-
-    @property
-    def network(self) -> Network:
-        return self._network
 
     def expect(self, student: str) -> None:
         """Tell that a student is going to ask, so that it is not taken to know enough before."""
@@ -116,7 +122,7 @@ class LiveTeacher:
     def _look(self, batch: Batch) -> Seen:
         if self._last is None or self._last[0] is not batch:
             with torch.no_grad():
-                self._last = batch, self._network(batch["teacher"])
+                self._last = batch, self.read(batch["teacher"])
         return self._last[1]
 
 

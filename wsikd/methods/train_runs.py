@@ -24,6 +24,7 @@ from wsikd.training.feeds.regions import (
     needs_all,
 )
 from wsikd.training.loop import Loop
+from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
 from wsikd.training.trainee import Learner, Trainee
 
@@ -103,7 +104,7 @@ def train(
     methods: "Sequence[tuple[RunFolder, Method]]",
     inputs: "Inputs",
     settings: TrainingSettings,
-    device: torch.device,
+    machine: Machine,
 ) -> None:
     """Train, predict with the best and the last epoch, and mark the runs as complete."""
     first = methods[0][1]
@@ -111,14 +112,17 @@ def train(
     for _, method in methods:
         views |= method.views
     learnt_from = [item for split in first.train_splits for item in inputs.items[split]]
-    pixels = _hold(methods[0][0].name, inputs, (learnt_from, views), settings, device)
+    pixels = _hold(methods[0][0].name, inputs, (learnt_from, views), settings, machine)
     packs = all(method.model.packs for _, method in methods)
-    feeds = Feeds(inputs, settings, device, pixels, packs=packs)
+    feeds = Feeds(inputs, settings, machine.device, pixels, packs=packs)
     trainees = [
         Trainee(
             run,
             Learner(
-                method.model, method.step, partial(keep_model, method.model, method.description)
+                method.model,
+                method.step,
+                partial(keep_model, method.model, method.description),
+                machine=machine,
             ),
             settings,
         )
@@ -132,7 +136,7 @@ def train(
         feeds.make(inputs.items["val"], views, needless=first.needless),
     ).run()
     for (run, method), spent in zip(methods, seconds, strict=True):
-        _predict(run, method.description, inputs, feeds, device)
+        _predict(run, method.description, inputs, feeds, machine)
         run.finish(seconds=spent)
 
 
@@ -141,14 +145,14 @@ def _predict(
     reads: ModelDescription,
     inputs: "Inputs",
     feeds: Feeds,
-    device: torch.device,
+    machine: Machine,
 ) -> None:
     tested = inputs.items["val"] + inputs.items["test"]
     feed = feeds.make(tested, {"image": reads})
     checkpoints: tuple[Checkpoint, ...] = ("best", "last")
     for checkpoint in checkpoints:
         model, description = load_model(run.model_path(checkpoint))
-        table = predict(place(model, device), feed, tested, description.classes)
+        table = predict(place(model, machine.device), feed, tested, description.classes, machine)
         run.write_predictions(table, checkpoint)
 
 
@@ -157,12 +161,14 @@ def _hold(
     inputs: "Inputs",
     learnt: tuple[list["RegionItem"], Mapping[str, ModelDescription]],
     settings: TrainingSettings,
-    device: torch.device,
+    machine: Machine,
 ) -> HeldPixels:
     """Decide which regions stay where, and tell it if they do not all stay."""
     items, views = learnt
     magnifications = [reads.magnification for reads in views.values()]
     needed = count_bytes(inputs.store, items + inputs.items["val"], magnifications)
-    room = find_room(settings.resident, needed, device)
+    room = find_room(settings.resident, needed, machine.device)
+    if room.device.type == machine.device.type and settings.memory_gib is None:
+        machine.reserve(room.bytes)
     Display(name).say(room.told)
     return HeldPixels(inputs.store, room)

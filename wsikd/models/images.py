@@ -52,6 +52,11 @@ class Images(NamedTuple):
         pixels = pixels[:, :, :height, :width]
         return Images(pixels, sizes if len(set(sizes)) > 1 else None)
 
+    def part(self, which: slice) -> "Images":
+        """Return some of the images, without padding that none of them needs."""
+        sizes = None if self.sizes is None else self.sizes[which]
+        return Images.of(Images(self.pixels[which], sizes))
+
     def each_size(self) -> tuple[Size, ...]:
         """Return the size of each image, whether it fills the tensor or not."""
         height, width = self.pixels.shape[2:]

@@ -1,6 +1,7 @@
 """What all networks are: readers of regions of any size, stage by stage."""
 
 import abc
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor, nn
@@ -32,6 +33,10 @@ class Seen(NamedTuple):
     def embedding(self) -> Tensor:
         """The feature map's mean over each image's own pixels, shape (B, C)."""
         return mean_inside(self.feature_map, self.sizes)
+
+
+Reader = Callable[[Images], Seen]
+"""A network, or what computes one in its own way."""
 
 
 class Network(nn.Module, abc.ABC):

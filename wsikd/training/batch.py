@@ -1,7 +1,7 @@
 """What a step learns from: the views of some items, and what is known of these."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -40,6 +40,21 @@ class Batch:
 
     def __getitem__(self, name: str) -> Images:
         return self.images[name]
+
+    def halves(self) -> "list[Batch]":
+        """Part it into two, each without padding that none of its items needs; one item is one."""
+        middle = len(self) // 2
+        parts = [slice(0, middle), slice(middle, None)] if middle else [slice(None)]
+        return [
+            replace(
+                self,
+                indices=self.indices[part],
+                images={name: images.part(part) for name, images in self.images.items()},
+                labels=self.labels[part],
+                weights=None if self.weights is None else self.weights[part],
+            )
+            for part in parts
+        ]
 
     def count_pixels(self) -> tuple[int, int]:
         """Count the pixels of all views, those of the padding among them, and without these."""

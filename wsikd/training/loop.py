@@ -15,6 +15,7 @@ from wsikd.training.display import Display
 from wsikd.training.distributed import largest, process_count, wait
 from wsikd.training.events import Events
 from wsikd.training.feeds.batches import Feed
+from wsikd.training.scarce import Means
 from wsikd.training.signals import StopRequest
 from wsikd.training.trainee import Entry, Trainee
 
@@ -104,9 +105,10 @@ class Loop:
             group = order[learnt : learnt + per_step]
             learning = [one for one in trainees if one.progress.position == learnt]
             for batch in padding.watch(batches):
-                share = len(batch) * process_count() / len(group)
                 for one in learning:
-                    one.learn(batch, share)
+                    self._means(one, self._train).compute(
+                        batch, partial(one.learn, group=len(group))
+                    )
                 self._display.advance(len(batch) * process_count())
             learnt += len(group)
             for one in learning:
@@ -133,9 +135,13 @@ class Loop:
         for batches in self._val.steps(range(len(self._val)), self._settings.items_per_step):
             for batch in batches:
                 for one in trainees:
-                    one.look(batch)
+                    self._means(one, self._val).compute(batch, one.look)
                 self._display.advance(len(batch) * process_count())
             self._stop_if_asked()
+
+    def _means(self, one: Trainee, feed: Feed) -> Means:
+        """Return what can be changed for a model to be computed with less memory."""
+        return Means(feed, one.learner.machine, partial(self._display.say, of=one.run.name))
 
     def _diverged(self, one: Trainee, group: Sequence[int], epoch: int) -> DivergedError:
         """Find the item of a step whose loss is not finite."""

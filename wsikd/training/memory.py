@@ -1,5 +1,6 @@
 """How much memory a step takes, said before it is made, and which policy fits."""
 
+import math
 from itertools import pairwise
 from typing import NamedTuple, Self
 from weakref import WeakKeyDictionary
@@ -10,9 +11,14 @@ from wsikd.models.footprint import count_peak
 from wsikd.models.network import Network
 from wsikd.models.policies import READING, Policy
 
+_GIB = 2**30
+_REMEDY = (
+    "use a lower magnification, a smaller --model, smaller regions "
+    "(wsikd prepare --tissue.max-side-um) or a machine with more memory"
+)
+
 _SIDES = (1024, 2048)
 _TILED_SIDES = (2048, 4096, 8192)  # of several bands
-_GIB = 2**30
 
 
 class _Line(NamedTuple):
@@ -52,7 +58,8 @@ def predict_peak(model: Network, size: Size, policy: Policy, *, training: bool =
     policy : Policy
         How the network is to be computed, one of its policies.
     training : bool
-        Whether it learns: then its gradients and the two moments of Adam count, too.
+        Whether it learns: then its gradients, those of a batch and of a step, and the two moments
+        of Adam count, too.
 
     Returns
     -------
@@ -67,15 +74,13 @@ def predict_peak(model: Network, size: Size, policy: Policy, *, training: bool =
     10
     """
     counted = _count(model, policy, training=training)
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
-    standing = weights * (4 if training else 1)
-    return standing + counted.at(size.width * size.height)
+    return _standing(model, training=training) + counted.at(size.width * size.height)
 
 
 def choose_policy(
-    model: Network, size: Size, room_bytes: int, *, name: str, training: bool = True
-) -> Policy:
-    """Return the fastest policy of a network whose memory is there.
+    model: Network, size: Size, room_bytes: int, *, training: bool = True
+) -> Policy | None:
+    """Return the fastest policy of a network whose memory is there; None if none fits.
 
     Parameters
     ----------
@@ -85,27 +90,52 @@ def choose_policy(
         As in `predict_peak`.
     room_bytes : int
         What all of it may take.
-    name : str
-        Of the region, for the message.
     training : bool
         Whether it learns.
-
-    Raises
-    ------
-    TooLargeError
-        If none fits.
     """
-    policies = model.policies if training else [one for one in model.policies if one in READING]
-    for policy in policies:
-        needed = predict_peak(model, size, policy, training=training)
-        if needed <= room_bytes:
-            return policy
-    raise TooLargeError(
-        f"{name}: {'learning from' if training else 'reading'} {size.width} x {size.height} pixels "
-        f"must take at most the {room_bytes / _GIB:.1f} GiB there are, needs "
-        f"{needed / _GIB:.1f} even computed {policies[-1]!r}; use a lower magnification, a smaller "
-        "model, smaller regions or a machine with more memory"
+    needs = (
+        (policy, predict_peak(model, size, policy, training=training))
+        for policy in policies_of(model, training=training)
     )
+    return next((policy for policy, needed in needs if needed <= room_bytes), None)
+
+
+def least_policy(model: Network, size: Size, *, training: bool) -> Policy:
+    """Return the policy of a network that takes least memory."""
+
+    def needed(policy: Policy) -> int:
+        return predict_peak(model, size, policy, training=training)
+
+    return min(policies_of(model, training=training), key=needed)
+
+
+def policies_of(model: Network, *, training: bool) -> tuple[Policy, ...]:
+    """Return the policies that make a difference, from the fastest on."""
+    return tuple(one for one in model.policies if training or one in READING)
+
+
+def too_large(name: str, size: Size, needed: int, room_bytes: int, policy: Policy) -> TooLargeError:
+    """Return the refusal of images that no policy fits; `policy` is the one that needs least."""
+    return TooLargeError(
+        f"{name}: {size.width} x {size.height} pixels must take at most the "
+        f"{room_bytes / _GIB:.1f} GiB there are, need {needed / _GIB:.1f} even computed "
+        f"{policy!r}; {_REMEDY}"
+    )
+
+
+def most_pixels(model: Network, room_bytes: int, policy: Policy, *, training: bool) -> int:
+    """Compute how many pixels can be read at once; none if the weights alone are too many."""
+    counted = _count(model, policy, training=training)
+    room = room_bytes - _standing(model, training=training)
+    if room < counted.least:
+        return 0
+    return max(0, math.floor(min((room - one.besides) / one.per_pixel for one in counted.lines)))
+
+
+def _standing(model: Network, *, training: bool) -> int:
+    """Count the bytes of weights, and of gradients and moments if it learns."""
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
+    return weights * (5 if training else 1)
 
 
 def _count(model: Network, policy: Policy, *, training: bool) -> _Counted:

@@ -71,6 +71,12 @@ class TrainingSettings(FoldSettings):
         description="million pixels that the network reads at once of the largest magnification; "
         "unset: 1 on a CPU, 16 on a GPU or what its memory allows; 0: one region at a time",
     )
+    memory_gib: float | None = Field(
+        None,
+        gt=0,
+        description="what networks may take of the device's memory while they are computed, in "
+        "GiB; unset: nine tenths of what is free",
+    )
     resident: Resident = Field(
         "auto",
         description="where regions stay once they are read; auto: the GPU or memory, as they fit",

@@ -21,15 +21,11 @@ class Tally:
         self._names: list[tuple[str, ...]] = []
         self._values: list[Tensor] = []
 
-    def add(self, terms: dict[str, Tensor], count: int) -> Tensor | None:
-        """Add the terms of a batch of so many items, and return their sum; None without any."""
-        if not terms:
-            return None
-        loss = torch.stack(list(terms.values())).sum()
+    def add(self, terms: dict[str, Tensor], loss: Tensor, count: int) -> None:
+        """Add the terms of a batch of so many items, and their sum."""
         self._counts.append(count)
         self._names.append(("loss", *terms))
         self._values.append(torch.stack([loss, *terms.values()]).detach())
-        return loss
 
     def take(self) -> Sums:
         """Return the sums since the last call, of all processes together."""
@@ -39,6 +35,11 @@ class Tally:
             add(sums, {_ITEMS: count, **{name: values.pop(0) * count for name in names}})
         self._counts, self._names, self._values = [], [], []
         return sum_over_processes(sums)
+
+
+def total(terms: dict[str, Tensor]) -> Tensor:
+    """Return the loss: the sum of its terms, of which there is at least one."""
+    return torch.stack(list(terms.values())).sum()
 
 
 def add(sums: Sums, more: Sums) -> None:

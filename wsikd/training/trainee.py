@@ -13,11 +13,18 @@ from wsikd.models.modes import train_unfrozen
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.checkpoints import Write, keep_state, load_state
-from wsikd.training.distributed import average_gradients, is_first, largest, refuse_unequal
+from wsikd.training.distributed import (
+    average_gradients,
+    is_first,
+    largest,
+    process_count,
+    refuse_unequal,
+)
 from wsikd.training.events import Events
+from wsikd.training.machine import Machine
 from wsikd.training.optimizer import build_optimizer
 from wsikd.training.settings import RunSettings
-from wsikd.training.tally import Sums, Tally, add, is_finite, means
+from wsikd.training.tally import Sums, Tally, add, is_finite, means, total
 
 Step = Callable[[Batch], dict[str, Tensor]]
 Say = Callable[[str], None]
@@ -49,6 +56,8 @@ class Learner:
     judge : callable, optional
         Returns how bad an epoch is, from what was watched. Without it the loss of validation
         decides, and without validation the last epoch is best.
+    machine : Machine, optional
+        Where it is computed, if a batch may be parted and computed in ways that take less memory.
     has_converged : callable
         Asked after every epoch, with all lines of the log, whether training may end early.
     """
@@ -60,6 +69,7 @@ class Learner:
     limit_gradients: Callable[[Iterable[nn.Parameter]], None] = lambda _parameters: None
     watch: Callable[[Say], dict[str, float]] = lambda _say: {}
     judge: Callable[[dict[str, float]], float] | None = None
+    machine: Machine | None = None
     has_converged: Callable[[list[Entry]], bool] = lambda _log: False
 
 
@@ -115,15 +125,22 @@ class Trainee:
         """Bring the model to the mode that it is trained in."""
         train_unfrozen(self.learner.model)
 
-    def learn(self, batch: Batch, share: float) -> None:
-        """Add the gradient of a batch, of which the step's mean has this share."""
-        loss = self._tally.add(self.learner.step(batch), len(batch))
-        if loss is not None:
-            torch.autograd.backward(loss * share)
+    def learn(self, batch: Batch, group: int) -> None:
+        """Add the gradient of a batch, a part of a step of so many items in all processes.
+
+        If memory runs out nothing is added, so that the same can be tried in another way.
+        """
+        terms = self.learner.step(batch)
+        if terms:
+            loss = total(terms)
+            self._add_gradients(loss * (len(batch) * process_count() / group))
+            self._tally.add(terms, loss, len(batch))
 
     def look(self, batch: Batch) -> None:
         """Add the loss of a batch of validation."""
-        self._tally.add(self.learner.step(batch), len(batch))
+        terms = self.learner.step(batch)
+        if terms:
+            self._tally.add(terms, total(terms), len(batch))
 
     def take_step(self, learnt: int, steps_of_epoch: int) -> bool:
         """Take a step along the gradients since the last one; without any the weights stay.
@@ -210,6 +227,17 @@ class Trainee:
         now = time.monotonic()
         self.progress.epoch_seconds += now - self._marked
         self._marked = now
+
+    def _add_gradients(self, loss: Tensor) -> None:
+        """Do what `loss.backward()` does, but all of it or nothing."""
+        groups = self._optimizer.param_groups
+        weights = [weight for group in groups for weight in group["params"] if weight.requires_grad]
+        found = torch.autograd.grad(loss, weights, allow_unused=True)
+        for weight, gradient in zip(weights, found, strict=True):
+            if gradient is not None and weight.grad is None:
+                weight.grad = torch.empty_like(weight).copy_(gradient)
+            elif gradient is not None:
+                weight.grad.add_(gradient)
 
     def _change_weights(self, steps_in_all: int) -> None:
         for group in self._optimizer.param_groups:

@@ -7,6 +7,7 @@ from wsikd.methods.predictions import predict
 from wsikd.models import build_model
 from wsikd.models.weights import ModelDescription
 from wsikd.training.feeds.regions import FeedOptions, RegionFeed
+from wsikd.training.machine import Machine
 
 SIZES = [(40, 64), (96, 32)]  # (height, width)
 ITEMS = [
@@ -61,7 +62,7 @@ def table(request, model, images):
         torch.device("cpu"),
         options=FeedOptions(budget=budget),
     )
-    return predict(model, feed, ITEMS, description.classes)
+    return predict(model, feed, ITEMS, description.classes, Machine.find("cpu"))
 
 
 def test_every_region_has_a_row_that_says_what_it_is(table):

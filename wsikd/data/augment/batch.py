@@ -61,12 +61,14 @@ def see_images(
     is_far = images[0].device.type != "cpu"
     if is_far and len(images) > 1 and pixels <= _FEW_PX * len(images):
         return standardise_batch(augment_batch(images, draws), mean, std, layout)
-    seen = []
-    for image, draw in zip(images, draws, strict=True):
-        values = image.float().div_(255)
-        varied = values if draw is None else augment(values, draw)
-        seen.append(standardise(varied, mean, std))
+    seen = [_see(image, draw, mean, std) for image, draw in zip(images, draws, strict=True)]
     return Images.pad(seen, layout)
+
+
+def _see(image: Tensor, draw: AugmentationDraw | None, mean: Channels, std: Channels) -> Tensor:
+    """Vary and standardise one image; what is made in between is gone when it returns."""
+    values = image.float().div_(255)
+    return standardise(values if draw is None else augment(values, draw), mean, std)
 
 
 def augment_batch(images: Sequence[Tensor], draws: Sequence[AugmentationDraw | None]) -> Images:

@@ -70,6 +70,10 @@ class CropFeed:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"{names[0]}{more}"
 
+    def lessen(self) -> bool:
+        """Tell that a batch cannot be parted, as the loss is of all of its crops."""
+        return False
+
     def _read(self, items: list[int], epoch: int) -> Pixels:
         fields = [self._fields[item % len(self._fields)] for item in items]
         side = self._settings.crop

@@ -35,6 +35,9 @@ class Feed(Protocol):
     def name(self, batch: Batch) -> str:
         """Name the items of a batch."""
 
+    def lessen(self) -> bool:
+        """Put fewer items into a batch from here on; tell whether a batch may be parted at all."""
+
 
 def shuffle(count: int, *, seed: int, epoch: int) -> list[int]:
     """Return the order of one epoch, a function of its arguments alone.

@@ -120,6 +120,10 @@ class PatchFeed:
         more = f" and {len(batch) - 1} more" if len(batch) > 1 else ""
         return f"{self._name(batch.indices[0])}{more}"
 
+    def lessen(self) -> bool:
+        """Tell that a batch cannot be parted, as a loss may be of all of its items."""
+        return False
+
     def _groups(self, order: Sequence[int], count: int) -> list[list[int]]:
         rows = [self._chosen[item] for item in order]
         return [rows[i : i + count] for i in range(0, len(rows), count)]

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from wsikd.data.augment.batch import see_images
 from wsikd.data.augment.regions import AugmentationDraw, AugmentSettings, draw_augmentation
+from wsikd.errors import TooLargeError
 from wsikd.geometry import Size
+from wsikd.memory import fits
 from wsikd.models.images import Images
 from wsikd.models.weights import ModelDescription
 from wsikd.training.batch import Batch
@@ -135,6 +137,7 @@ class RegionFeed:
     ) -> None:
         self._source, self._views, self._device = source, views, device
         self._variation, self._about, self._options = variation, about, options
+        self._budget = options.budget
 
     def __len__(self) -> int:
         return len(self._source)
@@ -154,23 +157,33 @@ class RegionFeed:
         ]
         reading = self._read_ahead(chain.from_iterable(packed))
         for batches in packed:
-            yield (self._ready(*each, epoch) for each in islice(reading, len(batches)))
+            yield chain.from_iterable(
+                self._made(*each, epoch) for each in islice(reading, len(batches))
+            )
 
     def batches(self, order: Sequence[int]) -> Iterator[Batch]:
         """Yield items as they are, put together as the budget allows; in every process alike."""
         packed = (self._pack(group, None) for group in _groups(order, _PUT_TOGETHER))
         for each in self._read_ahead(chain.from_iterable(packed)):
-            yield self._ready(*each, None)
+            yield from self._made(*each, None)
 
     def again(self, order: Sequence[int], epoch: int) -> Iterator[Batch]:
         """Yield the items of a step once more, each alone."""
         for each in self._read_ahead([draw] for draw in order):
-            yield self._ready(*each, epoch)
+            yield from self._made(*each, epoch)
 
     def name(self, batch: Batch) -> str:
         """Name the items of a batch."""
+        return self._name(batch.indices)
+
+    def lessen(self) -> bool:
+        """Halve the pixels of a batch from here on; what is read already is parted, too."""
+        self._budget /= 2
+        return True
+
+    def _name(self, indices: Sequence[int]) -> str:
         names = self._about.names
-        return ", ".join(names[index] if names else f"item {index}" for index in batch.indices)
+        return ", ".join(names[index] if names else f"item {index}" for index in indices)
 
     def _draw(self, draw: int, epoch: int | None) -> AugmentationDraw | None:
         if epoch is None or self._variation is None:
@@ -186,7 +199,7 @@ class RegionFeed:
 
     def _pack(self, draws: Sequence[int], epoch: int | None) -> list[list[int]]:
         """Put draws together into batches."""
-        packed = pack(self._sizes(draws, epoch), self._options.budget)
+        packed = pack(self._sizes(draws, epoch), self._budget)
         return [[draws[place] for place in batch] for batch in packed]
 
     def _sizes(self, draws: Sequence[int], epoch: int | None) -> list[Size]:
@@ -217,6 +230,25 @@ class RegionFeed:
         indices = [draw % len(self) for draw in draws]
         without = self._options.needless(indices)
         return [self._source.read(index, without) for index in indices]
+
+    def _made(
+        self, draws: Sequence[int], read: Sequence[Mapping[str, Tensor]], epoch: int | None
+    ) -> Iterator[Batch]:
+        """Yield a batch, or batches of its parts if there is no memory for it."""
+        made: list[Batch] = []
+        if fits(lambda these: made.append(self._ready(these, read, epoch)), draws):
+            yield made.pop()  # and so is not held while the network works on it
+            return
+        if len(draws) == 1:
+            raise TooLargeError(
+                f"{self._name([draws[0] % len(self)])}: needs more memory than there is to be "
+                f"brought to {self._device}; use a lower magnification, smaller regions (wsikd "
+                "prepare --tissue.max-side-um) or a machine with more memory"
+            )
+        self.lessen()
+        middle = len(draws) // 2
+        yield from self._made(draws[:middle], read[:middle], epoch)
+        yield from self._made(draws[middle:], read[middle:], epoch)
 
     def _ready(
         self, draws: Sequence[int], read: Sequence[Mapping[str, Tensor]], epoch: int | None

@@ -1,0 +1,147 @@
+"""Where networks are computed, in the fastest way that the memory there allows."""
+
+from typing import Self
+
+import torch
+
+from wsikd.errors import TooLargeError
+from wsikd.geometry import Size
+from wsikd.memory import free_memory
+from wsikd.models import Network
+from wsikd.models.images import Images
+from wsikd.models.network import Seen
+from wsikd.models.policies import Policy
+from wsikd.training.device import choose_device
+from wsikd.training.memory import choose_policy, least_policy, policies_of, predict_peak, too_large
+
+_SHARE = 0.9  # of what is free: predictions are not exact, and other programs take some
+_ANY = 4096  # bytes a pixel that no network with several policies takes; counting takes a moment
+_GIB = 2**30
+
+
+class Machine:
+    """A device, and the memory that networks may take on it.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where they are computed.
+    room_bytes : int
+        What all that is made while one is computed may take.
+    """
+
+    def __init__(self, device: torch.device, room_bytes: int) -> None:
+        self.device, self.room_bytes = device, room_bytes
+        self._last: Reading | None = None
+
+    @classmethod
+    def find(cls, device: str, memory_gib: float | None = None) -> Self:
+        """Return the machine of that device, with most of what is free there or what is said.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such device.
+        """
+        found = choose_device(device)
+        if memory_gib is not None:
+            return cls(found, round(memory_gib * _GIB))
+        is_gpu = found.type == "cuda"
+        free = torch.cuda.mem_get_info(found)[0] if is_gpu else free_memory()
+        return cls(found, round(_SHARE * free))
+
+    def reserve(self, count: int) -> None:
+        """Leave so many bytes to what stays beside networks."""
+        self.room_bytes = max(0, self.room_bytes - count)
+
+    def reading(self, network: Network) -> "Reading":
+        """Return what computes a network here."""
+        return Reading(network, self)
+
+    def began(self, reading: "Reading") -> None:
+        """Note which network is being computed."""
+        self._last = reading
+
+    def relent(self, name: str) -> str:
+        """Compute the network that ran out of memory in a slower way, at that size and beyond.
+
+        Parameters
+        ----------
+        name : str
+            Of what was being computed, for the message.
+
+        Returns
+        -------
+        str
+            What to tell.
+
+        Raises
+        ------
+        TooLargeError
+            If no way takes less.
+        """
+        if self._last is None:
+            raise TooLargeError(f"{name}: needs more memory than there is on {self.device}")
+        return self._last.relent(name)
+
+    def clear(self) -> None:
+        """Give back what PyTorch keeps of memory that was freed."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+class Reading:
+    """Computes a network, each batch by the fastest policy whose memory is there.
+
+    Parameters
+    ----------
+    network : Network
+        On the device of the machine.
+    machine : Machine
+        Has the memory.
+    """
+
+    def __init__(self, network: Network, machine: Machine) -> None:
+        self.network, self._machine = network, machine
+        self._most: int | None = None  # bytes, less than which were too many
+        self._size, self._training = Size(1, 1), False
+
+    def __call__(self, images: Images) -> Seen:
+        images = Images.of(images)
+        count, _, height, width = images.pixels.shape
+        self._size, self._training = Size(count * width, height), torch.is_grad_enabled()
+        self._machine.began(self)
+        self.network.policy = self._choose()
+        seen: Seen = self.network(images)
+        return seen
+
+    def relent(self, name: str) -> str:
+        """Take less memory for images of the last size, and return what to tell of it.
+
+        Raises
+        ------
+        TooLargeError
+            If no policy takes less than the last one did.
+        """
+        size, training, tried = self._size, self._training, self.network.policy
+        needed = predict_peak(self.network, size, tried, training=training)
+        less = choose_policy(self.network, size, needed - 1, training=training)
+        if less is None:
+            raise too_large(name, size, needed, self._machine.room_bytes, tried)
+        self._most = needed - 1
+        return (
+            f"{name}: memory ran out, computed {tried!r}; what is as large as its "
+            f"{size.width} x {size.height} pixels is computed {less!r} from here on"
+        )
+
+    def _choose(self) -> Policy:
+        policies = policies_of(self.network, training=self._training)
+        if len(policies) == 1:
+            return policies[0]
+        room = self._machine.room_bytes if self._most is None else self._most
+        if self._size.width * self._size.height * _ANY < room:
+            return "plain"
+        size, training = self._size, self._training
+        chosen = choose_policy(self.network, size, room, training=training)
+        # one that was not foreseen to fit may, as what is free changes
+        return chosen or least_policy(self.network, size, training=training)

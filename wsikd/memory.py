@@ -8,7 +8,15 @@ Item = TypeVar("Item")
 
 _CONTROL = Path("/sys/fs/cgroup")
 
-_WORDS = ("out of memory", "can't allocate memory", "ALLOC_FAILED", "bad_alloc")
+_WORDS = (
+    "out of memory",  # CUDA
+    "ALLOC_FAILED",  # its libraries
+    "can't allocate memory",  # CPUs
+    "bad_alloc",
+    "could not create a primitive",  # oneDNN
+    "can't start new thread",  # nor its stack
+    "Cannot allocate memory",  # the system
+)
 
 
 class _Names(NamedTuple):
@@ -58,7 +66,7 @@ def fits(compute: Callable[[Item], None], item: Item) -> bool:
     return True
 
 
-def ran_out(error: RuntimeError | MemoryError) -> bool:
+def ran_out(error: Exception) -> bool:
     """Tell whether an error, such as PyTorch's, is about memory."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _WORDS)
 

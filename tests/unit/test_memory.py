@@ -1,7 +1,8 @@
 import psutil
 import pytest
+import torch
 
-from wsikd.memory import free_memory
+from wsikd.memory import fits, free_memory, ran_out
 
 MIB = 2**20
 
@@ -45,3 +46,20 @@ def test_a_container_without_a_limit_leaves_what_the_machine_has(tmp_path):
 def test_a_limit_beyond_the_machine_is_none(tmp_path):
     first_version(tmp_path, 2**63 - 4096, 70 * MIB, 0)
     assert free_memory(tmp_path) <= psutil.virtual_memory().total
+
+
+def test_what_had_no_memory_is_told_from_other_failures():
+    def compute(error):
+        raise error
+
+    assert not fits(compute, MemoryError())
+    assert not fits(compute, torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"))
+    assert fits(len, "done")
+    with pytest.raises(RuntimeError, match="shape"):
+        fits(compute, RuntimeError("shape mismatch"))
+
+
+def test_a_cpu_says_in_words_that_it_has_no_memory():
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(2**55)
+    assert ran_out(raised.value)

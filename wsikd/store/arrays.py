@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zarr.storage import ZipStore
 
 from wsikd.errors import StoreError
+from wsikd.memory import ran_out
 from wsikd.store.archives import SUFFIX, is_archived, open_archived
 from wsikd.store.records import LevelRecord
 
@@ -39,6 +40,8 @@ def read_strips(image: Path, level: LevelRecord, rows: int) -> Iterator[NDArray[
         for top in range(0, level.height, rows):
             yield np.moveaxis(np.asarray(array[:, top : top + rows], np.uint8), 0, 2)
     except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if ran_out(error):
+            raise
         raise damaged(path, error, image.parent) from None
 
 

@@ -12,7 +12,7 @@ from wsikd.models.images import Images
 from wsikd.models.network import Seen
 from wsikd.models.policies import Policy
 from wsikd.training.device import choose_device
-from wsikd.training.memory import choose_policy, least_policy, policies_of, predict_peak, too_large
+from wsikd.training.memory import REMEDY, choose_policy, least_policy, policies_of, predict_peak
 
 _SHARE = 0.9  # of what is free: predictions are not exact, and other programs take some
 _ANY = 4096  # bytes a pixel that no network with several policies takes; counting takes a moment
@@ -127,7 +127,12 @@ class Reading:
         needed = predict_peak(self.network, size, tried, training=training)
         less = choose_policy(self.network, size, needed - 1, training=training)
         if less is None:
-            raise too_large(name, size, needed, self._machine.room_bytes, tried)
+            raise TooLargeError(
+                f"{name}: memory ran out, which its {size.width} x {size.height} pixels need "
+                f"{needed / _GIB:.2g} GiB of, even computed {tried!r}; the "
+                f"{self._machine.room_bytes / _GIB:.2g} GiB that networks may take are not there: "
+                f"end other programs, or {REMEDY}"
+            )
         self._most = needed - 1
         return (
             f"{name}: memory ran out, computed {tried!r}; what is as large as its "

@@ -12,7 +12,7 @@ from wsikd.models.network import Network
 from wsikd.models.policies import READING, Policy
 
 _GIB = 2**30
-_REMEDY = (
+REMEDY = (
     "use a lower magnification, a smaller --model, smaller regions "
     "(wsikd prepare --tissue.max-side-um) or a machine with more memory"
 )
@@ -119,7 +119,7 @@ def too_large(name: str, size: Size, needed: int, room_bytes: int, policy: Polic
     return TooLargeError(
         f"{name}: {size.width} x {size.height} pixels must take at most the "
         f"{room_bytes / _GIB:.1f} GiB there are, need {needed / _GIB:.1f} even computed "
-        f"{policy!r}; {_REMEDY}"
+        f"{policy!r}; {REMEDY}"
     )
 
 

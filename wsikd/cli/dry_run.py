@@ -8,7 +8,7 @@ from wsikd.cli.console import say, show
 from wsikd.errors import NothingUsableError, SomeSlidesFailedError
 from wsikd.geometry import format_magnification
 from wsikd.prepare import PrepareSettings, SlidePlan, add_up, plan_slides, take_in
-from wsikd.prepare.words import bytes_text, counted, pixels_text, time_text
+from wsikd.words import bytes_text, counted, pixels_text, time_text
 from wsikd.workspace import Workspace
 
 

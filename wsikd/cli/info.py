@@ -17,10 +17,10 @@ from wsikd.errors import ConfigError, NoTissueError, SlideError
 from wsikd.geometry import Mpp, TissueRegion, format_magnification
 from wsikd.prepare.estimate import Estimate, estimate_slide
 from wsikd.prepare.settings import SlideSettings
-from wsikd.prepare.words import bytes_text, counted, pixels_text, time_text
 from wsikd.slides import SlideReader, open_slide, resolution_of
 from wsikd.slides.resolution import Resolution
 from wsikd.tissue import search_tissue
+from wsikd.words import bytes_text, counted, pixels_text, time_text
 
 _UNKNOWN = {"tissue": "not searched", "writes": "not known", "left out": "not known"}
 

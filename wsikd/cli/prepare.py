@@ -16,9 +16,9 @@ from wsikd.cli.progress import BatchProgress
 from wsikd.cli.streams import say_if_heard as say
 from wsikd.errors import BusyError, NothingUsableError, ResumeError, SomeSlidesFailedError
 from wsikd.prepare import PrepareSettings, SlideStatus
-from wsikd.prepare.words import counted
 from wsikd.recipes import Footprint
 from wsikd.study import Study
+from wsikd.words import counted
 
 FOOTPRINTS = {
     "prepare": Footprint(tables=("manifest",), writes=("slides.csv", "regions/*/slide.json"))

@@ -14,8 +14,8 @@ from rich.text import Text
 from wsikd.cli.streams import say_if_heard
 from wsikd.hashing import source_files
 from wsikd.prepare import SlideStatus
-from wsikd.prepare.words import counted, time_text
 from wsikd.terminal import is_plain
+from wsikd.words import counted, time_text
 
 
 class BatchProgress:

@@ -13,9 +13,9 @@ from wsikd.geometry import Size, format_magnification
 from wsikd.pages import data_uri, load_template
 from wsikd.prepare.status import SlideStatus
 from wsikd.prepare.thumbnails import Contour, Thumbnail, contours, small_thumbnails
-from wsikd.prepare.words import bytes_text, counted
 from wsikd.status_table import StatusTable
 from wsikd.store import RegionStore, SlideRecord
+from wsikd.words import bytes_text, counted
 
 State = Literal["failed", "doubtful", "complete"]
 

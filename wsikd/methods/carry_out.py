@@ -17,6 +17,7 @@ from wsikd.methods.method import Plan
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
 from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.methods.train_runs import train
+from wsikd.methods.work import Work
 from wsikd.training.display import Display
 from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
@@ -101,7 +102,9 @@ def _carry_out_fold(
             for run, _, _ in due:
                 held.enter_context(run.alone())
             methods = [(run, plan.method(machine)) for run, _, plan in due]
-            train(methods, inputs, due[0][1], machine)
+            parts = dict.fromkeys(part for _, _, plan in due for part in plan.parts)
+            work = Work(inputs, due[0][2].learns_from, tuple(parts))
+            train(methods, work, due[0][1], machine)
     return [run for run, _, _ in begun]
 
 

@@ -25,7 +25,7 @@ from wsikd.losses import as_released, choices
 from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft_target_loss
 from wsikd.methods.carry_out import carry_out
 from wsikd.methods.describing import describe
-from wsikd.methods.method import Method, Plan
+from wsikd.methods.method import Method, Part, Plan
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
 from wsikd.methods.remembered_teacher import (
     Asked,
@@ -43,10 +43,10 @@ from wsikd.methods.starting_runs import (
     kind_of,
     start_from,
 )
-from wsikd.methods.teacher_answers import LiveTeacher, MapSizes, Teacher
+from wsikd.methods.teacher_answers import MapSizes, Teacher, Teachers
 from wsikd.models.network import Reader
 from wsikd.models.seeding import build_seeded
-from wsikd.models.weights import ModelDescription, load_description, load_model
+from wsikd.models.weights import ModelDescription, load_description
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.device import place
@@ -210,34 +210,6 @@ def make_step(student: Reader, teacher: Teacher, settings: DistilSettings) -> St
     return step
 
 
-class Teachers:
-    """The teachers of students that are trained side by side; each is loaded once.
-
-    Parameters
-    ----------
-    runs : Path
-        Folder of all runs.
-    cache : Path
-        Folder of what can be made again.
-    student_mags : tuple of float
-        What the students read.
-    """
-
-    def __init__(self, runs: Path, cache: Path, student_mags: tuple[float, ...]) -> None:
-        self.runs, self.cache, self.student_mags = runs, cache, student_mags
-        self._live: dict[Path, LiveTeacher] = {}
-
-    def live(self, source: RunFolder, machine: Machine) -> LiveTeacher:
-        """Return the teacher of a run, on a machine."""
-        path = source.model_path()
-        if path not in self._live:
-            network, _ = load_model(path)
-            place(network, machine.device)
-            # that of another fold is dropped
-            self._live = {path: LiveTeacher(network, machine.reading(network))}
-        return self._live[path]
-
-
 def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
     runs, magnification = teachers.runs, settings.magnification
     inputs.check_prepared(magnification, with_auxiliary=True)
@@ -266,7 +238,7 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
             live.expect(settings.view)
             step = make_step(read, live, settings)
             views["teacher"] = teacher_reads
-            return Method(student, reads, step, views, _LEARNT_FROM, needless=live.needless)
+            return Method(student, reads, step, views, needless=live.needless)
         questions = _questions(inputs, settings)
         asked = Asked(teachers.live(source, machine).read, teacher_reads, machine)
         each = {mag: Student.of(student, mag) for mag in teachers.student_mags}
@@ -280,10 +252,29 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
         }
         ask(asked, list(remembered.values()), questions, Display(source.name))
         step = make_step(read, remembered[magnification], settings)
-        return Method(student, reads, step, views, _LEARNT_FROM, questions.views)
+        return Method(student, reads, step, views, questions.views)
 
-    unrelated = settings.unrelated
-    return Plan("student", magnification, fingerprints, method, sources, unrelated, _LEARNT_FROM)
+    return Plan(
+        "student",
+        magnification,
+        fingerprints,
+        method,
+        sources,
+        settings.unrelated,
+        _LEARNT_FROM,
+        _parts(settings, architecture, teacher_reads.magnification),
+    )
+
+
+def _parts(
+    settings: DistilSettings, architecture: str, teacher_magnification: float
+) -> tuple[Part, ...]:
+    """Describe the student and the teacher, who are of one architecture."""
+    views = settings.view_count if settings.teacher_pass == "cached" else None  # noqa: S105
+    return (
+        Part("student", architecture, settings.magnification),
+        Part("teacher", architecture, teacher_magnification, learns=False, views=views),
+    )
 
 
 def _questions(inputs: Inputs, settings: DistilSettings) -> Questions:

@@ -19,7 +19,7 @@ from wsikd.errors import ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
 from wsikd.methods.carry_out import carry_out
-from wsikd.methods.method import Method, Plan
+from wsikd.methods.method import Method, Part, Plan
 from wsikd.methods.region_inputs import Inputs
 from wsikd.methods.starting_runs import check_source, find_source, kind_of
 from wsikd.methods.teach import make_step
@@ -96,7 +96,10 @@ def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:
         place(model, machine.device).requires_grad_(False).fc.requires_grad_(True)
         return Method(model, reads, make_step(machine.reading(model)), {"image": reads})
 
-    return Plan("finetuned", reads.magnification, fingerprints, method, {"student": source})
+    parts = (Part("finetuned", reads.architecture, reads.magnification, learns=False),)
+    return Plan(
+        "finetuned", reads.magnification, fingerprints, method, {"student": source}, parts=parts
+    )
 
 
 def _check_kind(source: RunFolder, student_mag: float) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from wsikd.models import Network
 from wsikd.models.weights import ModelDescription
@@ -13,6 +13,30 @@ from wsikd.training.trainee import Step
 if TYPE_CHECKING:
     from wsikd.methods.region_inputs import MethodName
     from wsikd.runs import RunFolder
+
+
+class Part(NamedTuple):
+    """A network that a training computes, and of what.
+
+    Attributes
+    ----------
+    role : str
+        What it is for: teacher, student, or the kind of the run.
+    architecture : str
+        Key of `MODELS`.
+    magnification : float
+        Of the regions that it reads.
+    learns : bool
+        Whether it does, beyond its last layer.
+    views : int, optional
+        Of each region, that it is asked about once; without it reads all regions in every epoch.
+    """
+
+    role: str
+    architecture: str
+    magnification: float
+    learns: bool = True
+    views: int | None = None
 
 
 @dataclass(frozen=True)
@@ -29,8 +53,6 @@ class Method:
         The method's loss; see `Learner`.
     views : mapping of str to ModelDescription
         The images `step` asks for, each described by the model that reads it.
-    train_splits : tuple of str
-        The splits it learns from.
     variation : Variation, optional
         How training images are varied; by the settings' augmentation unless stated.
     needless : callable
@@ -41,7 +63,6 @@ class Method:
     description: ModelDescription
     step: Step
     views: Mapping[str, ModelDescription]
-    train_splits: tuple[str, ...] = ("train",)
     variation: Variation | None = None
     needless: Needless = needs_all
 
@@ -67,6 +88,8 @@ class Plan:
         Whether the user vouches for images of theirs that cannot be traced to a patient.
     learns_from : tuple of str
         The splits it learns from.
+    parts : tuple of Part
+        The networks that it computes, what is trained first.
     """
 
     kind: "MethodName"
@@ -76,3 +99,4 @@ class Plan:
     sources: "dict[str, RunFolder]" = field(default_factory=dict)
     unrelated: bool = False
     learns_from: tuple[str, ...] = ("train",)
+    parts: tuple[Part, ...] = ()

@@ -20,7 +20,7 @@ from wsikd.hashing import file_digest
 from wsikd.losses.classification import cross_entropy_loss
 from wsikd.methods.carry_out import carry_out
 from wsikd.methods.describing import describe
-from wsikd.methods.method import Method, Plan
+from wsikd.methods.method import Method, Part, Plan
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import INIT_HELP, start_from
@@ -115,4 +115,5 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
 
     usual: MethodName = "teacher" if settings.mag >= TEACHER_MAGNIFICATION else "baseline"
     kind = settings.role or usual
-    return Plan(kind, settings.mag, fingerprints, method, sources, settings.unrelated)
+    parts = (Part(kind, settings.model, settings.mag),)
+    return Plan(kind, settings.mag, fingerprints, method, sources, settings.unrelated, parts=parts)

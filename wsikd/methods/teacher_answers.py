@@ -6,6 +6,7 @@ nearly all of a student's training; so what is shown again need not be asked aga
 """
 
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple, Protocol, Self
 
 import torch
@@ -15,7 +16,11 @@ from wsikd.geometry import Size
 from wsikd.losses.distillation import RESIZINGS, pad_maps, resize_feature_map
 from wsikd.models import Network
 from wsikd.models.network import Reader, Seen
+from wsikd.models.weights import load_model
+from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
+from wsikd.training.device import place
+from wsikd.training.machine import Machine
 
 
 class MapSizes(NamedTuple):
@@ -124,6 +129,34 @@ class LiveTeacher:
             with torch.no_grad():
                 self._last = batch, self.read(batch["teacher"])
         return self._last[1]
+
+
+class Teachers:
+    """The teachers of students that are trained side by side; each is loaded once.
+
+    Parameters
+    ----------
+    runs : Path
+        Folder of all runs.
+    cache : Path
+        Folder of what can be made again.
+    student_mags : tuple of float
+        What the students read.
+    """
+
+    def __init__(self, runs: Path, cache: Path, student_mags: tuple[float, ...]) -> None:
+        self.runs, self.cache, self.student_mags = runs, cache, student_mags
+        self._live: dict[Path, LiveTeacher] = {}
+
+    def live(self, source: RunFolder, machine: Machine) -> LiveTeacher:
+        """Return the teacher of a run, on a machine."""
+        path = source.model_path()
+        if path not in self._live:
+            network, _ = load_model(path)
+            place(network, machine.device)
+            # that of another fold is dropped
+            self._live = {path: LiveTeacher(network, machine.reading(network))}
+        return self._live[path]
 
 
 class Kept:

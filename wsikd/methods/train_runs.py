@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from wsikd.data.held import HeldPixels, RegionViews, count_bytes, find_room
+from wsikd.data.held import HeldPixels, RegionViews
 from wsikd.data.regions import labels_of
 from wsikd.losses.classification import balanced_weights
 from wsikd.methods.method import Method
 from wsikd.methods.predictions import predict
+from wsikd.methods.work import Work, budget_of, foresee, make_room
 from wsikd.models.weights import ModelDescription, keep_model, load_model
 from wsikd.training.device import place
 from wsikd.training.display import Display
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
     from wsikd.methods.region_inputs import Inputs
     from wsikd.runs import Checkpoint, RunFolder
 
-_USUAL_MPIX = {"cpu": 1.0}  # where larger batches are no faster, and leave the caches
-_GPU_MPIX = 16.0
-
 
 class Feeds:
     """Makes the feeds of runs that are trained side by side.
@@ -50,8 +48,8 @@ class Feeds:
         Where the batches go.
     pixels : HeldPixels
         Reads the regions.
-    packs : bool
-        Whether the networks read regions of unequal sizes at once.
+    budget : float
+        Pixels of the finest view that are read at once; see `budget_of`.
     """
 
     def __init__(
@@ -60,11 +58,10 @@ class Feeds:
         settings: TrainingSettings,
         device: torch.device,
         pixels: HeldPixels,
-        *,
-        packs: bool = True,
+        budget: float,
     ) -> None:
         self._inputs, self._settings, self._device = inputs, settings, device
-        self._pixels, self._packs = pixels, packs
+        self._pixels, self._budget = pixels, budget
 
     def make(
         self,
@@ -92,29 +89,28 @@ class Feeds:
             self._device,
             variation=variation,
             about=about,
-            options=FeedOptions(self._budget(), settings.workers, needless),
+            options=FeedOptions(self._budget, settings.workers, needless),
         )
-
-    def _budget(self) -> float:
-        mpix = self._settings.batch_mpix if self._packs else 0
-        return 1e6 * (_USUAL_MPIX.get(self._device.type, _GPU_MPIX) if mpix is None else mpix)
 
 
 def train(
     methods: "Sequence[tuple[RunFolder, Method]]",
-    inputs: "Inputs",
+    work: Work,
     settings: TrainingSettings,
     machine: Machine,
 ) -> None:
     """Train, predict with the best and the last epoch, and mark the runs as complete."""
-    first = methods[0][1]
+    first, inputs = methods[0][1], work.inputs
     views: dict[str, ModelDescription] = {}
     for _, method in methods:
         views |= method.views
-    learnt_from = [item for split in first.train_splits for item in inputs.items[split]]
-    pixels = _hold(methods[0][0].name, inputs, (learnt_from, views), settings, machine)
-    packs = all(method.model.packs for _, method in methods)
-    feeds = Feeds(inputs, settings, machine.device, pixels, packs=packs)
+    display = Display(methods[0][0].name)
+    room = make_room(work, settings, machine)
+    for line in foresee(display.name, settings, work, machine, room).lines():
+        display.say(line)
+    pixels = HeldPixels(inputs.store, room)
+    feeds = Feeds(inputs, settings, machine.device, pixels, budget_of(settings, work, machine))
+    learnt_from = work.learnt
     trainees = [
         Trainee(
             run,
@@ -154,21 +150,3 @@ def _predict(
         model, description = load_model(run.model_path(checkpoint))
         table = predict(place(model, machine.device), feed, tested, description.classes, machine)
         run.write_predictions(table, checkpoint)
-
-
-def _hold(
-    name: str,
-    inputs: "Inputs",
-    learnt: tuple[list["RegionItem"], Mapping[str, ModelDescription]],
-    settings: TrainingSettings,
-    machine: Machine,
-) -> HeldPixels:
-    """Decide which regions stay where, and tell it if they do not all stay."""
-    items, views = learnt
-    magnifications = [reads.magnification for reads in views.values()]
-    needed = count_bytes(inputs.store, items + inputs.items["val"], magnifications)
-    room = find_room(settings.resident, needed, machine.device)
-    if room.device.type == machine.device.type and settings.memory_gib is None:
-        machine.reserve(room.bytes)
-    Display(name).say(room.told)
-    return HeldPixels(inputs.store, room)

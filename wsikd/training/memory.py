@@ -74,7 +74,7 @@ def predict_peak(model: Network, size: Size, policy: Policy, *, training: bool =
     10
     """
     counted = _count(model, policy, training=training)
-    return _standing(model, training=training) + counted.at(size.width * size.height)
+    return standing_bytes(model, training=training) + counted.at(size.width * size.height)
 
 
 def choose_policy(
@@ -126,13 +126,13 @@ def too_large(name: str, size: Size, needed: int, room_bytes: int, policy: Polic
 def most_pixels(model: Network, room_bytes: int, policy: Policy, *, training: bool) -> int:
     """Compute how many pixels can be read at once; none if the weights alone are too many."""
     counted = _count(model, policy, training=training)
-    room = room_bytes - _standing(model, training=training)
+    room = room_bytes - standing_bytes(model, training=training)
     if room < counted.least:
         return 0
     return max(0, math.floor(min((room - one.besides) / one.per_pixel for one in counted.lines)))
 
 
-def _standing(model: Network, *, training: bool) -> int:
+def standing_bytes(model: Network, *, training: bool) -> int:
     """Count the bytes of weights, and of gradients and moments if it learns."""
     weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
     return weights * (5 if training else 1)

@@ -1,0 +1,83 @@
+"""What a training will compute, and how much memory and time that takes: a document."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from wsikd.config import Settings
+from wsikd.geometry import format_magnification
+from wsikd.words import counted, pixels_text
+
+_GIB = 2**30
+
+
+class Amount(Settings):
+    """Regions, and their pixels."""
+
+    regions: int
+    pixels: dict[str, int] = Field(description="by magnification, such as 10x")
+
+
+class NetworkForecast(Settings):
+    """How a network is computed."""
+
+    role: str = Field(description="teacher, student, or the kind of run")
+    architecture: str
+    magnification: float
+    learns: bool = Field(description="whether its layers do, but for the last")
+    views: int | None = Field(description="of each region, asked about once; null: every epoch")
+    policies: dict[str, int] = Field(description="regions that are computed by each policy")
+    peak_bytes: dict[str, int] = Field(description="by policy, for the largest region")
+
+
+class Forecast(Settings):
+    """What a training will compute, and how much memory that takes."""
+
+    format: Literal["wsikd-plan"] = "wsikd-plan"
+    version: Literal[1] = 1
+    run: str
+    fold: int | None
+    learnt: Amount = Field(description="regions learnt from in an epoch")
+    validated: Amount
+    epochs: int
+    steps: int = Field(description="in an epoch")
+    device: str
+    room_bytes: int = Field(description="that networks may take there")
+    peak_bytes: int = Field(description="that all takes there at once, at most")
+    largest: str = Field(description="the region of most pixels")
+    largest_size: tuple[int, int] = Field(description="width and height, as the finest is read")
+    networks: tuple[NetworkForecast, ...]
+    resident: str = Field(description="where regions stay")
+    cache_bytes: int = Field(description="of a teacher's answers, in cache/")
+    notes: tuple[str, ...] = ()
+    seconds: float | None = Field(None, description="of an epoch, as measured; null: not measured")
+    hours: float | None = Field(None, description="of all epochs and the predictions")
+
+    def lines(self) -> tuple[str, str]:
+        """Return what is told before a training."""
+        pixels = ", ".join(
+            f"{pixels_text(count)} at {mag}" for mag, count in self.learnt.pixels.items()
+        )
+        computed = "; ".join(
+            f"{one.role} at {format_magnification(one.magnification)} computed "
+            + ", ".join(f"{policy} ({count})" for policy, count in one.policies.items())
+            for one in self.networks
+            if set(one.policies) - {"plain"}
+        )
+        learns = (
+            f"learns from {counted(self.learnt.regions, 'region')}, {pixels}, in "
+            f"{counted(self.steps, 'step')} an epoch for {counted(self.epochs, 'epoch')}"
+        )
+        takes = f"takes at most {gib_text(self.peak_bytes)} on {self.device}"
+        return learns, "; ".join(part for part in (takes, computed, self.resident) if part)
+
+
+def gib_text(count: int) -> str:
+    """Write how many GiB bytes are.
+
+    Examples
+    --------
+    >>> gib_text(2**30), gib_text(21 * 2**30), gib_text(700 * 2**20)
+    ('1.0 GiB', '21 GiB', '0.7 GiB')
+    """
+    return f"{count / _GIB:.1f} GiB" if count < 10 * _GIB else f"{count / _GIB:.0f} GiB"

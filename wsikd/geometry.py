@@ -25,6 +25,11 @@ class Size(NamedTuple):
     width: int
     height: int
 
+    @property
+    def area(self) -> int:
+        """How many pixels there are."""
+        return self.width * self.height
+
 
 class Mpp(NamedTuple):
     """µm per pixel along x and y."""

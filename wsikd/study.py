@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import ValidationError
 
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from wsikd.evaluation import ControlSettings, EvaluateSettings, Metrics
     from wsikd.methods.distil import DistilSettings
     from wsikd.methods.finetune import FinetuneSettings
+    from wsikd.methods.forecast import Forecast
     from wsikd.methods.pair_settings import PairSettings
     from wsikd.methods.teach import TeachSettings
     from wsikd.prepare import PrepareSettings, SlideStatus
     from wsikd.runs import RunFolder
     from wsikd.store import RegionStore
+    from wsikd.training.settings import TrainingSettings
 
 SettingsType = TypeVar("SettingsType", bound=Settings)
 
@@ -168,6 +170,42 @@ class Study:
 
         how = self._settings(FinetuneSettings, settings, options)
         return finetune(*self._training_data(), self.workspace.runs, how)
+
+    def plan(
+        self,
+        command: Literal["teach", "distil", "finetune"],
+        settings: "TrainingSettings | None" = None,
+        *,
+        seconds: float = 10.0,
+        **options: Any,
+    ) -> "list[Forecast]":
+        """Say what a training would compute, and what memory and time that takes.
+
+        Parameters
+        ----------
+        command : str
+            The method that would be called.
+        settings : TrainingSettings, optional
+            As for that method, or its fields by name.
+        seconds : float
+            To measure the time for; 0 leaves it out.
+
+        Returns
+        -------
+        list of Forecast
+            One for each fold; students that are trained side by side are in one.
+        """
+        from wsikd.methods import distil, finetune, teach  # noqa: PLC0415
+        from wsikd.methods.planning import plan_training  # noqa: PLC0415
+
+        kinds: dict[str, tuple[Any, type[Any]]] = {
+            "teach": (teach, teach.TeachSettings),
+            "distil": (distil, distil.DistilSettings),
+            "finetune": (finetune, finetune.FinetuneSettings),
+        }
+        method, kind = kinds[command]
+        planned = method.planned(self.workspace.runs, self._settings(kind, settings, options))
+        return plan_training(*self._training_data(), planned, seconds=seconds)
 
     def pair(self, settings: "PairSettings | None" = None, **options: Any) -> "list[RunFolder]":
         """Train an encoder without labels, from pairs of images of the same tissue."""

@@ -34,6 +34,11 @@ COMMANDS = {
     "prepare": "Find the tissue of slides and store it at every magnification.",
     "check": "Examine prepared regions for damage, and say what is wrong and how to mend it.",
     "split": "Deal the patients into training, validation and test, or into folds.",
+    "plan teach": "Say what wsikd teach would compute, and the memory and time it would take.",
+    "plan distil": ("Say what wsikd distil would compute, and the memory and time it would take."),
+    "plan finetune": (
+        "Say what wsikd finetune would compute, and the memory and time it would take."
+    ),
     "teach": "Train a teacher, or a baseline at a lower magnification, from labels.",
     "distil": "Train a student that reads at a low magnification, from a teacher, without labels.",
     "finetune": "Train the last layer of a student from labels.",
@@ -55,7 +60,11 @@ COMMANDS = {
 """Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`, those of a
 group functions of their last word in the module of the first."""
 
-GROUPS = {"segment": "Find nuclei without labels: train, apply, evaluate."}
+GROUPS = {
+    "plan": "Say what a training would compute, and the memory and time it would take: teach, distil, "
+    "finetune.",
+    "segment": "Find nuclei without labels: train, apply, evaluate.",
+}
 """First word of several commands to the first line of its help."""
 
 _OF_GROUPS = {name for name in COMMANDS if " " in name}

@@ -26,6 +26,7 @@ from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft
 from wsikd.methods.carry_out import carry_out
 from wsikd.methods.describing import describe
 from wsikd.methods.method import Method, Part, Plan
+from wsikd.methods.planning import Planned
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
 from wsikd.methods.remembered_teacher import (
     Asked,
@@ -43,6 +44,7 @@ from wsikd.methods.starting_runs import (
     kind_of,
     start_from,
 )
+from wsikd.methods.teach import USUAL_MODEL
 from wsikd.methods.teacher_answers import MapSizes, Teacher, Teachers
 from wsikd.models.network import Reader
 from wsikd.models.seeding import build_seeded
@@ -188,9 +190,17 @@ def distil(
     StoppedError
         If a signal came; the same call goes on.
     """
+    made = planned(runs, settings, cache)
+    return carry_out(store, manifest, runs, made.each, made.plan)
+
+
+def planned(
+    runs: Path, settings: DistilSettings, cache: Path | None = None
+) -> Planned[DistilSettings]:
+    """Return what `distil` does, for `plan_training`."""
     each = [settings.model_copy(update={"student_mag": (mag,)}) for mag in settings.student_mag]
     teachers = Teachers(runs, cache or runs.parent / "cache", settings.student_mag)
-    return carry_out(store, manifest, runs, each, partial(_plan, teachers))
+    return Planned(each, partial(_plan, teachers), _assume, _LEARNT_FROM)
 
 
 def make_step(student: Reader, teacher: Teacher, settings: DistilSettings) -> Step:
@@ -264,6 +274,10 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
         _LEARNT_FROM,
         _parts(settings, architecture, teacher_reads.magnification),
     )
+
+
+def _assume(settings: DistilSettings) -> tuple[Part, ...]:
+    return _parts(settings, USUAL_MODEL, TEACHER_MAGNIFICATION)
 
 
 def _parts(

@@ -20,9 +20,10 @@ from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
 from wsikd.methods.carry_out import carry_out
 from wsikd.methods.method import Method, Part, Plan
+from wsikd.methods.planning import Planned
 from wsikd.methods.region_inputs import Inputs
 from wsikd.methods.starting_runs import check_source, find_source, kind_of
-from wsikd.methods.teach import make_step
+from wsikd.methods.teach import USUAL_MODEL, make_step
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.device import place
@@ -80,6 +81,15 @@ def finetune(
         If a signal came; the same call goes on.
     """
     return carry_out(store, manifest, runs, [settings], partial(_plan, runs))
+
+
+def planned(runs: Path, settings: FinetuneSettings) -> Planned[FinetuneSettings]:
+    """Return what `plan_training` needs of what `finetune` would do."""
+    return Planned([settings], partial(_plan, runs), _assume)
+
+
+def _assume(settings: FinetuneSettings) -> tuple[Part, ...]:
+    return (Part("finetuned", USUAL_MODEL, settings.student_mag, learns=False),)
 
 
 def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:

@@ -6,9 +6,7 @@ from pydantic import Field
 
 from wsikd.config import Settings
 from wsikd.geometry import format_magnification
-from wsikd.words import counted, pixels_text
-
-_GIB = 2**30
+from wsikd.words import bytes_text, counted, pixels_text
 
 
 class Amount(Settings):
@@ -68,16 +66,5 @@ class Forecast(Settings):
             f"learns from {counted(self.learnt.regions, 'region')}, {pixels}, in "
             f"{counted(self.steps, 'step')} an epoch for {counted(self.epochs, 'epoch')}"
         )
-        takes = f"takes at most {gib_text(self.peak_bytes)} on {self.device}"
+        takes = f"takes at most {bytes_text(self.peak_bytes)} on {self.device}"
         return learns, "; ".join(part for part in (takes, computed, self.resident) if part)
-
-
-def gib_text(count: int) -> str:
-    """Write how many GiB bytes are.
-
-    Examples
-    --------
-    >>> gib_text(2**30), gib_text(21 * 2**30), gib_text(700 * 2**20)
-    ('1.0 GiB', '21 GiB', '0.7 GiB')
-    """
-    return f"{count / _GIB:.1f} GiB" if count < 10 * _GIB else f"{count / _GIB:.0f} GiB"

@@ -21,6 +21,7 @@ from wsikd.losses.classification import cross_entropy_loss
 from wsikd.methods.carry_out import carry_out
 from wsikd.methods.describing import describe
 from wsikd.methods.method import Method, Part, Plan
+from wsikd.methods.planning import Planned
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import INIT_HELP, start_from
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
     from wsikd.store import RegionStore
 
 
+USUAL_MODEL = "resnet10w32"
+
+
 class TeachSettings(LabelSettings):
     """How a network is taught from labels."""
 
@@ -48,9 +52,14 @@ class TeachSettings(LabelSettings):
         description="what it is for: to teach students, or for students of its magnification to be "
         "held against; unset: teacher at 10x and finer, baseline below",
     )
-    model: ModelName = Field("resnet10w32", description="architecture")
+    model: ModelName = Field(USUAL_MODEL, description="architecture")
     init: str | None = Field(None, description=INIT_HELP)
     unrelated: bool = Field(False, description=UNRELATED_HELP)
+
+    @property
+    def kind(self) -> MethodName:
+        """What kind of run it makes."""
+        return self.role or ("teacher" if self.mag >= TEACHER_MAGNIFICATION else "baseline")
 
 
 def teach(
@@ -89,6 +98,11 @@ def teach(
     return carry_out(store, manifest, runs, [settings], partial(_plan, runs))
 
 
+def planned(runs: Path, settings: TeachSettings) -> Planned[TeachSettings]:
+    """Return what `plan_training` needs of what `teach` would do."""
+    return Planned([settings], partial(_plan, runs), lambda one: (_part(one),))
+
+
 def make_step(read: Reader) -> Step:
     """Return the loss of learning from labels."""
 
@@ -113,7 +127,16 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
         reads = describe(inputs, settings.model, settings.mag, Workspace(runs.parent).cache)
         return Method(model, reads, make_step(machine.reading(model)), {"image": reads})
 
-    usual: MethodName = "teacher" if settings.mag >= TEACHER_MAGNIFICATION else "baseline"
-    kind = settings.role or usual
-    parts = (Part(kind, settings.model, settings.mag),)
-    return Plan(kind, settings.mag, fingerprints, method, sources, settings.unrelated, parts=parts)
+    return Plan(
+        settings.kind,
+        settings.mag,
+        fingerprints,
+        method,
+        sources,
+        settings.unrelated,
+        parts=(_part(settings),),
+    )
+
+
+def _part(settings: TeachSettings) -> Part:
+    return Part(settings.kind, settings.model, settings.mag)

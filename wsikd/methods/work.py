@@ -37,6 +37,7 @@ _GPU_MPIX = 16.0
 
 _IMAGE = 12  # bytes a pixel of what a network reads
 _MADE = 51  # and at most while it is made: read, varied, standardised, put together
+_MALLOC = 2**28  # kept by glibc of what was freed, measured; not of tensors above 32 MiB
 _AHEAD = 2**28  # read ahead of the network, where regions do not stay
 _KEPT = 5  # times the weights: copies of model, optimizer and best model that are being written
 
@@ -86,7 +87,7 @@ class Work(NamedTuple):
         pixels: Counter[str] = Counter()
         for item in items:
             for mag, size in self.sizes(item).items():
-                pixels[format_magnification(mag)] += _area(size)
+                pixels[format_magnification(mag)] += size.area
         return Amount(regions=len(items), pixels=dict(pixels))
 
 
@@ -125,7 +126,7 @@ def foresee(
     """
     learnt = work.learnt
     sizes = {item.name: work.sizes(item) for item in learnt}
-    largest = max(sizes, key=lambda name: max(map(_area, sizes[name].values())))
+    largest = max(sizes, key=lambda name: max(size.area for size in sizes[name].values()))
     return Forecast(
         run=run,
         fold=settings.fold,
@@ -137,7 +138,7 @@ def foresee(
         room_bytes=machine.room_bytes,
         peak_bytes=_peak(settings, work, machine, room),
         largest=largest,
-        largest_size=max(sizes[largest].values(), key=_area),
+        largest_size=max(sizes[largest].values(), key=lambda size: size.area),
         networks=tuple(_network(work, part, sizes, largest, machine) for part in work.parts),
         resident=room.told,
         cache_bytes=sum(map(partial(_answers_bytes, work), work.parts)),
@@ -201,9 +202,9 @@ def _network(
 
 def _peak(settings: TrainingSettings, work: Work, machine: Machine, room: Room) -> int:
     """Predict what all takes at once, at most, and on a CPU with the program itself."""
-    learnt = [{mag: _area(size) for mag, size in work.sizes(item).items()} for item in work.learnt]
+    learnt = [{mag: size.area for mag, size in work.sizes(item).items()} for item in work.learnt]
     validated = [
-        {mag: _area(size) for mag, size in work.sizes(item).items()}
+        {mag: size.area for mag, size in work.sizes(item).items()}
         for item in work.inputs.items["val"]
     ]
     steps = [*learnt, *_batch(settings, work, machine, learnt)]
@@ -228,7 +229,8 @@ def _peak(settings: TrainingSettings, work: Work, machine: Machine, room: Room) 
     )
     ahead = 0 if room.bytes or not settings.workers else _AHEAD
     program: int = psutil.Process().memory_info().rss
-    return peak + standing + held + _KEPT * trained + ahead + program
+    kept = min(peak, _MALLOC)
+    return peak + standing + held + _KEPT * trained + ahead + program + kept
 
 
 def _batch(
@@ -288,7 +290,3 @@ def _answers_bytes(work: Work, part: Part) -> int:
 @lru_cache(maxsize=4096)
 def _map_size(network: Network, size: Size) -> tuple[int, int]:
     return map_size(network, size)
-
-
-def _area(size: Size) -> int:
-    return size.width * size.height

@@ -84,6 +84,11 @@ class Machine:
             raise TooLargeError(f"{name}: needs more memory than there is on {self.device}")
         return self._last.relent(name)
 
+    def wait(self) -> None:
+        """Wait until what was begun here is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
     def clear(self) -> None:
         """Give back what PyTorch keeps of memory that was freed."""
         if self.device.type == "cuda":

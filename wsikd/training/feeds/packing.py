@@ -36,7 +36,7 @@ def pack(sizes: Sequence[Size], budget: float) -> list[list[int]]:
     if budget <= 0:
         return [[place] for place in range(len(sizes))]
     batches: list[_Open] = []
-    for place in sorted(range(len(sizes)), key=lambda place: -_area(sizes[place])):
+    for place in sorted(range(len(sizes)), key=lambda place: -sizes[place].area):
         fitting = [batch for batch in batches if batch.fits(sizes[place], budget)]
         if fitting:
             min(fitting, key=lambda batch: batch.growth(sizes[place])).add(place, sizes[place])
@@ -61,9 +61,9 @@ def deal(sizes: Sequence[Size], count: int) -> list[list[int]]:
     [[1], [0, 2]]
     """
     loads, parts = [0] * count, [list[int]() for _ in range(count)]
-    for place in sorted(range(len(sizes)), key=lambda place: -_area(sizes[place])):
+    for place in sorted(range(len(sizes)), key=lambda place: -sizes[place].area):
         least = loads.index(min(loads))
-        loads[least] += _area(sizes[place])
+        loads[least] += sizes[place].area
         parts[least].append(place)
     return [sorted(part) for part in parts]
 
@@ -72,28 +72,24 @@ class _Open:
     """A batch that others may still join."""
 
     def __init__(self, place: int, size: Size) -> None:
-        self.places, self._size, self._pixels = [place], size, _area(size)
+        self.places, self._size, self._pixels = [place], size, size.area
 
     def fits(self, size: Size, budget: float) -> bool:
         padded = self._padded(size)
-        return padded <= min(budget, _MOST_PADDED * (self._pixels + _area(size)))
+        return padded <= min(budget, _MOST_PADDED * (self._pixels + size.area))
 
     def growth(self, size: Size) -> int:
         """Compute by how much more the padded batch grows than by the image alone."""
-        return self._padded(size) - len(self.places) * _area(self._size) - _area(size)
+        return self._padded(size) - len(self.places) * self._size.area - size.area
 
     def add(self, place: int, size: Size) -> None:
         self.places.append(place)
-        self._pixels += _area(size)
+        self._pixels += size.area
         self._size = _cover(self._size, size)
 
     def _padded(self, size: Size) -> int:
-        return (len(self.places) + 1) * _area(_cover(self._size, size))
+        return (len(self.places) + 1) * _cover(self._size, size).area
 
 
 def _cover(one: Size, other: Size) -> Size:
     return Size(max(one.width, other.width), max(one.height, other.height))
-
-
-def _area(size: Size) -> int:
-    return size.width * size.height

@@ -86,11 +86,11 @@ def _refuse_fewer(count: int, device: str) -> None:
 
 def _status(codes: dict[int, int], count: int) -> int:
     """Return the exit status of processes that failed, a negative one of those that were killed."""
-    for code in codes.values():
-        if code > 0:
-            return code
-    # SIGTERM came from the launcher, which sends it to those that are left
-    rank, code = min(codes.items(), key=lambda item: item[1] == -signal.SIGTERM)
+    # the launcher sends SIGTERM to those that are left when one has ended
+    killed = {rank: code for rank, code in codes.items() if code < 0 and code != -signal.SIGTERM}
+    if not killed:
+        return max(*codes.values(), 1)
+    rank, code = next(iter(killed.items()))
     name = signal.Signals(-code).name
     say(f"wsikd: process {rank} of {count} was ended by {name}; run the same command to go on")
     return 128 - code

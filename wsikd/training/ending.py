@@ -6,15 +6,16 @@ it next. So nothing has to be agreed on in between; only who speaks has to.
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from typing import Protocol
 
 from wsikd.errors import PeerError, ToldError, WsikdError, exit_status_of
 from wsikd.memory import ran_out
 
-_PATIENCE = timedelta(seconds=10)  # until a process that has failed, if it lives, has said so
+_PATIENCE_S = 3.0  # until a process that has failed, if it lives, has said so
+_PAUSE_S = 0.05
 
 
 class Store(Protocol):
@@ -29,8 +30,8 @@ class Store(Protocol):
     def get(self, key: str, /) -> bytes:
         """Return a value."""
 
-    def wait(self, keys: list[str], timeout: timedelta, /) -> None:
-        """Wait until there is a value."""
+    def check(self, keys: list[str], /) -> bool:
+        """Tell whether there are values."""
 
 
 @contextmanager
@@ -53,28 +54,34 @@ def one_voice(store: Store) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
-        _ignore_term()
-        _raise_if_told(store, error)
-        raise
-    except KeyboardInterrupt as error:  # a signal; StoppedError is one, too
+    except (Exception, KeyboardInterrupt) as error:  # StoppedError is the latter
         _ignore_term()
         _raise_if_told(store, error)
         raise
 
 
 def _raise_if_told(store: Store, error: BaseException) -> None:
-    with suppress(RuntimeError):  # the store has gone with the first process, or nobody told
+    with suppress(RuntimeError):  # the store has gone with the first process
         if isinstance(error, PeerError):
-            store.wait(["status"], _PATIENCE)
+            _is_told(store)
     status = WsikdError.exit_status if ran_out(error) else exit_status_of(error)
     with suppress(RuntimeError):
         if store.add("speakers", 1) == 1:
             store.set("status", str(status))
             return
-        store.wait(["status"], _PATIENCE)
-        status = int(store.get("status"))
+        if _is_told(store):
+            status = int(store.get("status"))
     raise ToldError(status) from None
+
+
+def _is_told(store: Store) -> bool:
+    """Tell, after some patience, whether a process has taken the word."""
+    latest = time.monotonic() + _PATIENCE_S
+    while not store.check(["status"]):
+        if time.monotonic() > latest:
+            return False
+        time.sleep(_PAUSE_S)
+    return True
 
 
 def _ignore_term() -> None:

@@ -61,7 +61,7 @@ _OF_GROUPS = {name for name in COMMANDS if " " in name}
 
 _ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
 _AT_LEAST_ONE = Parameter(
-    help="that share the work, each with a process: of teach, distil, finetune, pair and probe",
+    help="GPUs that share the work of teach, distil, finetune, pair or probe, a process for each",
     validator=validators.Number(gte=1),
 )
 

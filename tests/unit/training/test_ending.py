@@ -25,11 +25,9 @@ def store():
 
 def fail(store, error):
     """Return what a process raises in the end that ran into an error."""
-    try:
-        with one_voice(store):
-            raise error
-    except BaseException as raised:
-        return raised
+    with pytest.raises((type(error), ToldError)) as caught, one_voice(store):
+        raise error
+    return caught.value
 
 
 def test_of_several_with_the_same_error_one_raises_it_and_the_others_end_with_its_status(store):

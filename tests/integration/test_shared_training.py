@@ -196,60 +196,62 @@ def test_the_second_process_writes_and_says_nothing(in_two):
 
 
 TAUGHT = f"teach {LEARN} --accumulate 2".split()
-
-
-@pytest.fixture
-def workspace(tmp_path):
-    return make_workspace(tmp_path)
+RUN = "runs/teacher-10x-fold0"
 
 
 def wsikd(folder, *arguments):
+    """Return status, what was printed and what was said of a command that two processes share."""
     process = start(folder, "-m", "wsikd", "--gpus", "2", *arguments)
     printed, said = process.communicate(timeout=300)
     return process.returncode, printed, said
 
 
-def test_gpus_starts_as_many_processes_and_ends_with_their_status_and_their_words(workspace):
-    run = workspace / "runs" / "teacher-10x-fold0"
-    status, printed, said = wsikd(workspace, *TAUGHT)
-    assert (status, printed) == (0, f"{run.relative_to(workspace)}\n"), said
-    assert all(line.startswith("teacher-10x-fold0: ") for line in said.splitlines()), said
-    assert "balance" in RunFolder(run).read_log()[0]
-    # the first process alone refuses
-    status, printed, said = wsikd(workspace, *TAUGHT, "--seed", "0", "--weight-decay", "1")
-    assert (status, printed) == (5, "")
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Teach with --gpus 2; return the workspace and how it ended."""
+    folder = make_workspace(tmp_path_factory.mktemp("shared"))
+    return folder, wsikd(folder, *TAUGHT)
+
+
+def test_gpus_starts_processes_that_share_the_work_and_speak_with_one_voice(shared):
+    folder, (status, printed, said) = shared
+    assert (status, printed) == (0, f"{RUN}\n"), said
+    lines = said.splitlines()
+    assert len(lines) == 4  # what it learns from and takes, and two epochs
+    assert all(line.startswith("teacher-10x-fold0: ") for line in lines), said
+    assert "balance" in RunFolder(folder / RUN).read_log()[0]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected", "why"),
+    [
+        # the first process alone refuses this, and all refuse that
+        ("--weight-decay 1", 5, f"{RUN}: was started with weight_decay 0.0001, now asked for 1.0"),
+        ("--model resnet10w32-bn", 2, "--model resnet10w32-bn: has batch normalisation, which"),
+    ],
+)
+def test_a_refusal_is_one_line_and_ends_all_with_its_status(shared, more, expected, why):
+    status, printed, said = wsikd(shared[0], *TAUGHT, *more.split())
+    assert (status, printed) == (expected, "")
     assert len(said.splitlines()) == 1
-    assert said.startswith(f"wsikd: {run.relative_to(workspace)}: was started with weight_decay")
+    assert said.startswith(f"wsikd: {why}")
 
 
-def test_what_all_processes_refuse_is_said_once(workspace):
-    status, printed, said = wsikd(workspace, *TAUGHT, "--model", "resnet10w32-bn")
-    assert (status, printed) == (2, "")
-    assert said == (
-        "wsikd: --model resnet10w32-bn: has batch normalisation, which would see only the part of "
-        "a step that each process has; train it in one process, or take a network without it, such "
-        "as --model resnet10w32\n"
+def test_a_run_that_another_process_is_at_is_left_alone_by_all(shared):
+    run = RunFolder(shared[0] / RUN)
+    run.write_provenance(run.read_provenance().model_copy(update={"status": "running"}))
+    with run.alone():
+        status, _, said = wsikd(shared[0], *TAUGHT)
+    assert (status, said) == (
+        75,
+        f"wsikd: {RUN}: process {os.getpid()} is writing to it; try again when it is done\n",
     )
 
 
-def test_a_run_that_another_process_is_at_is_left_alone_by_all(workspace):
-    assert wsikd(workspace, *TAUGHT)[0] == 0
-    run = RunFolder(workspace / "runs" / "teacher-10x-fold0")
-    run.write_provenance(run.read_provenance().model_copy(update={"status": "running"}))
-    with run.alone():
-        status, _, said = wsikd(workspace, *TAUGHT)
-    assert status == 75
-    assert said.splitlines() == [
-        f"wsikd: runs/{run.name}: process {os.getpid()} is writing to it; try again when it is done"
-    ]
-
-
-def test_a_signal_stops_all_after_a_checkpoint_and_a_kill_of_one_ends_the_other(workspace):
+def test_a_signal_stops_all_after_a_checkpoint_and_a_kill_of_one_ends_the_other(tmp_path):
+    workspace = make_workspace(tmp_path)
     arguments = [
-        "-m",
-        "wsikd",
-        "--gpus",
-        "2",
+        *("-m", "wsikd", "--gpus", "2"),
         *" ".join(TAUGHT).replace("--epochs 2", "--epochs 5000").split(),
     ]
     with start(workspace, *arguments) as process:

@@ -226,7 +226,7 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
     sources = {"teacher": source}
     architecture = teacher_reads.architecture
     student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
-    refuse_batch_norm(student, f"a student like {source.name}, {architecture},")
+    refuse_batch_norm(student, f"a student like {source.name} ({architecture})")
     if settings.init is not None:
         sources["init"] = start_from(student, runs, settings.init, inputs, settings)
         fingerprints["init"] = file_digest(sources["init"].model_path())

@@ -130,7 +130,7 @@ def supervise(
     settings = settings.model_copy(update={"batch": min(settings.batch, len(rows))})
     description = describe_patches(patches, settings.model, rows)
     model = build_seeded(settings.model, len(patches.classes), seed=settings.seed)
-    refuse_batch_norm(model, f"the supervised control, {settings.model},")
+    refuse_batch_norm(model, f"the supervised control ({settings.model})")
     feed = PatchFeed(
         {"image": PatchView(patches.pixels, description)},
         rows,

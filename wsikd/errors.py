@@ -99,6 +99,24 @@ class BusyError(WsikdError):
     exit_status = 75
 
 
+class PeerError(WsikdError):
+    """Another process that works together with this one has ended, or could not go on."""
+
+
+class ToldError(Exception):
+    """Another process has told the user why all of them end.
+
+    Parameters
+    ----------
+    exit_status : int
+        That of the process that told.
+    """
+
+    def __init__(self, exit_status: int) -> None:
+        super().__init__(exit_status)
+        self.exit_status = exit_status
+
+
 class StoppedError(KeyboardInterrupt):
     """A signal ended the work after a clean checkpoint.
 
@@ -115,3 +133,19 @@ class StoppedError(KeyboardInterrupt):
     def __init__(self, message: str, signal_number: int) -> None:
         super().__init__(message)
         self.exit_status = 128 + signal_number
+
+
+def exit_status_of(error: BaseException) -> int:
+    """Return the status that a command ends with.
+
+    Examples
+    --------
+    >>> exit_status_of(LeakageError()), exit_status_of(KeyError())
+    (5, 1)
+    """
+    if isinstance(error, WsikdError | ToldError | StoppedError):
+        return error.exit_status
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    is_of_file = isinstance(error, OSError) and error.filename is not None
+    return WsikdError.exit_status if is_of_file else 1

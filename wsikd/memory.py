@@ -66,7 +66,7 @@ def fits(compute: Callable[[Item], None], item: Item) -> bool:
     return True
 
 
-def ran_out(error: Exception) -> bool:
+def ran_out(error: BaseException) -> bool:
     """Tell whether an error, such as PyTorch's, is about memory."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in _WORDS)
 

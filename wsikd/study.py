@@ -273,11 +273,13 @@ class Study:
     def _training_data(self) -> "tuple[RegionStore, pd.DataFrame]":
         """Open the regions and read the manifest, dealing splits if nobody has.
 
-        Slides that were not prepared are said: they take no part.
+        Slides that were not prepared are said: they take no part. Of several processes one deals.
         """
         from wsikd.data.regions import unprepared_slides  # noqa: PLC0415
+        from wsikd.training.distributed import first_alone  # noqa: PLC0415
 
-        table, store = self._with_splits(), self.regions
+        with first_alone():
+            table, store = self._with_splits(), self.regions
         missing = unprepared_slides(store, table)
         if missing:
             self._say(

@@ -4,23 +4,22 @@ A command's module is imported only when that command is asked for, so `wsikd --
 """
 
 import os
-import signal
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, validators
 from cyclopts.config import Dict
 from pydantic import ValidationError
 
 from wsikd import config  # not config.explain: a command has that name here
 from wsikd.cli.console import say
+from wsikd.cli.signals import heed_signals
 from wsikd.cli.streams import CLOSED, find_broken, open_closed
 from wsikd.cli.wording import one_line
-from wsikd.errors import ConfigError, StoppedError, WsikdError
+from wsikd.errors import ConfigError, StoppedError, ToldError, WsikdError, exit_status_of
 from wsikd.files import explain_file
 from wsikd.memory import ran_out
 from wsikd.terminal import is_plain, spell_out
@@ -61,8 +60,8 @@ COMMANDS = {
 group functions of their last word in the module of the first."""
 
 GROUPS = {
-    "plan": "Say what a training would compute, and the memory and time it would take: teach, distil, "
-    "finetune.",
+    "plan": "Say what a training would compute, and the memory and time it would take: teach, "
+    "distil, finetune.",
     "segment": "Find nuclei without labels: train, apply, evaluate.",
 }
 """First word of several commands to the first line of its help."""
@@ -70,8 +69,13 @@ GROUPS = {
 _OF_GROUPS = {name for name in COMMANDS if " " in name}
 
 _ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
+_AT_LEAST_ONE = Parameter(
+    help="GPUs that share the work of teach, distil, finetune, pair or probe, a process for each",
+    validator=validators.Number(gte=1),
+)
 
-_IN_PROCESSES = ("pair",)  # commands that torchrun may start several times
+_IN_PROCESSES = ("teach", "distil", "finetune", "pair", "probe")
+"""Commands that share their work if they are started in several processes."""
 
 EXIT_STATUS = (
     "Exit status: 0 done, 1 a bug or what doctor found wrong, 2 usage or settings, 3 some slides "
@@ -92,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     open_closed()
     spell_out(sys.stdout)
     spell_out(sys.stderr)
-    _heed_signals()
+    heed_signals()
     try:
         status = _execute_and_say(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
@@ -122,6 +126,8 @@ def _execute_and_say(arguments: Sequence[str]) -> int:
     """Run one command and print what it raises on purpose as one line."""
     try:
         return execute(arguments)
+    except ToldError as error:
+        return error.exit_status
     except (WsikdError, StoppedError) as error:
         say(f"wsikd: {error}")
         return error.exit_status
@@ -129,16 +135,16 @@ def _execute_and_say(arguments: Sequence[str]) -> int:
         if error.filename is None:  # no file's fault, so a standard stream's or a bug
             raise
         say(f"wsikd: {explain_file(error)}")
-        return WsikdError.exit_status
+        return exit_status_of(error)
     except (MemoryError, RuntimeError) as error:
         if not ran_out(error):  # a bug
             raise
         why = str(error).strip().partition("\n")[0]
         say(f"wsikd: memory ran out{': ' if why else ''}{why}; give it more, or less to do at once")
         return WsikdError.exit_status
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         say("wsikd: interrupted; run the same command to go on")
-        return 130
+        return exit_status_of(error)
 
 
 def _say_broken(error: OSError) -> int:
@@ -174,6 +180,7 @@ def build_app(*, parse_only: bool = False) -> App:
         workspace: Annotated[
             Path, Parameter(help="folder of slides.csv, regions/ and runs/")
         ] = Path(),
+        gpus: Annotated[int, _AT_LEAST_ONE] = 1,
     ) -> object:
         place = Workspace(workspace)
         sections = _read_settings(place.settings)
@@ -186,9 +193,15 @@ def build_app(*, parse_only: bool = False) -> App:
             said = one_line(error)
             from_file = _is_from_file(said, tokens, sections)
             raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
+        _refuse_processes(command.__module__.rpartition(".")[2], gpus)
         if parse_only:
             return 0
-        _refuse_processes(command.__module__.rpartition(".")[2])
+        if gpus > 1:
+            from wsikd.cli.launcher import launch_processes  # noqa: PLC0415  with torch
+
+            bound.apply_defaults()
+            again = [*tokens, "--workspace", str(workspace)]
+            return launch_processes(gpus, again, bound.arguments["settings"].device)
         ours = {"workspace": place} if "workspace" in left_to_us else {}
         return command(*bound.args, **bound.kwargs, **ours)
 
@@ -247,8 +260,8 @@ def _checked(
             raise ConfigError(f"{path}: {group + name!r} is no command; it may have {may}")
         if not isinstance(options, dict | None):
             raise ConfigError(f"{path}: {group}{name} must map options to values, got {options!r}")
-        if "workspace" in (options or {}):  # cyclopts would pass over it
-            raise ConfigError(f"{path}: {group}{name} cannot set the workspace; say --workspace")
+        for ours in {"workspace", "gpus"} & (options or {}).keys():  # cyclopts would pass over it
+            raise ConfigError(f"{path}: {group}{name} cannot set the {ours}; say --{ours}")
     return {name: options or {} for name, options in sections.items()}
 
 
@@ -281,27 +294,14 @@ def _is_from_file(said: str, tokens: Sequence[str], sections: Mapping[str, Any])
     return option in in_file and option not in typed
 
 
-def _refuse_processes(command: str) -> None:
+def _refuse_processes(command: str, gpus: int) -> None:
     """Refuse to do the same in each of several processes, where they would not share the work."""
     alone = os.environ.get("WORLD_SIZE", "1") == "1"  # set by torchrun
+    if gpus > 1 and not alone:
+        raise ConfigError("--gpus starts processes of its own; leave it out with torchrun")
     known = {name.split()[0] for name in COMMANDS}
-    if command in known and command not in _IN_PROCESSES and not alone:
-        raise ConfigError(f"{command} runs in one process; start it without torchrun")
-
-
-def _heed_signals() -> None:
-    """Let SIGTERM and SIGINT end the work cleanly, however the process was started.
-
-    A script starts what it puts in the background with SIGINT ignored, and Python then leaves it
-    so. But training heeds it in any case, so the rest of the program does, too. SIGHUP comes when a
-    terminal is closed, unless `nohup` has it ignored.
-    """
-    signal.signal(signal.SIGTERM, _stop)
-    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
-        signal.signal(signal.SIGHUP, _stop)
-    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _stop(number: int, _: FrameType | None) -> NoReturn:
-    raise StoppedError("stopped; run the same command to go on", number)
+    if command in _IN_PROCESSES or (alone and gpus == 1):
+        return
+    if command in known:
+        remedy = "start it without torchrun" if gpus == 1 else "leave --gpus out"
+        raise ConfigError(f"{command} runs in one process; {remedy}")

@@ -5,10 +5,10 @@ Example: wsikd distil --student-mag 1.25
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
+from wsikd.cli.console import Flat, InWorkspace
+from wsikd.cli.processes import joined_study, tell_joined
 from wsikd.methods.distil import DistilSettings
 from wsikd.recipes import Footprint
-from wsikd.study import Study
 
 FOOTPRINTS = {
     "distil": Footprint(
@@ -25,5 +25,6 @@ def distil(
     workspace: InWorkspace,
 ) -> int:
     """Train a student that reads at a low magnification, from a teacher, without labels."""
-    tell_runs(Study(workspace, say=say).distil(settings))
+    with joined_study(workspace, settings.device) as study:
+        tell_joined(study.distil(settings))
     return 0

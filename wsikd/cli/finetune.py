@@ -5,10 +5,10 @@ Example: wsikd finetune --student-mag 1.25
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
+from wsikd.cli.console import Flat, InWorkspace
+from wsikd.cli.processes import joined_study, tell_joined
 from wsikd.methods.finetune import FinetuneSettings
 from wsikd.recipes import Footprint
-from wsikd.study import Study
 
 FOOTPRINTS = {
     "finetune": Footprint(
@@ -23,5 +23,6 @@ def finetune(
     workspace: InWorkspace,
 ) -> int:
     """Train the last layer of a student from labels."""
-    tell_runs(Study(workspace, say=say).finetune(settings))
+    with joined_study(workspace, settings.device) as study:
+        tell_joined(study.finetune(settings))
     return 0

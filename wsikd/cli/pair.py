@@ -5,23 +5,16 @@ Example: wsikd pair --pairing downsample --patch 96 --expander 256 256 --batch 3
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
+from wsikd.cli.console import Flat, InWorkspace
+from wsikd.cli.processes import joined_study, tell_joined
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.recipes import Footprint
-from wsikd.study import Study
-from wsikd.training.distributed import is_first, joined
 
 FOOTPRINTS = {"pair": Footprint(reads=("slides.csv", "regions/*/slide.json"))}
 
 
 def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> int:
     """Train an encoder without labels, from pairs of images of the same tissue."""
-    with joined(settings.device):
-        runs = Study(workspace, say=say if is_first() else _be_silent).pair(settings)
-        if is_first():
-            tell_runs(runs)
+    with joined_study(workspace, settings.device) as study:
+        tell_joined(study.pair(settings))
     return 0
-
-
-def _be_silent(_text: str) -> None:
-    """Tell nothing: of several processes the first alone does."""

@@ -10,9 +10,11 @@ from wsikd.data.patches import PatchSettings
 from wsikd.evaluation import Footnotes
 from wsikd.evaluation.seed_tables import seeds_differences, seeds_summary
 from wsikd.evaluation.seeds import SeedSettings
+from wsikd.probing.probe import ProbeMetrics
 from wsikd.probing.probe import probe as score
 from wsikd.probing.settings import ProbeSettings
 from wsikd.recipes import Footprint
+from wsikd.training.distributed import is_first, joined
 
 FOOTPRINTS = {
     "probe": Footprint(
@@ -41,8 +43,15 @@ def probe(
     json
         print all numbers as JSON, as they are in runs/probe-metrics.json
     """
-    result = score(workspace, runs, settings, patches, seeds)
-    if json:
+    with joined(settings.device):
+        result = score(workspace, runs, settings, patches, seeds)
+        if is_first():
+            _tell(result, as_json=json)
+    return 0
+
+
+def _tell(result: ProbeMetrics, *, as_json: bool) -> None:
+    if as_json:
         show_json(result.model_dump(mode="json"))
     else:
         footnotes = Footnotes()
@@ -53,4 +62,3 @@ def probe(
         show_tables(*tables, footnotes=footnotes.lines)
     for note in result.notes:
         say(f"note: {note}")
-    return 0

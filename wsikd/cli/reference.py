@@ -16,7 +16,7 @@ _HEAD = f"""\
 # Commands
 
 Every command takes `--workspace`. `wsikd COMMAND --help` shows the same in a terminal. Any option
-can stand in `wsikd.yaml`, too; a flag on the command line goes before it.
+but `--workspace` and `--gpus` can stand in `wsikd.yaml`, too; a flag that is typed goes first.
 
 {EXIT_STATUS}
 

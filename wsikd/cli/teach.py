@@ -5,10 +5,10 @@ Example: wsikd teach --mag 1.25
 
 from typing import Annotated
 
-from wsikd.cli.console import Flat, InWorkspace, say, tell_runs
+from wsikd.cli.console import Flat, InWorkspace
+from wsikd.cli.processes import joined_study, tell_joined
 from wsikd.methods.teach import TeachSettings
 from wsikd.recipes import Footprint
-from wsikd.study import Study
 
 FOOTPRINTS = {"teach": Footprint(reads=("slides.csv", "regions/*/slide.json"), runs=("init",))}
 
@@ -19,5 +19,6 @@ def teach(
     workspace: InWorkspace,
 ) -> int:
     """Train a teacher, or a baseline at a lower magnification, from labels."""
-    tell_runs(Study(workspace, say=say).teach(settings))
+    with joined_study(workspace, settings.device) as study:
+        tell_joined(study.teach(settings))
     return 0

@@ -40,7 +40,7 @@ class Room(NamedTuple):
     told: str
 
 
-def find_room(resident: Resident, needed: int, device: torch.device) -> Room:
+def find_room(resident: Resident, needed: int, device: torch.device, *, sharing: int = 1) -> Room:
     """Decide where decoded regions stay.
 
     Parameters
@@ -51,6 +51,8 @@ def find_room(resident: Resident, needed: int, device: torch.device) -> Room:
         Bytes of all of them.
     device : torch.device
         That networks are computed on.
+    sharing : int
+        Processes on this machine that each keep what they need of them in its memory.
 
     Raises
     ------
@@ -70,7 +72,7 @@ def find_room(resident: Resident, needed: int, device: torch.device) -> Room:
             return Room(needed, device, f"regions stay on the GPU, {_told(needed)}")
         if resident == "gpu":
             raise _too_large(resident, needed, free, _SHARE_OF_GPU)
-    free = free_memory()
+    free = free_memory() // sharing
     room = int(_SHARE_OF_RAM * free)
     if needed <= room:
         return Room(needed, cpu, f"regions stay in memory, {_told(needed)}")

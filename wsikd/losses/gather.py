@@ -1,10 +1,35 @@
 """Rows of all processes together, for losses that compare the items of a batch."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.distributed
 from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import FunctionCtx
+
+from wsikd.errors import PeerError
+from wsikd.memory import ran_out
+
+
+@contextmanager
+def meeting() -> Iterator[None]:
+    """Exchange something with the other processes during the block.
+
+    Raises
+    ------
+    PeerError
+        If one of them is gone.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # all that torch raises of a connection that was closed
+        if ran_out(error):
+            raise
+        raise PeerError(
+            "another process of this command has ended; run it again to go on"
+        ) from error
 
 
 def gather(projection: Tensor) -> Tensor:
@@ -37,11 +62,13 @@ class _Gather(Function):
     def forward(_context: FunctionCtx, projection: Tensor) -> Tensor:
         projection = projection.contiguous()
         rows = [torch.empty_like(projection) for _ in range(torch.distributed.get_world_size())]
-        torch.distributed.all_gather(rows, projection)
+        with meeting():
+            torch.distributed.all_gather(rows, projection)
         return torch.cat(rows)
 
     @staticmethod
     def backward(_context: FunctionCtx, gradient: Tensor) -> Tensor:
         gradient = gradient.clone(memory_format=torch.contiguous_format)
-        torch.distributed.all_reduce(gradient)
+        with meeting():
+            torch.distributed.all_reduce(gradient)
         return gradient.chunk(torch.distributed.get_world_size())[torch.distributed.get_rank()]

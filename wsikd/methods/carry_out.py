@@ -19,6 +19,7 @@ from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.methods.train_runs import train
 from wsikd.methods.work import Work
 from wsikd.training.display import Display
+from wsikd.training.distributed import first_alone, held_by_first, is_first
 from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
 
@@ -38,6 +39,9 @@ def carry_out(
     plan: "Callable[[Inputs, SettingsType], Plan]",
 ) -> "list[RunFolder]":
     """Carry out a method for one fold or for each in turn; what is done is not redone.
+
+    Inside `wsikd.training.distributed.joined` all processes that torchrun started train together;
+    the first alone writes.
 
     Parameters
     ----------
@@ -82,7 +86,7 @@ def carry_out(
     made = []
     for inputs, settings in tasks:
         made += _carry_out_fold(runs, inputs, [(one, plan(inputs, one)) for one in settings])
-    for note in hand_over(runs, store, manifest, folds):
+    for note in hand_over(runs, store, manifest, folds) if is_first() else ():
         Display(made[-1].name).say(note)
     return made
 
@@ -100,7 +104,7 @@ def _carry_out_fold(
         machine = Machine.find(plans[0][0].device, plans[0][0].memory_gib)
         with ExitStack() as held:
             for run, _, _ in due:
-                held.enter_context(run.alone())
+                held.enter_context(held_by_first(run))
             methods = [(run, plan.method(machine)) for run, _, plan in due]
             parts = dict.fromkeys(part for _, _, plan in due for part in plan.parts)
             work = Work(inputs, due[0][2].learns_from, tuple(parts))
@@ -117,8 +121,9 @@ def _begin(runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan)
     if settings.weighs_balanced(training=True):
         weights = balanced_weights([item.label for item in inputs.items["train"]])
         about = about.model_copy(update={"class_weights": weights})
-    run = begin(runs, about, settings)
-    if not run.is_complete():
+    with first_alone():
+        run = begin(runs, about, settings)
+    if is_first() and not run.is_complete():
         for note in past.notes:
             Display(run.name).say(f"note: {note}")
         with run.alone():

@@ -51,6 +51,7 @@ from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import ModelDescription, load_description
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
+from wsikd.training.batch_norms import refuse_batch_norm
 from wsikd.training.device import place
 from wsikd.training.display import Display
 from wsikd.training.machine import Machine
@@ -235,6 +236,7 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
     sources = {"teacher": source}
     architecture = teacher_reads.architecture
     student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
+    refuse_batch_norm(student, f"a student like {source.name} ({architecture})")
     if settings.init is not None:
         sources["init"] = start_from(student, runs, settings.init, inputs, settings)
         fingerprints["init"] = file_digest(sources["init"].model_path())

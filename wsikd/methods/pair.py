@@ -32,6 +32,7 @@ from wsikd.models.unet import UNet
 from wsikd.models.weights import ModelDescription, keep_model
 from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
+from wsikd.training.batch_norms import share_batch_norm
 from wsikd.training.checkpoints import Write
 from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
@@ -40,7 +41,6 @@ from wsikd.training.distributed import (
     held_by_first,
     is_first,
     refuse_uneven,
-    share_batch_norm,
 )
 from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView

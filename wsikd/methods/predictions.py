@@ -12,6 +12,7 @@ from wsikd.models.cost import count_macs
 from wsikd.runs import PREDICTION_COLUMNS, probability_columns
 from wsikd.training.batch import Batch
 from wsikd.training.display import Display
+from wsikd.training.distributed import gathered
 from wsikd.training.feeds.regions import RegionFeed
 from wsikd.training.machine import Machine
 from wsikd.training.scarce import Means
@@ -27,8 +28,10 @@ def predict(
     items: Sequence["RegionItem"],
     classes: Sequence[str],
     machine: Machine,
-) -> pd.DataFrame:
+) -> pd.DataFrame | None:
     """Read every region once, without augmentation.
+
+    Of several processes each reads a part of them.
 
     Parameters
     ----------
@@ -45,9 +48,9 @@ def predict(
 
     Returns
     -------
-    DataFrame
+    DataFrame or None
         `PREDICTION_COLUMNS`, then the probabilities; width and height in pixels that were read,
-        gmacs the cost of reading them.
+        gmacs the cost of reading them. In the first process, the others have nothing.
     """
     model.eval()
     cost = cache(lambda size: count_macs(model, size) / 1e9)
@@ -64,5 +67,9 @@ def predict(
 
     for batch in feed.batches(range(len(items))):
         means.compute(batch, look)
+    parts = gathered(rows)
+    if not parts:
+        return None
+    rows = dict(row for part in parts for row in part.items())
     columns = [*PREDICTION_COLUMNS, *probability_columns(classes)]
     return pd.DataFrame([rows[index] for index in range(len(items))], columns=columns)

@@ -35,6 +35,8 @@ from wsikd.models.weights import ModelDescription
 from wsikd.training.batch import Batch
 from wsikd.training.device import memory_format
 from wsikd.training.display import Display
+from wsikd.training.distributed import process_count, rank, sum_over_processes, wait
+from wsikd.training.feeds.packing import deal
 from wsikd.training.machine import Machine
 from wsikd.training.signals import StopRequest
 
@@ -227,6 +229,8 @@ def ask(
 ) -> None:
     """Ask for every answer that a student lacks; the teacher looks at a view once for all of them.
 
+    Of several processes each asks about its own part of the regions.
+
     Raises
     ------
     StoppedError
@@ -234,13 +238,14 @@ def ask(
     """
     unknown = [
         (item, views, [one for one in students if one.lacks(item, views)])
-        for item, views in questions.all()
+        for item, views in _own_part(questions, asked.reads.magnification)
     ]
     unknown = [one for one in unknown if one[2]]
-    if not unknown:
+    count = sum_over_processes({"regions": len(unknown)})["regions"]
+    if not count:
         return
     folder = students[0].folder.parent
-    display.say(f"is asked once about {len(unknown)} regions, for {folder}")
+    display.say(f"is asked once about {count:.0f} regions, for {folder}")
     with StopRequest() as stop, display:
         display.restart("teacher's answers", total=len(unknown))
         for item, views, lacking in unknown:
@@ -254,6 +259,14 @@ def ask(
                     f"{folder}: holds the answers so far; run the same command to go on",
                     stop.number,
                 )
+    wait()  # each reads what the others wrote
+
+
+def _own_part(questions: Questions, magnification: float) -> "list[tuple[RegionItem, list[View]]]":
+    """Return what this process asks about; it depends on nothing that others may have asked."""
+    each = questions.all()
+    sizes = [questions.store.size(item.slide_id, item.region_id, magnification) for item, _ in each]
+    return [each[place] for place in deal(sizes, process_count())[rank()]]
 
 
 def _ask(

@@ -30,6 +30,7 @@ from wsikd.models.network import Reader
 from wsikd.models.seeding import build_seeded
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
+from wsikd.training.batch_norms import refuse_batch_norm
 from wsikd.training.device import place
 from wsikd.training.machine import Machine
 from wsikd.training.settings import LabelSettings
@@ -117,6 +118,7 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
     inputs.check_prepared(settings.mag)
     fingerprints = inputs.fingerprints()
     model = build_seeded(settings.model, len(inputs.classes), seed=settings.seed)
+    refuse_batch_norm(model, f"--model {settings.model}")
     sources: dict[str, RunFolder] = {}
     if settings.init is not None:
         sources["init"] = start_from(model, runs, settings.init, inputs, settings)

@@ -15,6 +15,7 @@ from wsikd.methods.work import Work, budget_of, foresee, make_room
 from wsikd.models.weights import ModelDescription, keep_model, load_model
 from wsikd.training.device import place
 from wsikd.training.display import Display
+from wsikd.training.distributed import is_first
 from wsikd.training.feeds.regions import (
     About,
     Augmentation,
@@ -133,7 +134,8 @@ def train(
     ).run()
     for (run, method), spent in zip(methods, seconds, strict=True):
         _predict(run, method.description, inputs, feeds, machine)
-        run.finish(seconds=spent)
+        if is_first():
+            run.finish(seconds=spent)
 
 
 def _predict(
@@ -149,4 +151,5 @@ def _predict(
     for checkpoint in checkpoints:
         model, description = load_model(run.model_path(checkpoint))
         table = predict(place(model, machine.device), feed, tested, description.classes, machine)
-        run.write_predictions(table, checkpoint)
+        if table is not None:
+            run.write_predictions(table, checkpoint)

@@ -16,6 +16,7 @@ from wsikd.methods.forecast import Amount, Forecast, NetworkForecast
 from wsikd.methods.method import Part
 from wsikd.models import Network, build_model
 from wsikd.models.shapes import map_size
+from wsikd.training.distributed import process_count_here
 from wsikd.training.machine import Machine
 from wsikd.training.memory import (
     choose_policy,
@@ -95,7 +96,8 @@ def make_room(work: Work, settings: TrainingSettings, machine: Machine) -> Room:
     """Decide where regions stay that are read in every epoch, and leave them their memory there."""
     items = work.learnt + work.inputs.items["val"]
     needed = count_bytes(work.inputs.store, items, work.magnifications(work.live))
-    room = find_room(settings.resident, needed, machine.device)
+    sharing = process_count_here()
+    room = find_room(settings.resident, needed, machine.device, sharing=sharing)
     if room.device.type == machine.device.type and settings.memory_gib is None:
         machine.reserve(room.bytes)
     return room

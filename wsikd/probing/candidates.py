@@ -59,7 +59,7 @@ class Answer(NamedTuple):
 class Answering(Protocol):
     """Answers for one fold and share after another, and keeps what all of them need."""
 
-    def __call__(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer:
+    def __call__(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer | None:
         """Return the answer of one run; may leave a model in its folder.
 
         Parameters
@@ -70,6 +70,11 @@ class Answering(Protocol):
             Started with `Candidate.settings_of(asked)`.
         asked : ProbeSettings
             Those of one run.
+
+        Returns
+        -------
+        Answer or None
+            Of several processes all are asked; the others may help, and the first answers.
         """
 
 

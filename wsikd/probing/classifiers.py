@@ -1,6 +1,6 @@
 """What is put on a frozen encoder to see what it knows: one linear layer, or nearest neighbours."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +8,8 @@ from torch import Tensor, nn
 
 from wsikd.evaluation.metrics import Floats
 from wsikd.models import Network
+from wsikd.training.batch import Batch
+from wsikd.training.distributed import gathered, part_of
 from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 from wsikd.training.settings import RunSettings
@@ -25,7 +27,7 @@ def embed_patches(
     distortion: Distortion | None = None,
     epoch: int | None = None,
 ) -> Tensor:
-    """Read patches with a frozen encoder.
+    """Read patches with a frozen encoder; of several processes each reads a part of them.
 
     Parameters
     ----------
@@ -45,13 +47,36 @@ def embed_patches(
     Returns
     -------
     Tensor, shape (len(rows), D)
-        Embeddings, on the CPU.
+        Embeddings, on the CPU; in the first process, the others have nothing.
     """
     encoder.eval()
-    batch = min(_BATCH, len(rows))
-    feed = PatchFeed({"image": view}, rows, batch, device, distortion=distortion)
-    batches = feed.batches(range(len(rows)), epoch=epoch)
-    return torch.cat([encoder.embed(batch["image"].pixels).cpu() for batch in batches])
+    feed = PatchFeed({"image": view}, rows, _BATCH, device, distortion=distortion)
+    return read_shared(feed, lambda batch: encoder.embed(batch["image"].pixels), epoch=epoch)
+
+
+def read_shared(
+    feed: PatchFeed, read: Callable[[Batch], Tensor], *, epoch: int | None = None
+) -> Tensor:
+    """Read all patches of a feed; of several processes each reads a part of them.
+
+    Parameters
+    ----------
+    feed : PatchFeed
+        The patches.
+    read : callable
+        Returns one row for each patch of a batch.
+    epoch : int, optional
+        In which they are varied; without one they stay as they are.
+
+    Returns
+    -------
+    Tensor, shape (N, D)
+        On the CPU; in the first process, the others have nothing.
+    """
+    own = part_of(list(range(len(feed))))
+    parts = gathered([read(batch).cpu() for batch in feed.batches(own, epoch=epoch)])
+    rows = [row for part in parts for row in part]
+    return torch.cat(rows) if rows else torch.empty(0)
 
 
 def fit_linear(

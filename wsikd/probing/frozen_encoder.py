@@ -23,6 +23,7 @@ from wsikd.probing.labelled_patches import LabelledPatches, describe_patches
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import RunFolder, run_name
 from wsikd.training.device import choose_device, place
+from wsikd.training.distributed import is_first
 from wsikd.training.feeds.patches import Distortion, PatchView
 
 Describe = Callable[[tuple[int, ...]], ModelDescription]
@@ -106,21 +107,25 @@ class _Reading:
         self._patches, self._load = patches, load
         self._embedded: tuple[ModelDescription, Tensor] | None = None
 
-    def answer(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer:
+    def answer(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer | None:
         classes = self._patches.classes
         description = self._describe(_rows_where(dealt, dealt["split"] == "train"))
         embeddings = self._embed(description, asked)
+        rows = _rows_where(dealt, dealt["train"])
+        varied = (
+            self._read(rows, description, asked, epoch=epoch)
+            for epoch in range(1, asked.epochs + 1)
+        )
+        if not is_first():
+            for _ in varied if asked.augmented and asked.classifier == "linear" else ():
+                pass  # the first asks for as many
+            return None
         train = torch.tensor(dealt["train"].tolist())
         labels = torch.tensor([classes.index(label) for label in dealt["label"]])[train]
         known = embeddings[train]
         if asked.classifier == "knn":
             votes = nearest_neighbours(known, labels, embeddings, len(classes), k=asked.k)
             return Answer(votes, self._gmacs)
-        rows = _rows_where(dealt, dealt["train"])
-        varied = (
-            self._read(rows, description, asked, epoch=epoch)
-            for epoch in range(1, asked.epochs + 1)
-        )
         epochs = varied if asked.augmented else repeat(known, asked.epochs)
         layer = fit_linear(known, epochs, labels, len(classes), asked)
         self._save(layer, description, run)

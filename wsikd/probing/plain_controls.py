@@ -19,6 +19,7 @@ from wsikd.probing.candidates import Answer, Answering, Identity
 from wsikd.probing.labelled_patches import LabelledPatches
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import RunFolder
+from wsikd.training.distributed import is_first
 
 
 class ShareSettings(ControlSettings):
@@ -62,7 +63,9 @@ class PlainControl:
         """Return what answers; it keeps the histograms."""
         histograms = cache(partial(self._describe, self._patches))
 
-        def answer(dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer:  # noqa: ARG001
+        def answer(dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer | None:  # noqa: ARG001
+            if not is_first():
+                return None
             return Answer(self._control(dealt, histograms(), self._patches.classes), gmacs=0.0)
 
         return answer

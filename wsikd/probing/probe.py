@@ -14,6 +14,7 @@ References
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
@@ -48,6 +49,7 @@ from wsikd.runs import (
 )
 from wsikd.training.device import choose_device
 from wsikd.training.display import Display
+from wsikd.training.distributed import first_alone, from_first, held_by_first, wait
 from wsikd.workspace import Workspace
 
 
@@ -93,6 +95,9 @@ def probe(
 ) -> ProbeMetrics:
     """Probe the encoders of runs, and controls beside them; what is done is not redone.
 
+    Inside `wsikd.training.distributed.joined` all processes that torchrun started read patches and
+    train together; the first alone fits, scores and writes.
+
     Parameters
     ----------
     workspace : Workspace
@@ -126,13 +131,25 @@ def probe(
     BusyError
         If another process is at the same probe.
     """
-    lined_up, notes = line_up(workspace, names, settings, patches)
+    with first_alone():
+        lined_up, notes = line_up(workspace, names, settings, patches)
     answers: dict[str, _Answers] = {}
     for one in lined_up:
         for name, percent, table in _carry_out(one, workspace, settings):
             known = answers.setdefault(seedless_name(name), _Answers(one, percent))
             known.tables.setdefault(pooled_name(name), []).append(table)
     groups = [known.group(name) for name, known in answers.items()]
+    return from_first(partial(_score, workspace, groups, notes, settings, seeds))
+
+
+def _score(
+    workspace: Workspace,
+    groups: Sequence[SeedGroup],
+    notes: Sequence[str],
+    settings: ProbeSettings,
+    seeds: SeedSettings,
+) -> ProbeMetrics:
+    """Compute the numbers and write them."""
     result = ProbeMetrics(
         settings=settings.model_dump(mode="json") | seeds.model_dump(mode="json"),
         arms=tuple(score_seeds(group, seeds) for group in groups),
@@ -176,10 +193,13 @@ def _answer(
         inputs={**patches.inputs, "splits": _digest(dealt), **identity.inputs},
         device=str(choose_device(asked.device)),
     )
-    run = RunFolder(workspace.runs / made.name).start(one.candidate.settings_of(asked), made)
+    run = RunFolder(workspace.runs / made.name)
+    with first_alone():
+        run.start(one.candidate.settings_of(asked), made)
     if not run.is_complete():
-        with run.alone():
+        with held_by_first(run):
             _predict(answering, patches, dealt, run, asked)
+            wait()  # all read what the first wrote
     return run
 
 
@@ -191,7 +211,10 @@ def _predict(
     asked: ProbeSettings,
 ) -> None:
     started = time.monotonic()
-    probabilities, gmacs = answering(dealt, run, asked)
+    answer = answering(dealt, run, asked)
+    if answer is None:
+        return
+    probabilities, gmacs = answer
     table = dealt.assign(width=patches.size.width, height=patches.size.height, gmacs=gmacs)
     table = table[list(PREDICTION_COLUMNS)]
     table[probability_columns(patches.classes)] = probabilities

@@ -20,10 +20,13 @@ from wsikd.models.cost import count_macs
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import keep_model, load_model
 from wsikd.probing.candidates import Answer, Answering, Identity
+from wsikd.probing.classifiers import read_shared
 from wsikd.probing.labelled_patches import LabelledPatches, describe_patches
 from wsikd.probing.settings import ProbeSettings
 from wsikd.runs import RunFolder, run_name
+from wsikd.training.batch_norms import refuse_batch_norm
 from wsikd.training.device import choose_device, place
+from wsikd.training.distributed import is_first
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 from wsikd.training.loop import Loop
 from wsikd.training.schedules import warm_up_cosine
@@ -84,7 +87,7 @@ class SupervisedControl:
         """Return what answers; it keeps nothing, as each run is a network of its own."""
         return self._answer
 
-    def _answer(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer:
+    def _answer(self, dealt: pd.DataFrame, run: RunFolder, asked: ProbeSettings) -> Answer | None:
         patches, device = self._patches, choose_device(asked.device)
         supervise(run, patches, dealt, self._settings, device)
         model, description = load_model(run.model_path())
@@ -93,9 +96,11 @@ class SupervisedControl:
         feed = PatchFeed(
             {"image": PatchView(patches.pixels, description)}, patches.rows, _BATCH, device
         )
-        batches = feed.batches(range(len(feed)))
+        model.eval()
         with torch.no_grad():
-            logits = torch.cat([model(views["image"]).logits.cpu() for views in batches])
+            logits = read_shared(feed, lambda batch: model(batch["image"]).logits)
+        if not is_first():
+            return None
         return Answer(logits.softmax(1).double().numpy(), gmacs)
 
 
@@ -125,6 +130,7 @@ def supervise(
     settings = settings.model_copy(update={"batch": min(settings.batch, len(rows))})
     description = describe_patches(patches, settings.model, rows)
     model = build_seeded(settings.model, len(patches.classes), seed=settings.seed)
+    refuse_batch_norm(model, f"the supervised control ({settings.model})")
     feed = PatchFeed(
         {"image": PatchView(patches.pixels, description)},
         rows,

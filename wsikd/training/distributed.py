@@ -10,14 +10,13 @@ Gradients are averaged in one go after the backward pass, and not by Distributed
 wants a single call of one `forward` per step, where here two branches are called in turn and their
 projections meet in between, and it would have to be told about accumulated batches. What it would
 save, the time to average while gradients are still computed, is some milliseconds per step.
-
-Batch normalisation sees the whole batch on CUDA only, where torch has a layer for it. On a CPU each
-process normalises by its own part, and the running statistics that are kept are those of rank 0.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import TypeVar
 
 import torch
 import torch.distributed
@@ -26,17 +25,27 @@ import torch.distributed
 # group and its threads alive until Python ends, which then aborts now and then.
 import torch.distributed.nn
 from torch import nn
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
-from wsikd.errors import BusyError, CheckpointError, ConfigError
+from wsikd.errors import BusyError, CheckpointError, ConfigError, PeerError
+from wsikd.losses.gather import meeting
 from wsikd.runs import RunFolder
 from wsikd.training.device import choose_device
+from wsikd.training.ending import one_voice
+
+Value = TypeVar("Value")
 
 _FROM_TORCHRUN = ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+_FOREVER = timedelta(days=30)  # the first may work alone for long; one that ends is noticed at once
 
 
 @contextmanager
 def joined(device: str) -> Iterator[None]:
     """Form a group of the processes that torchrun started; a single one needs none.
+
+    If they fail, one of them raises its error and the others `ToldError`. A process forms one group
+    in its life.
 
     Parameters
     ----------
@@ -47,6 +56,8 @@ def joined(device: str) -> Iterator[None]:
     ------
     ConfigError
         If the processes cannot have a GPU each, or were not started by torchrun.
+    ToldError
+        If another process tells why all end.
     """
     if os.environ.get("WORLD_SIZE", "1") == "1":
         yield
@@ -54,16 +65,30 @@ def joined(device: str) -> Iterator[None]:
     missing = [name for name in _FROM_TORCHRUN if name not in os.environ]
     if missing:
         raise ConfigError(f"WORLD_SIZE is set but {missing[0]} is not; start with torchrun")
-    torch.distributed.init_process_group(_choose_backend(device))
-    try:
-        yield
-    finally:
-        torch.distributed.destroy_process_group()
+    backend = _choose_backend(device)
+    store, own_rank, count = next(rendezvous("env://"))
+    with one_voice(PrefixStore("voice", store)):
+        torch.distributed.init_process_group(
+            backend,
+            store=PrefixStore("group", store),
+            rank=own_rank,
+            world_size=count,
+            timeout=_FOREVER,
+        )
+        try:
+            yield
+        finally:
+            torch.distributed.destroy_process_group()
 
 
 def process_count() -> int:
     """Count the processes that train together."""
     return torch.distributed.get_world_size() if _is_joined() else 1
+
+
+def process_count_here() -> int:
+    """Count those of them that run on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if _is_joined() else 1
 
 
 def rank() -> int:
@@ -77,15 +102,17 @@ def is_first() -> bool:
 
 
 def part_of(batch: list[int]) -> list[int]:
-    """Return the rows of a batch for this process: equally many each, in the order of ranks.
+    """Return the rows of a batch for this process: as many for each, in the order of ranks.
+
+    Where they cannot be dealt evenly, some have one more.
 
     Examples
     --------
     >>> part_of([3, 1, 2, 0])
     [3, 1, 2, 0]
     """
-    count = len(batch) // process_count()
-    return batch[rank() * count : (rank() + 1) * count]
+    count, number = process_count(), rank()
+    return batch[number * len(batch) // count : (number + 1) * len(batch) // count]
 
 
 def refuse_uneven(batch: int) -> None:
@@ -119,14 +146,24 @@ def refuse_unequal(steps: int, place: object) -> None:
 
 @contextmanager
 def first_alone() -> Iterator[None]:
-    """Let the process of rank 0 do something before the others do the same, failing included."""
+    """Let the process of rank 0 do something before the others do the same.
+
+    Raises
+    ------
+    PeerError
+        In the others, instead of doing it, if the first fails.
+    """
     if not is_first():
-        wait()
+        if largest(0):
+            raise PeerError("the first process could not go on; run the same command")
+        yield
+        return
     try:
         yield
-    finally:
-        if is_first():
-            wait()
+    except BaseException:
+        largest(1)
+        raise
+    largest(0)
 
 
 @contextmanager
@@ -136,7 +173,9 @@ def held_by_first(run: RunFolder) -> Iterator[None]:
     Raises
     ------
     BusyError
-        On all processes.
+        If it is held by others; in the first process.
+    PeerError
+        If so, in the others.
     """
     with ExitStack() as stack:
         busy: BusyError | None = None
@@ -146,7 +185,7 @@ def held_by_first(run: RunFolder) -> Iterator[None]:
             except BusyError as error:
                 busy = error
         if largest(busy is not None):
-            raise busy or BusyError(f"{run.path}: another process is writing to it; try again")
+            raise busy or PeerError(f"{run.path}: another process is writing to it; try again")
         yield
 
 
@@ -160,8 +199,41 @@ def largest(number: int) -> int:
     if process_count() == 1:
         return number
     shared = torch.tensor(number)
-    torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
+    with meeting():
+        torch.distributed.all_reduce(shared, torch.distributed.ReduceOp.MAX)
     return int(shared)
+
+
+def gathered(value: Value) -> list[Value]:
+    """Return, in the first process, what each of them has, in the order of ranks.
+
+    In the others it is empty.
+    """
+    if process_count() == 1:
+        return [value]
+    of_each: list[Value] | None = [value] * process_count() if is_first() else None
+    with meeting():
+        torch.distributed.gather_object(value, of_each)
+    return of_each or []
+
+
+def from_first(compute: Callable[[], Value]) -> Value:
+    """Compute something in the first process alone, and return it in all of them.
+
+    Raises
+    ------
+    PeerError
+        In the others, if the first fails.
+    """
+    if process_count() == 1:
+        return compute()
+    found: list[Value | None] = [None]
+    with first_alone():
+        if is_first():
+            found = [compute()]
+    with meeting():
+        torch.distributed.broadcast_object_list(found)
+    return found[0]  # type: ignore[return-value]  # no longer what it was before
 
 
 def sum_over_processes(values: dict[str, float]) -> dict[str, float]:
@@ -169,7 +241,8 @@ def sum_over_processes(values: dict[str, float]) -> dict[str, float]:
     if process_count() == 1:
         return values
     of_each: list[dict[str, float]] = [{} for _ in range(process_count())]
-    torch.distributed.all_gather_object(of_each, values)
+    with meeting():
+        torch.distributed.all_gather_object(of_each, values)
     names = dict.fromkeys(name for one in of_each for name in one)
     return {name: sum(one.get(name, 0.0) for one in of_each) for name in names}
 
@@ -180,34 +253,20 @@ def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     if process_count() == 1 or not weights:
         return
     has = torch.tensor([weight.grad is not None for weight in weights], dtype=torch.int32)
-    torch.distributed.all_reduce(has, torch.distributed.ReduceOp.MAX)
+    with meeting():
+        torch.distributed.all_reduce(has, torch.distributed.ReduceOp.MAX)
     used = [weight for weight, any_has in zip(weights, has.tolist(), strict=True) if any_has]
     for weight in used:
         if weight.grad is None:
             weight.grad = torch.zeros_like(weight)
     gradients = [weight.grad for weight in used if weight.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
-    torch.distributed.all_reduce(flat)
+    with meeting():
+        torch.distributed.all_reduce(flat)
     flat /= process_count()
     means = torch.split(flat, [gradient.numel() for gradient in gradients])
     for gradient, mean in zip(gradients, means, strict=True):
         gradient.copy_(mean.view(gradient.shape))
-
-
-def share_batch_norm(model: nn.Module, device: torch.device, warn: Callable[[str], None]) -> None:
-    """Let layers of batch normalisation see the whole batch, or warn that they cannot."""
-    norms = [
-        module for module in model.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)
-    ]
-    if process_count() == 1 or not norms:
-        return
-    if device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
-    else:
-        warn(
-            "batch normalisation sees the part of a batch that each process has; one process, "
-            "GPUs, or a model and --expander without it let it see the whole"
-        )
 
 
 def _is_joined() -> bool:

@@ -2,19 +2,19 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
 
 import torch
 
 from wsikd.errors import DivergedError, StoppedError, WsikdError
-from wsikd.training.batch import Batch
 from wsikd.training.checkpoints import Writer
 from wsikd.training.display import Display
 from wsikd.training.distributed import largest, process_count, wait
 from wsikd.training.events import Events
 from wsikd.training.feeds.batches import Feed
+from wsikd.training.pixel_count import PixelCount
 from wsikd.training.scarce import Means
 from wsikd.training.signals import StopRequest
 from wsikd.training.trainee import Entry, Trainee
@@ -80,6 +80,7 @@ class Loop:
                 self._writer.wait()
                 raise
             self._save()
+        wait()  # what the first process wrote may be read
         return [one.progress.seconds for one in self._trainees]
 
     def _greet(self) -> None:
@@ -99,12 +100,12 @@ class Loop:
         self._show_epoch(epoch, len(order), learnt)
         for one in trainees:
             one.learn_mode()
-        padding = _Padding()
+        pixels = PixelCount()
         for batches in self._train.steps(order[learnt:], per_step, epoch=epoch):
             # the last step of an epoch may have fewer items: its mean is over what it has
             group = order[learnt : learnt + per_step]
             learning = [one for one in trainees if one.progress.position == learnt]
-            for batch in padding.watch(batches):
+            for batch in pixels.watch(batches):
                 for one in learning:
                     self._means(one, self._train).compute(
                         batch, partial(one.learn, group=len(group))
@@ -115,13 +116,13 @@ class Loop:
                 if not one.take_step(learnt, math.ceil(len(order) / per_step)):
                     raise self._diverged(one, group, epoch)
             self._after_step()
-        self._close_epoch(trainees, padding.factor)
+        self._close_epoch(trainees, pixels.tell())
 
-    def _close_epoch(self, trainees: list[Trainee], padding: float | None) -> None:
+    def _close_epoch(self, trainees: list[Trainee], told: dict[str, float]) -> None:
         self._validate(trainees)
         for one in trainees:
             say = partial(self._display.say, of=one.run.name)
-            entry = one.close_epoch(one.take_validation(), padding, say)
+            entry = one.close_epoch(one.take_validation(), told, say)
             self._events[one.run.name].add(entry)
             say(_summary(entry, self._settings.epochs))
         self._save_if_due()
@@ -182,24 +183,6 @@ class Loop:
     def _write(self) -> None:
         self._writer.write([write for one in self._trainees for write in one.save()])
         self._saved = time.monotonic()
-
-
-class _Padding:
-    """Adds up how much of the batches of an epoch is padding."""
-
-    def __init__(self) -> None:
-        self._padded = self._own = 0
-
-    def watch(self, batches: Iterator[Batch]) -> Iterator[Batch]:
-        for batch in batches:
-            padded, own = batch.count_pixels()
-            self._padded, self._own = self._padded + padded, self._own + own
-            yield batch
-
-    @property
-    def factor(self) -> float | None:
-        """Pixels that were computed, as a multiple of those of the items; None if equal."""
-        return self._padded / self._own if self._padded > self._own else None
 
 
 def _behind(trainees: list[Trainee]) -> list[Trainee]:

@@ -12,6 +12,7 @@ from wsikd.models.images import Images
 from wsikd.models.network import Seen
 from wsikd.models.policies import Policy
 from wsikd.training.device import choose_device
+from wsikd.training.distributed import process_count_here
 from wsikd.training.memory import REMEDY, choose_policy, least_policy, policies_of, predict_peak
 
 _SHARE = 0.9  # of what is free: predictions are not exact, and other programs take some
@@ -47,7 +48,10 @@ class Machine:
         if memory_gib is not None:
             return cls(found, round(memory_gib * _GIB))
         is_gpu = found.type == "cuda"
-        free = torch.cuda.mem_get_info(found)[0] if is_gpu else free_memory()
+        # of several processes each has a GPU of its own
+        free = (
+            torch.cuda.mem_get_info(found)[0] if is_gpu else free_memory() // process_count_here()
+        )
         return cls(found, round(_SHARE * free))
 
     def reserve(self, count: int) -> None:

@@ -176,8 +176,8 @@ class Trainee:
         """Return the sums of validation since the last call."""
         return self._tally.take()
 
-    def close_epoch(self, val: Sums, padding: float | None, say: Say) -> Entry:
-        """Count the epoch as complete, and return what the log holds of it."""
+    def close_epoch(self, val: Sums, told: dict[str, float], say: Say) -> Entry:
+        """Count the epoch as complete, and return what the log holds of it, `told` among it."""
         progress = self.progress
         self.tick()
         entry: Entry = {
@@ -186,9 +186,8 @@ class Trainee:
             "train": means(progress.sums),
             "val": means(val),
             "seconds": round(progress.epoch_seconds, 3),
+            **told,
         }
-        if padding is not None:
-            entry["padding"] = round(padding, 4)
         progress.close_epoch()
         watched = self.learner.watch(say) if is_first() else {}
         if watched:

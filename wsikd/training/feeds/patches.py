@@ -101,7 +101,7 @@ class PatchFeed:
         if epoch is not None:
             groups = [part_of(group) for group in groups]
         for group, read in read_ahead(self._read, groups):
-            yield iter([self._ready(group, read, epoch)])
+            yield iter([self._ready(group, read, epoch)] if group else [])
 
     def batches(self, order: Sequence[int], *, epoch: int | None = None) -> Iterator[Batch]:
         """Yield the items in this order, all of every batch; without an epoch they are as they are.

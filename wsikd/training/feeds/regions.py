@@ -162,8 +162,12 @@ class RegionFeed:
             )
 
     def batches(self, order: Sequence[int]) -> Iterator[Batch]:
-        """Yield items as they are, put together as the budget allows; in every process alike."""
-        packed = (self._pack(group, None) for group in _groups(order, _PUT_TOGETHER))
+        """Yield items as they are, put together as the budget allows.
+
+        Of several processes each yields its own part of them.
+        """
+        own = self._own_part(order, None)
+        packed = (self._pack(group, None) for group in _groups(own, _PUT_TOGETHER))
         for each in self._read_ahead(chain.from_iterable(packed)):
             yield from self._made(*each, None)
 

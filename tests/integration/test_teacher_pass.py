@@ -25,7 +25,7 @@ from wsikd.data.augment.views import CountedViews
 from wsikd.data.regions import list_items
 from wsikd.errors import StoppedError
 from wsikd.geometry import Size
-from wsikd.methods import remembered_teacher
+from wsikd.methods import asking
 from wsikd.methods.distil import distil
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.store import RegionStore
@@ -46,13 +46,13 @@ def same(one, other, checkpoint="last"):
 @pytest.fixture
 def looks(monkeypatch):
     """Count how often a teacher looks at a region."""
-    seen, ask = [], remembered_teacher._ask
+    seen, ask = [], asking._ask
 
     def note(asked, questions, item, lacking):
         seen.extend((item.slide_id, list(views)) for views in lacking.values())
         ask(asked, questions, item, lacking)
 
-    monkeypatch.setattr(remembered_teacher, "_ask", note)
+    monkeypatch.setattr(asking, "_ask", note)
     return seen
 
 
@@ -135,13 +135,13 @@ def test_a_file_that_holds_something_else_is_asked_for_again(store, runs, tmp_pa
 
 
 def test_a_student_that_asks_at_the_same_time_loses_no_answer(store, runs, tmp_path, monkeypatch):
-    ask = remembered_teacher._ask
+    ask = asking._ask
 
     def ask_with_another(asked, questions, item, lacking):
         ask(asked, questions, item, {one: [7] for one in lacking})  # of a student with more views
         ask(asked, questions, item, lacking)
 
-    monkeypatch.setattr(remembered_teacher, "_ask", ask_with_another)
+    monkeypatch.setattr(asking, "_ask", ask_with_another)
     distil(store, make_manifest(), runs, cached())
     (path, *_) = sorted((tmp_path / "cache" / "teacher").glob("*/s4-*/*.safetensors"))
     assert {name.partition("/")[0] for name in load_file(path)} == {"0", "1", "7"}
@@ -161,7 +161,7 @@ def test_stopped_while_it_asks_it_goes_on_there(store, runs, tmp_path, looks, mo
     unbroken_runs = shutil.copytree(runs, tmp_path / "elsewhere" / "runs")
     (unbroken,) = distil(store, make_manifest(), unbroken_runs, cached())
     looks.clear()
-    ask = remembered_teacher._ask
+    ask = asking._ask
 
     def stop_then_ask(asked, questions, item, lacking):
         if item.slide_id == "s5":
@@ -169,7 +169,7 @@ def test_stopped_while_it_asks_it_goes_on_there(store, runs, tmp_path, looks, mo
         ask(asked, questions, item, lacking)
 
     with monkeypatch.context() as patch:
-        patch.setattr(remembered_teacher, "_ask", stop_then_ask)
+        patch.setattr(asking, "_ask", stop_then_ask)
         with pytest.raises(StoppedError, match="holds the answers so far; run the same command"):
             distil(store, make_manifest(), runs, cached())
     asked = [name for name, _ in looks]
@@ -225,13 +225,13 @@ def test_students_side_by_side_end_as_each_does_alone(
 
 
 def test_a_teacher_is_asked_once_for_all_students(deep_store, deep_taught, tmp_path, monkeypatch):
-    looked, look = [], remembered_teacher.Asked.look
+    looked, look = [], asking.Asked.look
 
     def note(self, pixels, draw):
         looked.append(draw)
         return look(self, pixels, draw)
 
-    monkeypatch.setattr(remembered_teacher.Asked, "look", note)
+    monkeypatch.setattr(asking.Asked, "look", note)
     runs = shutil.copytree(deep_taught, tmp_path / "runs")
     distil(deep_store, make_manifest(), runs, cached(student_mag=MAGS))
     assert len(looked) == 2 * len(LEARNT_FROM) + len(VALIDATED)

@@ -23,18 +23,17 @@ from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
 from wsikd.losses import as_released, choices
 from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft_target_loss
+from wsikd.methods.asking import Asked, ask
 from wsikd.methods.carry_out import carry_out
 from wsikd.methods.describing import describe
 from wsikd.methods.method import Method, Part, Plan
 from wsikd.methods.planning import Planned
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
 from wsikd.methods.remembered_teacher import (
-    Asked,
     Questions,
     RememberedTeacher,
     Student,
     answers_folder,
-    ask,
 )
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import (

@@ -58,6 +58,24 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def clear_up(folder: Path, name: str = "*") -> None:
+    """Remove what `replacing` left of files in a folder when processes were killed in it.
+
+    To be called by who alone may write there.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> (folder / ".note.txt.17.partial").touch()
+    >>> clear_up(folder, "note.txt")
+    >>> list(folder.iterdir())
+    []
+    """
+    for left in folder.glob(f".{name}.*.partial"):
+        left.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8."""
     with replacing(path) as temporary:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import pandas as pd
 
 from wsikd.config import Settings
-from wsikd.files import replacing
+from wsikd.files import clear_up, replacing
 from wsikd.locks import in_turn
 
 REDO = "redo it with --overwrite"
@@ -82,7 +82,7 @@ class StatusTable(Generic[Row]):
     def write(self) -> None:
         """Write all rows, those that other processes wrote meanwhile among them."""
         with in_turn(self.path.with_name(f".{self.path.name}.lock")):
-            self._clear_up()
+            clear_up(self.path.parent, self.path.name)
             self._take_in()
             columns = list(self._kind.model_fields)
             rows = [row.model_dump(mode="json") for row in self.rows]
@@ -91,11 +91,6 @@ class StatusTable(Generic[Row]):
                 pd.DataFrame(rows, columns=columns, dtype=object).to_csv(temporary, index=False)
         self._changes.clear()
         self._written = time.monotonic()
-
-    def _clear_up(self) -> None:
-        """Remove what processes left that were killed while they wrote: none writes it now."""
-        for left in self.path.parent.glob(f".{self.path.name}.*.partial"):
-            left.unlink(missing_ok=True)
 
     def _take_in(self) -> None:
         """Begin with what the file has now, and repeat what was changed here since."""

@@ -20,7 +20,7 @@ import torch
 
 from wsikd.data.regions import RegionItem
 from wsikd.errors import BusyError
-from wsikd.files import write_json
+from wsikd.files import clear_up, write_json
 from wsikd.geometry import Pixels, format_magnification
 from wsikd.hashing import digest, text_digest
 from wsikd.locks import in_turn
@@ -175,6 +175,7 @@ def _key(store: RegionStore, items: Sequence[RegionItem]) -> str:
 def _keep(path: Path, found: dict[str, ColourSums]) -> None:
     """Add sums to a file; where that cannot be done they are made again next time."""
     with suppress(OSError, BusyError), in_turn(path.parent / ".lock"):
+        clear_up(path.parent, path.name)
         slides = {key: list(astuple(sums)) for key, sums in (_read(path) | found).items()}
         about = {"format": _FORMAT, "version": _VERSION, "sha256": _digest(slides)}
         write_json(path, {**about, "slides": slides})

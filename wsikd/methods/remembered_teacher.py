@@ -18,7 +18,7 @@ from torch import Tensor
 from wsikd.data.augment.regions import AugmentationDraw
 from wsikd.data.augment.views import CountedViews, draw_view
 from wsikd.errors import CheckpointError
-from wsikd.files import replacing
+from wsikd.files import clear_up, replacing
 from wsikd.geometry import Size
 from wsikd.hashing import bytes_digest, digest, text_digest
 from wsikd.locks import in_turn
@@ -148,6 +148,7 @@ class RememberedTeacher:
             shown = Size(size.height, size.width) if turned else size
             answers[view] = resize(seen, MapSizes(self._student.map_size(shown)))
         with in_turn(self.folder / ".lock"):  # another training may have asked about other views
+            clear_up(self._path(item).parent)
             _write(self._path(item), self._read(item) | answers)
 
     def _recall(self, item: "RegionItem", view: View, device: torch.device) -> Answer:

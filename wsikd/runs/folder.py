@@ -4,8 +4,8 @@
 module knows its file names.
 """
 
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
@@ -14,7 +14,7 @@ import pandas as pd
 
 from wsikd.config import Settings, first_difference, load_document, load_yaml, save, with_defaults
 from wsikd.errors import CheckpointError, ConfigError, ResumeError, StoreError
-from wsikd.files import replacing, write_json
+from wsikd.files import clear_up, replacing, write_json
 from wsikd.locks import alone, in_turn
 from wsikd.runs.extending import Growth, find_growth, refuse_extension
 from wsikd.runs.learnt import read_learnt, write_learnt
@@ -124,12 +124,19 @@ class RunFolder:
             self._extend(settings, growth[0])
         return self
 
-    def alone(self) -> AbstractContextManager[None]:
-        """Keep others from writing to the run during a block; `BusyError` names one that does."""
-        return alone(
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep others from writing to the run during a block; `BusyError` names one that does.
+
+        What a process left that was killed while it wrote is removed.
+        """
+        with alone(
             self.path / _LOCK,
             lambda holder: f"{self.path}: {holder} is writing to it; try again when it is done",
-        )
+        ):
+            for folder in (self.path, self.state_path):
+                clear_up(folder)
+            yield
 
     def exists(self) -> bool:
         """Tell whether the run was started."""

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from wsikd.config import Settings, load_document
 from wsikd.errors import StoreError
-from wsikd.files import write_json
+from wsikd.files import clear_up, write_json
 from wsikd.runs.names import PICTURES
 
 _REMEDY = "copy the folder whole, or remove it and run wsikd report where the regions are"
@@ -107,6 +107,7 @@ class PictureFolder:
 
     def write(self, pictures: Pictures) -> None:
         """Write the record, and remove the pictures that it does not name."""
+        clear_up(self.path)
         write_json(self.path / "pictures.json", pictures.model_dump(mode="json"))
         named = {slide.picture for slide in pictures.slides}
         named |= {crop.picture for region in pictures.regions for crop in region.crops}

@@ -57,11 +57,14 @@ class Batch:
         ]
 
     def count_pixels(self) -> tuple[int, int]:
-        """Count the pixels of all views, those of the padding among them, and without these."""
+        """Count the pixels of the largest view, those of the padding among them, and without.
+
+        Items are put together by that view alone, whatever smaller ones are read beside it.
+        """
         padded = own = 0
         for images in self.images.values():
             sizes = images.each_size()
             height, width = images.pixels.shape[2:]
-            padded += len(sizes) * height * width
-            own += sum(size.width * size.height for size in sizes)
+            if own < (count := sum(size.width * size.height for size in sizes)):
+                padded, own = len(sizes) * height * width, count
         return padded, own

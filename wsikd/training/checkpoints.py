@@ -38,6 +38,9 @@ class Progress:
         Optimizer steps in all.
     sums : dict of str to float
         Loss and terms, each summed over those items that had any, and how many these were.
+    padded, own : int
+        Pixels of the batches of the epoch under way, with those of the padding and without; of the
+        process that wrote it, if several train.
     epoch_seconds, seconds : float
         Time spent in the epoch under way, and in the complete ones.
     best_loss : float or None
@@ -50,15 +53,23 @@ class Progress:
     position: int = 0
     steps: int = 0
     sums: dict[str, float] = field(default_factory=dict)
+    padded: int = 0
+    own: int = 0
     epoch_seconds: float = 0.0
     seconds: float = 0.0
     best_loss: float | None = None
     best_epoch: int = 0
 
+    def count(self, padded: int, own: int) -> None:
+        """Add the pixels of a step."""
+        self.padded += padded
+        self.own += own
+
     def close_epoch(self) -> None:
         """Count the epoch under way as complete."""
         self.epoch += 1
         self.position, self.sums = 0, {}
+        self.padded = self.own = 0
         self.seconds, self.epoch_seconds = self.seconds + self.epoch_seconds, 0.0
 
 

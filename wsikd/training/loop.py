@@ -113,15 +113,17 @@ class Loop:
                 self._display.advance(len(batch) * process_count())
             learnt += len(group)
             for one in learning:
+                one.progress.count(*pixels.of_step)
                 if not one.take_step(learnt, math.ceil(len(order) / per_step)):
                     raise self._diverged(one, group, epoch)
             self._after_step()
-        self._close_epoch(trainees, pixels.tell())
+        self._close_epoch(trainees, pixels)
 
-    def _close_epoch(self, trainees: list[Trainee], told: dict[str, float]) -> None:
+    def _close_epoch(self, trainees: list[Trainee], pixels: PixelCount) -> None:
         self._validate(trainees)
         for one in trainees:
             say = partial(self._display.say, of=one.run.name)
+            told = pixels.tell(one.progress)
             entry = one.close_epoch(one.take_validation(), told, say)
             self._events[one.run.name].add(entry)
             say(_summary(entry, self._settings.epochs))

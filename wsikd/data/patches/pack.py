@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from wsikd.files import replacing
+from wsikd.files import clear_up, replacing
 from wsikd.geometry import Pixels, Size
 from wsikd.locks import in_turn
 
@@ -48,6 +48,7 @@ def pack_view(
     if not path.exists():
         with in_turn(path.with_name(f".{path.name}.lock")):
             if not path.exists():
+                clear_up(path.parent, path.name)
                 _write(path, read, count, size)
     packed: Pixels = np.load(path, mmap_mode="r")
     assert packed.shape == (count, size.height, size.width, 3), (path, packed.shape)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from wsikd.data.likeness import perceptual_hash, pixel_digest
 from wsikd.data.patches.source import PatchSource
-from wsikd.files import replacing
+from wsikd.files import clear_up, replacing
 from wsikd.geometry import Pixels
 from wsikd.locks import in_turn
 
@@ -65,6 +65,7 @@ def digests_of(images: Shown, cache: Path) -> pd.DataFrame:
     if not path.exists():
         with in_turn(path.with_name(f".{path.name}.lock")):
             if not path.exists():
+                clear_up(path.parent, path.name)
                 _write(path, images.contents(), packed)
     return pd.read_csv(path, dtype=str, keep_default_na=False)[_DIGESTS]
 

@@ -25,6 +25,6 @@ def distil(
     workspace: InWorkspace,
 ) -> int:
     """Train a student that reads at a low magnification, from a teacher, without labels."""
-    with joined_study(workspace, settings.device) as study:
+    with joined_study(workspace, settings) as study:
         tell_joined(study.distil(settings))
     return 0

@@ -23,6 +23,6 @@ def finetune(
     workspace: InWorkspace,
 ) -> int:
     """Train the last layer of a student from labels."""
-    with joined_study(workspace, settings.device) as study:
+    with joined_study(workspace, settings) as study:
         tell_joined(study.finetune(settings))
     return 0

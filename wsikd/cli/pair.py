@@ -15,6 +15,6 @@ FOOTPRINTS = {"pair": Footprint(reads=("slides.csv", "regions/*/slide.json"))}
 
 def pair(*, settings: Annotated[PairSettings, Flat], workspace: InWorkspace) -> int:
     """Train an encoder without labels, from pairs of images of the same tissue."""
-    with joined_study(workspace, settings.device) as study:
+    with joined_study(workspace, settings) as study:
         tell_joined(study.pair(settings))
     return 0

@@ -14,6 +14,7 @@ from wsikd.probing.probe import ProbeMetrics
 from wsikd.probing.probe import probe as score
 from wsikd.probing.settings import ProbeSettings
 from wsikd.recipes import Footprint
+from wsikd.training.determinism import deterministic
 from wsikd.training.distributed import is_first, joined
 
 FOOTPRINTS = {
@@ -43,7 +44,7 @@ def probe(
     json
         print all numbers as JSON, as they are in runs/probe-metrics.json
     """
-    with joined(settings.device):
+    with deterministic(asked=settings.deterministic), joined(settings.device):
         result = score(workspace, runs, settings, patches, seeds)
         if is_first():
             _tell(result, as_json=json)

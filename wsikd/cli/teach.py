@@ -19,6 +19,6 @@ def teach(
     workspace: InWorkspace,
 ) -> int:
     """Train a teacher, or a baseline at a lower magnification, from labels."""
-    with joined_study(workspace, settings.device) as study:
+    with joined_study(workspace, settings) as study:
         tell_joined(study.teach(settings))
     return 0

@@ -18,6 +18,7 @@ from wsikd.methods.region_inputs import begin, folds_of, read_inputs
 from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.methods.train_runs import train
 from wsikd.methods.work import Work
+from wsikd.training.determinism import deterministic
 from wsikd.training.display import Display
 from wsikd.training.distributed import first_alone, held_by_first, is_first
 from wsikd.training.machine import Machine
@@ -101,14 +102,17 @@ def _carry_out_fold(
     begun = [(_begin(runs, inputs, *one), *one) for one in plans]
     due = [one for one in begun if not one[0].is_complete()]
     if due:
-        machine = Machine.find(plans[0][0].device, plans[0][0].memory_gib)
+        settings = due[0][1]
         with ExitStack() as held:
+            # before the device is used, and while a teacher is asked and predictions are made
+            held.enter_context(deterministic(asked=settings.deterministic))
+            machine = Machine.find(settings.device, settings.memory_gib)
             for run, _, _ in due:
                 held.enter_context(held_by_first(run))
             methods = [(run, plan.method(machine)) for run, _, plan in due]
             parts = dict.fromkeys(part for _, _, plan in due for part in plan.parts)
             work = Work(inputs, due[0][2].learns_from, tuple(parts))
-            train(methods, work, due[0][1], machine)
+            train(methods, work, settings, machine)
     return [run for run, _, _ in begun]
 
 

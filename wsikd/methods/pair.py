@@ -34,6 +34,7 @@ from wsikd.runs import Branch as BranchName
 from wsikd.runs import Provenance, RunFolder, branch_path
 from wsikd.training.batch_norms import share_batch_norm
 from wsikd.training.checkpoints import Write
+from wsikd.training.determinism import deterministic
 from wsikd.training.device import choose_device, place
 from wsikd.training.display import Display
 from wsikd.training.distributed import (
@@ -144,7 +145,8 @@ def _pair_fold(
     settings: PairSettings,
 ) -> RunFolder:
     if not run.is_complete():
-        with held_by_first(run):
+        # before the device is used
+        with deterministic(asked=settings.deterministic), held_by_first(run):
             seconds = _train(run, source, shown, images, settings)
             if is_first():
                 run.finish(seconds=seconds)

@@ -47,6 +47,7 @@ from wsikd.runs import (
     probability_columns,
     run_name,
 )
+from wsikd.training.determinism import deterministic
 from wsikd.training.device import choose_device
 from wsikd.training.display import Display
 from wsikd.training.distributed import first_alone, from_first, held_by_first, wait
@@ -134,10 +135,11 @@ def probe(
     with first_alone():
         lined_up, notes = line_up(workspace, names, settings, patches)
     answers: dict[str, _Answers] = {}
-    for one in lined_up:
-        for name, percent, table in _carry_out(one, workspace, settings):
-            known = answers.setdefault(seedless_name(name), _Answers(one, percent))
-            known.tables.setdefault(pooled_name(name), []).append(table)
+    with deterministic(asked=settings.deterministic):
+        for one in lined_up:
+            for name, percent, table in _carry_out(one, workspace, settings):
+                known = answers.setdefault(seedless_name(name), _Answers(one, percent))
+                known.tables.setdefault(pooled_name(name), []).append(table)
     groups = [known.group(name) for name, known in answers.items()]
     return from_first(partial(_score, workspace, groups, notes, settings, seeds))
 

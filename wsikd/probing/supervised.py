@@ -80,7 +80,8 @@ class SupervisedControl:
 
     def settings_of(self, asked: ProbeSettings) -> Settings:
         """Return how it is trained, on that fold and share."""
-        told = {"fold": asked.fold, "fractions": asked.fractions, "device": asked.device}
+        names = ("fold", "fractions", "device", "deterministic")
+        told = {name: getattr(asked, name) for name in names}
         return self._settings.model_copy(update=told)
 
     def begin(self) -> Answering:

@@ -10,6 +10,7 @@ import torch
 
 from wsikd.errors import DivergedError, StoppedError, WsikdError
 from wsikd.training.checkpoints import Writer
+from wsikd.training.determinism import deterministic
 from wsikd.training.display import Display
 from wsikd.training.distributed import largest, process_count, wait
 from wsikd.training.events import Events
@@ -63,6 +64,7 @@ class Loop:
             If the loss of an item is not finite; what was saved before stays.
         """
         with (
+            deterministic(asked=self._settings.deterministic),
             StopRequest() as self._stop,
             self._display,
             Writer() as self._writer,

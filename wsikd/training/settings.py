@@ -27,6 +27,11 @@ class RunSettings(Settings):
     weight_decay: float = Field(1e-4, ge=0, description="of Adam, added to the gradient")
     seed: int = Field(0, ge=0, description="of the first weights, the order and the augmentation")
     device: str = Field("auto", description="such as cpu or cuda:1; auto: a GPU if there is one")
+    deterministic: bool = Field(
+        False,
+        description="the same bits from every repetition on a GPU, more slowly; a CPU always gives "
+        "them",
+    )
     checkpoint_minutes: float = Field(
         10.0, ge=0, description="longest time between two checkpoints within an epoch, in minutes"
     )

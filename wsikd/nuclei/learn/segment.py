@@ -35,6 +35,7 @@ from wsikd.nuclei.learn.inputs import refuse_small
 from wsikd.nuclei.learn.settings import SegmentSettings
 from wsikd.nuclei.learn.watch import Truths, Watch
 from wsikd.runs import Provenance, RunFolder
+from wsikd.training.determinism import deterministic
 from wsikd.training.device import choose_device
 from wsikd.training.display import Display
 from wsikd.training.loop import Loop
@@ -85,7 +86,8 @@ def segment(
         refuse_small(field, settings)
     run = _begin(inputs, fields, runs, settings)
     if not run.is_complete():
-        with run.alone(), OpenFiles() as files:
+        told = settings.deterministic  # before the device is used
+        with deterministic(asked=told), run.alone(), OpenFiles() as files:
             _train(run, [field.keeping(files) for field in fields], truths, settings)
     return run
 

@@ -56,7 +56,11 @@ def write_slide(folder, slide_id, size, *, finest=10.0, more=()):
     """Write a slide with one region of noise at 10x, or what is finest, at 2.5x, and at `more`."""
     random = np.random.default_rng(int(slide_id[1:]))
     levels = [
-        PyramidLevel(magnification, Size(size.width // side, size.height // side), Mpp(side, side))
+        PyramidLevel(
+            magnification,
+            Size(max(1, size.width // side), max(1, size.height // side)),
+            Mpp(side, side),
+        )
         for magnification, side in ((finest, 1), (STUDENT_MAG, 4), *more)
     ]
     images = [
@@ -281,6 +285,18 @@ def test_a_run_of_another_table_is_not_taken_up(store, runs):
         teach(store, table, runs, TeachSettings(fold=0, **QUICK))
 
 
+def test_regions_whose_feature_map_is_one_pixel_are_counted(tmp_path, capsys):
+    sizes = [Size(1, 1), Size(33, 32), Size(32, 32), Size(20, 9), Size(64, 31), Size(70, 2)]
+    for index, size in enumerate(sizes):
+        write_slide(tmp_path / "regions", f"s{index}", size)
+    table = make_manifest().iloc[:6].assign(fold="", split=["train"] * 4 + ["val", "test"])
+    store = RegionStore(tmp_path / "regions")
+    (run,) = teach(store, table, tmp_path / "runs", TeachSettings(**QUICK))
+    assert run.is_complete()
+    told = "teacher-10x: note: 3 of 4 regions are at most 32 x 32 pixels at 10x: their feature map"
+    assert told + " is one pixel" in capsys.readouterr().err
+
+
 def test_a_magnification_that_was_not_prepared_is_refused_with_those_that_were(store, runs):
     with pytest.raises(StoreError, match=r"s0: 1\.25x was not prepared, only 10x, 2\.5x; choose"):
         distil(store, make_manifest(), runs, student(student_mag=1.25))
@@ -431,6 +447,32 @@ def test_an_encoder_of_another_architecture_is_no_start(store, tmp_path):
     pretend_pair(tmp_path, "resnet10w32-bn", seen=["x1"])
     with pytest.raises(CheckpointError, match="is a resnet10w32-bn, which is another architecture"):
         teach(store, make_manifest(), tmp_path, TeachSettings(**QUICK, fold=0, init="pair-x"))
+
+
+def test_a_student_starts_from_no_encoder_of_another_architecture(store, runs):
+    pretend_pair(runs, "resnet10w32-bn", seen=["x1"])
+    with pytest.raises(CheckpointError, match="pair-x: is a resnet10w32-bn, which is another arc"):
+        distil(store, make_manifest(), runs, student(init="pair-x"))
+
+
+@pytest.mark.parametrize("told", ["teacher", "init", "student"])
+def test_a_run_that_knows_other_classes_is_refused_by_name(store, runs, told):
+    distil(store, make_manifest(), runs, student(epochs=1))
+    name = "student-2.5x-fold0" if told == "student" else "teacher-10x-fold0"
+    made = RunFolder(runs / name).read_provenance()
+    RunFolder(runs / name).write_provenance(made.model_copy(update={"classes": ("a", "c")}))
+    said = f"{name}: knows the classes a, c, the manifest has a, b; make it again"
+    start = {
+        "teacher": lambda: distil(store, make_manifest(), runs, student(name="other")),
+        "init": lambda: teach(
+            store, make_manifest(), runs, TeachSettings(fold=0, name="other", init=name, **QUICK)
+        ),
+        "student": lambda: finetune(
+            store, make_manifest(), runs, FinetuneSettings(student_mag=STUDENT_MAG, fold=0, **QUICK)
+        ),
+    }
+    with pytest.raises(CheckpointError, match=said):
+        start[told]()
 
 
 def test_a_training_that_another_process_is_at_is_left_to_it(store, runs):

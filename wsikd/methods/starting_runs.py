@@ -122,7 +122,8 @@ def start_from(
     }:
         raise CheckpointError(
             f"{source.path}: is a {description.architecture}, which is another architecture than "
-            "the network that should start from it; choose that one with --model"
+            "the network that should start from it; choose another --init, or for a teacher "
+            f"--model {description.architecture}"
         )
     model.load_state_dict(found, strict=False)
     return source

@@ -107,7 +107,8 @@ def train(
         views |= method.views
     display = Display(methods[0][0].name)
     room = make_room(work, settings, machine)
-    for line in foresee(display.name, settings, work, machine, room).lines():
+    forecast = foresee(display.name, settings, work, machine, room)
+    for line in (*forecast.lines(), *(f"note: {note}" for note in forecast.notes)):
         display.say(line)
     pixels = HeldPixels(inputs.store, room)
     feeds = Feeds(inputs, settings, machine.device, pixels, budget_of(settings, work, machine))

@@ -14,6 +14,7 @@ from wsikd.geometry import Size, format_magnification
 from wsikd.losses.distillation import RESIZINGS
 from wsikd.methods.forecast import Amount, Forecast, NetworkForecast
 from wsikd.methods.method import Part
+from wsikd.methods.one_pixel import one_pixel_notes
 from wsikd.models import Network, build_model
 from wsikd.models.shapes import map_size
 from wsikd.training.distributed import process_count_here
@@ -144,6 +145,9 @@ def foresee(
         networks=tuple(_network(work, part, sizes, largest, machine) for part in work.parts),
         resident=room.told,
         cache_bytes=sum(map(partial(_answers_bytes, work), work.parts)),
+        notes=tuple(
+            one_pixel_notes({p.magnification: work.network(p) for p in work.parts}, sizes.values())
+        ),
     )
 
 

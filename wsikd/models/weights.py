@@ -1,6 +1,6 @@
 """A model on disk: its tensors in safetensors, and a description of what it reads beside them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -114,7 +114,7 @@ def load_tensors(model: nn.Module, path: Path) -> None:
         If the file is missing or damaged, or any tensor is missing, surplus or of another shape.
     """
     tensors = _read_tensors(path)
-    problem = _find_other_tensor(model.state_dict(), tensors)
+    problem = find_other_tensor(model.state_dict(), tensors)
     if problem is not None:
         raise CheckpointError(f"{path}: tensor {problem}; {_remedy(path)}")
     model.load_state_dict(tensors)
@@ -131,7 +131,8 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
-def _find_other_tensor(expected: dict[str, Tensor], found: dict[str, Tensor]) -> str | None:
+def find_other_tensor(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str | None:
+    """Name the first tensor of a network that another lacks, has besides, or has otherwise."""
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
             return f"{name} is missing"

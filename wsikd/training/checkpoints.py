@@ -13,12 +13,15 @@ from torch import nn
 
 from wsikd.errors import CheckpointError
 from wsikd.files import replacing
+from wsikd.models.weights import find_other_tensor
 
 Write = Callable[[Path], None]
 """Writes something to a path, as it was when this was made."""
 
 FORMAT = "wsikd-state"
 FORMAT_VERSION = 1
+
+_ANEW = "remove the run's folder to start anew"
 
 
 @dataclass
@@ -143,7 +146,7 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer)
     Raises
     ------
     CheckpointError
-        If the file is damaged or of another format version.
+        If the file is damaged, of another format version or of another network.
     """
     path = _state_file(folder)
     if not path.exists():
@@ -155,8 +158,15 @@ def load_state(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer)
             f"{path}: expected {FORMAT} version {FORMAT_VERSION}, "
             f"found {found[0]} version {found[1]}"
         )
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
+    other = find_other_tensor(model.state_dict(), state["model"])
+    if other is None:
+        model.load_state_dict(state["model"])
+        try:
+            optimizer.load_state_dict(state["optimizer"])
+        except ValueError:  # other layers are trained
+            other = "weights of the optimizer are others"
+    if other is not None:
+        raise CheckpointError(f"{path}: must be the state of this network; {other}; {_ANEW}")
     return Progress(**state["progress"])
 
 
@@ -170,9 +180,7 @@ def _read(path: Path) -> dict[str, Any]:
     except (pickle.UnpicklingError, EOFError, RuntimeError):
         state = None
     if not isinstance(state, dict):
-        raise CheckpointError(
-            f"{path}: must be a training state, is damaged; remove the run's folder to start anew"
-        )
+        raise CheckpointError(f"{path}: must be a training state, is damaged; {_ANEW}")
     return state
 
 

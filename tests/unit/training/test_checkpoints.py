@@ -54,6 +54,19 @@ def test_a_damaged_state_is_refused_by_name(tmp_path, keep):
         load_state(tmp_path, *make_learner())
 
 
+def test_a_state_of_another_network_is_refused_by_name(tmp_path):
+    save_state(tmp_path, *make_learner(), Progress())
+    wider = nn.Linear(3, 5)
+    said = (
+        r"training\.pt: must be the state of this network; bias must have shape \(5,\), got \(2,\)"
+    )
+    with pytest.raises(CheckpointError, match=said):
+        load_state(tmp_path, wider, torch.optim.Adam(wider.parameters()))
+    model, _ = make_learner()
+    with pytest.raises(CheckpointError, match="of this network; weights of the optimizer are oth"):
+        load_state(tmp_path, model, torch.optim.Adam([model.bias]))
+
+
 def test_a_state_of_another_version_is_refused(tmp_path):
     torch.save({"format": "wsikd-state", "version": 2}, tmp_path / "training.pt")
     with pytest.raises(

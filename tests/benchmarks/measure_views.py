@@ -83,7 +83,8 @@ def summarise(table: pd.DataFrame) -> str:
         for kind in [kind for kind in KINDS if kind != LIVE]:
             difference = scores[kind] - scores[LIVE]
             mean = difference.mean()
-            low, high = stats.t.interval(0.95, len(difference) - 1, mean, stats.sem(difference))
+            spread = stats.sem(difference) or 1e-12  # all alike: no interval without it
+            low, high = stats.t.interval(0.95, len(difference) - 1, mean, spread)
             lines.append(
                 f"{kind} less live: {mean:+.3g} {unit} (95 % interval {low:+.3g} to {high:+.3g})"
             )

@@ -189,7 +189,8 @@ class Exact:
             step = make_distilling_step(model, LiveTeacher(teacher.double()), settings)
         learner = Learner(model, lambda batch: step(as_float64(batch)), lambda: lambda _path: None)
         run = RunFolder(place).start(settings, RunFolder(self._runs / name).read_provenance())
-        feed = self._feeds(settings=settings).make(self._items, views, augmentation(settings))
+        feeds = self._feeds(settings=settings, budget=1e6 * options.get("batch_mpix", 1))
+        feed = feeds.make(self._items, views, augmentation(settings))
         Loop([Trainee(run, learner, settings)], feed, None).run()
         assert run.read_log()[-1]["steps"] >= 5
         return model.state_dict()

@@ -45,7 +45,7 @@ class PixelCount:
             been computed while each step waited for the process with most, since the last stop.
         """
         parts = gathered((progress.padded, progress.own, self._of_steps))
-        padded, own = (sum(part[index] for part in parts) for index in (0, 1))
+        padded, own = sum(part[0] for part in parts), sum(part[1] for part in parts)
         told = {}
         if padded > own:
             told["padding"] = round(padded / own, 4)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsikd.data.augment.colour import GREY, turn_hue
-from wsikd.data.augment.regions import AugmentationDraw, augment
+from wsikd.data.augment.regions import AugmentationDraw, move, recolour
 from wsikd.data.statistics import Channels, standardise
 from wsikd.geometry import Size
 from wsikd.models.images import Images
@@ -67,8 +67,9 @@ def see_images(
 
 def _see(image: Tensor, draw: AugmentationDraw | None, mean: Channels, std: Channels) -> Tensor:
     """Vary and standardise one image; what is made in between is gone when it returns."""
-    values = image.float().div_(255)
-    return standardise(values if draw is None else augment(values, draw), mean, std)
+    drawn = draw or _AS_IT_IS
+    moved = image if draw is None else move(image, draw)  # bytes move four times as fast as floats
+    return standardise(recolour(moved.float().div_(255), drawn), mean, std)
 
 
 def augment_batch(images: Sequence[Tensor], draws: Sequence[AugmentationDraw | None]) -> Images:

@@ -107,12 +107,22 @@ def augment(image: Tensor, draw: AugmentationDraw) -> Tensor:
     Tensor, shape (3, height, width), or (3, width, height) after an odd number of quarter turns
         A new image in 0 to 1.
     """
-    flipped = image.flip([1] * draw.flip_vertical + [2] * draw.flip_horizontal)  # always a copy
-    turned = flipped.rot90(draw.quarter_turns, (1, 2)).contiguous()
-    pixels = turned.flatten(1)  # (3, height * width), the same memory
+    return recolour(move(image, draw), draw)
+
+
+def move(image: Tensor, draw: AugmentationDraw) -> Tensor:
+    """Flip and turn an image of shape (3, height, width), of any kind of number; a copy."""
+    flips = [1] * draw.flip_vertical + [2] * draw.flip_horizontal
+    flipped = image.flip(flips) if flips else image.clone()
+    return flipped.rot90(draw.quarter_turns, (1, 2)).contiguous()
+
+
+def recolour(image: Tensor, draw: AugmentationDraw) -> Tensor:
+    """Change the colours of a contiguous image in 0 to 1, in place, and return it."""
+    pixels = image.flatten(1)  # (3, height * width), the same memory
     for name, amount in draw.colour:
         _OPERATIONS[name](pixels, amount)
-    return turned
+    return image
 
 
 def _scale_brightness(pixels: Tensor, factor: float) -> None:

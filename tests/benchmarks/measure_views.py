@@ -1,6 +1,6 @@
 """Hold students of few remembered views against students of new ones, over paired seeds.
 
-python tests/benchmarks/measure_views.py views-seeds --seeds 0 1 2 3 4
+python -m tests.benchmarks.measure_views views-seeds --seeds 0 1 2 3 4
 
 Slides are drawn, prepared and split, and one teacher is taught, as the demo's recipe says. Then
 students of each seed are distilled three times: from a teacher that looks at new views in every
@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pandas as pd
 import yaml
-from measure_demo import ONCE, RECIPE, carry_out, steps_for
 from scipy import stats
 
+from tests.benchmarks.measure_demo import ONCE, RECIPE, carry_out, steps_for
 from wsikd.cohort.manifest import read_manifest
 from wsikd.methods.distil import DistilSettings, distil
 from wsikd.runs import RunFolder

@@ -207,10 +207,11 @@ def deep_taught(deep_store, tmp_path_factory):
 
 
 @pytest.mark.parametrize("teacher_pass", ["live", "cached"])
+@pytest.mark.parametrize("batch_mpix", [None, 0.0002])  # such as the coarser student's two regions
 def test_students_side_by_side_end_as_each_does_alone(
-    deep_store, deep_taught, tmp_path, teacher_pass
+    deep_store, deep_taught, tmp_path, teacher_pass, batch_mpix
 ):
-    options = {"epochs": 3, "teacher_pass": teacher_pass}
+    options = {"epochs": 3, "teacher_pass": teacher_pass, "batch_mpix": batch_mpix}
     here, elsewhere = (
         shutil.copytree(deep_taught, tmp_path / place / "runs") for place in ("here", "elsewhere")
     )

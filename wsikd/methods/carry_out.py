@@ -3,7 +3,7 @@
 A method fills in a `Plan`; all else is alike for every method that learns from whole regions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,7 +13,7 @@ import pandas as pd
 from wsikd.cohort.manifest import source_of
 from wsikd.losses.classification import balanced_weights
 from wsikd.methods.hand_over import hand_over
-from wsikd.methods.method import Plan
+from wsikd.methods.method import Method, Plan
 from wsikd.methods.region_inputs import begin, folds_of, read_inputs
 from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.methods.train_runs import train
@@ -110,10 +110,26 @@ def _carry_out_fold(
             for run, _, _ in due:
                 held.enter_context(held_by_first(run))
             methods = [(run, plan.method(machine)) for run, _, plan in due]
-            parts = dict.fromkeys(part for _, _, plan in due for part in plan.parts)
-            work = Work(inputs, due[0][2].learns_from, tuple(parts))
-            train(methods, work, settings, machine)
+            plans_of = {run.name: plan for run, _, plan in due}
+            for group in _together(methods, plans_of):
+                each = [plans_of[run.name] for run, _ in group]
+                parts = dict.fromkeys(part for plan in each for part in plan.parts)
+                work = Work(inputs, each[0].learns_from, tuple(parts))
+                train(group, work, settings, machine)
     return [run for run, _, _ in begun]
+
+
+def _together(
+    methods: "Sequence[tuple[RunFolder, Method]]", plans: Mapping[str, Plan]
+) -> "list[Sequence[tuple[RunFolder, Method]]]":
+    """Return the runs that are trained side by side, and then the next.
+
+    Those that share no network are trained in turn: their batches would be put together by the
+    finest view of all, and so be others than those of a run alone.
+    """
+    if any(len(plans[run.name].live) > 1 for run, _ in methods):
+        return [methods]
+    return [[one] for one in methods]
 
 
 def _begin(runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan) -> "RunFolder":

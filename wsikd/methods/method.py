@@ -100,3 +100,8 @@ class Plan:
     unrelated: bool = False
     learns_from: tuple[str, ...] = ("train",)
     parts: tuple[Part, ...] = ()
+
+    @property
+    def live(self) -> tuple[Part, ...]:
+        """The networks that are computed in every step."""
+        return tuple(part for part in self.parts if part.views is None)

@@ -12,7 +12,7 @@ from wsikd.methods.forecast import Forecast
 from wsikd.methods.method import Part, Plan
 from wsikd.methods.region_inputs import Inputs, folds_of, read_inputs
 from wsikd.methods.speed import measure
-from wsikd.methods.work import Work, foresee, make_room
+from wsikd.methods.work import Work, foresee, made_room
 from wsikd.runs import run_name
 from wsikd.training.machine import Machine
 
@@ -96,14 +96,14 @@ def _foresee(
         inputs.check_prepared(part.magnification, with_auxiliary="auxiliary" in learns_from)
     work = Work(inputs, learns_from, tuple(parts))
     machine = Machine.find(settings.device, settings.memory_gib)
-    room = make_room(work, settings, machine)
     first = work.parts[0]
     name = settings.name or first.role
     reads = first.magnification if settings.name is None else None
     run = run_name(name, reads, settings.fold, settings.seed)
-    forecast = foresee(run, settings, work, machine, room)
-    update: dict[str, Any] = {"notes": tuple(dict.fromkeys(notes))}
-    if seconds:
-        duration = measure(settings, work, machine, seconds)
-        update |= {"seconds": duration.epoch, "hours": duration.all / 3600}
+    with made_room(work, settings, machine) as room:
+        forecast = foresee(run, settings, work, machine, room)
+        update: dict[str, Any] = {"notes": (*dict.fromkeys(notes), *forecast.notes)}
+        if seconds:
+            duration = measure(settings, work, machine, seconds)
+            update |= {"seconds": duration.epoch, "hours": duration.all / 3600}
     return forecast.model_copy(update=update)

@@ -11,7 +11,7 @@ from wsikd.data.regions import labels_of
 from wsikd.losses.classification import balanced_weights
 from wsikd.methods.method import Method
 from wsikd.methods.predictions import predict
-from wsikd.methods.work import Work, budget_of, foresee, make_room
+from wsikd.methods.work import Work, budget_of, foresee, made_room
 from wsikd.models.weights import ModelDescription, keep_model, load_model
 from wsikd.training.device import place
 from wsikd.training.display import Display
@@ -101,42 +101,42 @@ def train(
     machine: Machine,
 ) -> None:
     """Train, predict with the best and the last epoch, and mark the runs as complete."""
-    first, inputs = methods[0][1], work.inputs
+    with made_room(work, settings, machine) as room:
+        display = Display(methods[0][0].name)
+        forecast = foresee(display.name, settings, work, machine, room)
+        for line in (*forecast.lines(), *(f"note: {note}" for note in forecast.notes)):
+            display.say(line)
+        pixels, budget = HeldPixels(work.inputs.store, room), budget_of(settings, work, machine)
+        feeds = Feeds(work.inputs, settings, machine.device, pixels, budget)
+        seconds = _loop(methods, work, settings, machine, feeds).run()
+        for (run, method), spent in zip(methods, seconds, strict=True):
+            _predict(run, method.description, work.inputs, feeds, machine)
+            if is_first():
+                run.finish(seconds=spent)
+
+
+def _loop(
+    methods: "Sequence[tuple[RunFolder, Method]]",
+    work: Work,
+    settings: TrainingSettings,
+    machine: Machine,
+    feeds: Feeds,
+) -> Loop:
+    """Bring together what is trained side by side."""
+    first = methods[0][1]
     views: dict[str, ModelDescription] = {}
-    for _, method in methods:
+    trainees = []
+    for run, method in methods:
         views |= method.views
-    display = Display(methods[0][0].name)
-    room = make_room(work, settings, machine)
-    forecast = foresee(display.name, settings, work, machine, room)
-    for line in (*forecast.lines(), *(f"note: {note}" for note in forecast.notes)):
-        display.say(line)
-    pixels = HeldPixels(inputs.store, room)
-    feeds = Feeds(inputs, settings, machine.device, pixels, budget_of(settings, work, machine))
-    learnt_from = work.learnt
-    trainees = [
-        Trainee(
-            run,
-            Learner(
-                method.model,
-                method.step,
-                partial(keep_model, method.model, method.description),
-                machine=machine,
-            ),
-            settings,
-        )
-        for run, method in methods
-    ]
-    seconds = Loop(
+        keep = partial(keep_model, method.model, method.description)
+        learner = Learner(method.model, method.step, keep, machine=machine)
+        trainees.append(Trainee(run, learner, settings))
+    variation = first.variation or Augmentation(settings.augment, settings.seed)
+    return Loop(
         trainees,
-        feeds.make(
-            learnt_from, views, first.variation or Augmentation(settings.augment, settings.seed)
-        ),
-        feeds.make(inputs.items["val"], views, needless=first.needless),
-    ).run()
-    for (run, method), spent in zip(methods, seconds, strict=True):
-        _predict(run, method.description, inputs, feeds, machine)
-        if is_first():
-            run.finish(seconds=spent)
+        feeds.make(work.learnt, views, variation),
+        feeds.make(work.inputs.items["val"], views, needless=first.needless),
+    )
 
 
 def _predict(

@@ -2,7 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -93,15 +94,16 @@ class Work(NamedTuple):
         return Amount(regions=len(items), pixels=dict(pixels))
 
 
-def make_room(work: Work, settings: TrainingSettings, machine: Machine) -> Room:
-    """Decide where regions stay that are read in every epoch, and leave them their memory there."""
+@contextmanager
+def made_room(work: Work, settings: TrainingSettings, machine: Machine) -> Iterator[Room]:
+    """Decide where regions stay that are read in every epoch; in the block they have their room."""
     items = work.learnt + work.inputs.items["val"]
     needed = count_bytes(work.inputs.store, items, work.magnifications(work.live))
     sharing = process_count_here()
     room = find_room(settings.resident, needed, machine.device, sharing=sharing)
-    if room.device.type == machine.device.type and settings.memory_gib is None:
-        machine.reserve(room.bytes)
-    return room
+    held = room.device.type == machine.device.type and settings.memory_gib is None
+    with machine.reserved(room.bytes if held else 0):
+        yield room
 
 
 def foresee(

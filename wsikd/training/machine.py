@@ -1,5 +1,7 @@
 """Where networks are computed, in the fastest way that the memory there allows."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import torch
@@ -54,9 +56,15 @@ class Machine:
         )
         return cls(found, round(_SHARE * free))
 
-    def reserve(self, count: int) -> None:
-        """Leave so many bytes to what stays beside networks."""
-        self.room_bytes = max(0, self.room_bytes - count)
+    @contextmanager
+    def reserved(self, count: int) -> Iterator[None]:
+        """Leave so many bytes to what stays beside networks during the block."""
+        before = self.room_bytes
+        self.room_bytes = max(0, before - count)
+        try:
+            yield
+        finally:
+            self.room_bytes = before
 
     def reading(self, network: Network) -> "Reading":
         """Return what computes a network here."""

@@ -97,8 +97,8 @@ def test_what_needs_more_memory_than_there_is_is_computed_in_slower_ways(study):
 
 def test_a_region_that_nothing_fits_is_refused_by_name_before_anything_is_trained(study):
     message = (
-        rf"^s\d/region-000: {SIZE[0]} x {SIZE[1]} pixels must take at most the 0\.1 GiB there "
-        r"are, need 0\.2 even computed '\w+'; use a lower magnification"
+        rf"^s\d/region-000: {SIZE[0]} x {SIZE[1]} pixels must take at most the 107 MB that "
+        r"networks may, take \d+ MB computed '\w+', which takes least; use a lower magnification"
     )
     with pytest.raises(TooLargeError, match=message):
         study.plan("teach", seconds=0, memory_gib=0.1)
@@ -142,10 +142,22 @@ def test_the_plan_is_told_in_lines_and_a_training_tells_two_of_them(study, capsy
     assert plan[1] == f"  {learns}"
     assert f"teacher-10x: {learns}" in told
     assert plan[2].startswith("  takes at most ")
-    assert plan[2].endswith(" on cpu; regions stay in memory, 10 MiB")
+    assert plan[2].endswith(" on cpu; regions stay in memory, 11 MB")
     assert any(line.startswith("teacher-10x: takes at most ") for line in told)
     assert plan[3].startswith("  largest region: s")
     assert plan[4].startswith("  teacher at 10x, resnet10w32, learns: 3 plain; the largest takes ")
+
+
+def test_it_is_planned_with_what_is_set_for_the_training(study, capsys):
+    where = ["--workspace", str(study.workspace.root)]
+    study.workspace.settings.write_text("teach: {mag: 1.25}\nplan: {teach: {seconds: 0}}\n")
+    assert main(["plan", "teach", *where]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith("baseline-1.25x\n")
+    assert " an epoch\n" not in told
+    study.workspace.settings.write_text("teach: {mag: 1.25, colour: 3}\n")
+    assert main(["plan", "teach", *where]) == 2
+    assert "--colour is unknown" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells the peak of a process")

@@ -122,9 +122,9 @@ def test_what_no_way_fits_is_refused_by_name(learn, peak, tmp_path):
     alone = {"batch_mpix": 0, "accumulate": 1}
     pixels = rf"({SIZE[0]} x {SIZE[1]}|{SIZE[1]} x {SIZE[0]}) pixels"
     message = (
-        rf"^s\d/region-000: memory ran out, which its {pixels} need 0\.\d+ GiB of, even computed "
-        r"'recompute'; the 1e\+02 GiB that networks may take are not there: end other programs, or "
-        "use a lower magnification"
+        rf"^s\d/region-000: memory ran out, which its {pixels} need \d+ MB of, computed "
+        r"'recompute', which takes least; the 107 GB that networks may take are not there: end "
+        "other programs, or use a lower magnification"
     )
     with pytest.raises(TooLargeError, match=message), Scarce(0.5 * peak(**alone)):
         learn(tmp_path, **alone)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter, validators
+from cyclopts import App, CycloptsError, Parameter, Token, validators
 from cyclopts.config import Dict
 from pydantic import ValidationError
 
@@ -69,8 +69,20 @@ GROUPS = {
 _OF_GROUPS = {name for name in COMMANDS if " " in name}
 
 _ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
+
+
+def _whole_number(_kind: type, tokens: Sequence[Token]) -> int:
+    """Convert an option; cyclopts would round 1.5."""
+    value = tokens[0].value
+    try:
+        return int(value)
+    except ValueError:
+        raise ValueError(f"must be a whole number, got {value!r}") from None
+
+
 _AT_LEAST_ONE = Parameter(
     help="GPUs that share the work of teach, distil, finetune, pair or probe, a process for each",
+    converter=_whole_number,
     validator=validators.Number(gte=1),
 )
 
@@ -233,12 +245,22 @@ def _declare(app: App) -> None:
 
 def _read_settings(path: Path) -> dict[str, Any]:
     """Read what wsikd.yaml says, by command; cyclopts checks the options of the one asked for."""
-    found = _nested(config.load_yaml(path) if path.exists() else {})
+    found = _with_plans(_nested(config.load_yaml(path) if path.exists() else {}))
     sections = _checked(found, {name.split()[0] for name in COMMANDS}, path)
     for group in GROUPS.keys() & sections.keys():
         inner = {name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")}
         sections[group] = _checked(sections[group], inner, path, f"{group} ")
     return sections
+
+
+def _with_plans(sections: dict[str, Any]) -> dict[str, Any]:
+    """Let a training be planned with what is set for it, under what is set for its plan."""
+    plans = sections.get("plan") or {}
+    trainings = [name.split()[1] for name in COMMANDS if name.startswith("plan ")]
+    for name in trainings if isinstance(plans, dict) else ():
+        if isinstance(of_training := sections.get(name), dict):
+            plans = {**plans, name: of_training | (plans.get(name) or {})}
+    return {**sections, "plan": plans} if plans else sections
 
 
 def _nested(sections: Mapping[str, Any]) -> dict[str, Any]:

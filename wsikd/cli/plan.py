@@ -91,11 +91,14 @@ def _tell(forecast: Forecast) -> None:
         show(f"  the teacher's answers take {bytes_text(forecast.cache_bytes)} of cache/")
     if forecast.seconds is not None and forecast.hours is not None:
         show(
-            f"  takes about {time_text(3600 * forecast.hours)}, "
-            f"{time_text(forecast.seconds)} an epoch"
+            f"  takes about {time_text(3600 * forecast.hours)}, {_short(forecast.seconds)} an epoch"
         )
     for note in forecast.notes:
         say(f"note: {note}")
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else time_text(seconds)
 
 
 def _describe(network: NetworkForecast) -> str:

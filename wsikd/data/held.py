@@ -13,13 +13,13 @@ from wsikd.errors import ConfigError
 from wsikd.geometry import Size
 from wsikd.memory import free_memory
 from wsikd.store import RegionStore
+from wsikd.words import bytes_text
 
 Resident = Literal["auto", "gpu", "ram", "none"]
 """Where decoded regions stay from epoch to epoch."""
 
 _SHARE_OF_GPU = 1 / 3  # the rest is for networks and what they make of a batch
 _SHARE_OF_RAM = 1 / 2  # other programs, and what is being read, have the rest
-_GIB = 2**30
 
 
 class Room(NamedTuple):
@@ -69,16 +69,16 @@ def find_room(resident: Resident, needed: int, device: torch.device, *, sharing:
     if resident in ("auto", "gpu") and device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
         if needed <= _SHARE_OF_GPU * free:
-            return Room(needed, device, f"regions stay on the GPU, {_told(needed)}")
+            return Room(needed, device, f"regions stay on the GPU, {bytes_text(needed)}")
         if resident == "gpu":
             raise _too_large(resident, needed, free, _SHARE_OF_GPU)
     free = free_memory() // sharing
     room = int(_SHARE_OF_RAM * free)
     if needed <= room:
-        return Room(needed, cpu, f"regions stay in memory, {_told(needed)}")
+        return Room(needed, cpu, f"regions stay in memory, {bytes_text(needed)}")
     if resident == "ram":
         raise _too_large(resident, needed, free, _SHARE_OF_RAM)
-    return Room(room, cpu, f"{_told(room)} of {_told(needed)} of regions stay in memory")
+    return Room(room, cpu, f"{bytes_text(room)} of {bytes_text(needed)} of regions stay in memory")
 
 
 def count_bytes(
@@ -173,10 +173,6 @@ class RegionViews:
 
 def _too_large(resident: Resident, needed: int, free: int, share: float) -> ConfigError:
     return ConfigError(
-        f"--resident {resident} keeps {_told(needed)} of regions, more than {share:.0%} of the "
-        f"{_told(free)} that are free; take --resident auto"
+        f"--resident {resident} keeps {bytes_text(needed)} of regions, more than {share:.0%} of "
+        f"the {bytes_text(free)} that are free; take --resident auto"
     )
-
-
-def _told(count: int) -> str:
-    return f"{count / _GIB:.2g} GiB" if count >= _GIB / 10 else f"{count / 2**20:.2g} MiB"

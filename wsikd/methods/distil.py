@@ -8,6 +8,7 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -113,11 +114,17 @@ class DistilSettings(TrainingSettings):
 
     @model_validator(mode="after")
     def _check_views(self) -> Self:
-        if self.name is not None and len(self.student_mag) > 1:
-            raise ValueError("--name names one run; leave it out with several --student-mag")
         if self.views is not None and self.teacher_pass == "live":  # noqa: S105  no password
             raise ValueError("--views needs --teacher-pass cached")
         return self
+
+    def each(self) -> "Iterator[Self]":
+        """Yield the settings of each student; a name of several has the magnification after it."""
+        for mag in self.student_mag:
+            name = self.name
+            if name is not None and len(self.student_mag) > 1:
+                name = f"{name}-{format_magnification(mag)}"
+            yield self.model_copy(update={"student_mag": (mag,), "name": name})
 
     @property
     def view_count(self) -> int:
@@ -198,7 +205,7 @@ def planned(
     runs: Path, settings: DistilSettings, cache: Path | None = None
 ) -> Planned[DistilSettings]:
     """Return what `distil` does, for `plan_training`."""
-    each = [settings.model_copy(update={"student_mag": (mag,)}) for mag in settings.student_mag]
+    each = list(settings.each())
     teachers = Teachers(runs, cache or runs.parent / "cache", settings.student_mag)
     return Planned(each, partial(_plan, teachers), _assume, _LEARNT_FROM)
 

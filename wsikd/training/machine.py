@@ -16,6 +16,7 @@ from wsikd.models.policies import Policy
 from wsikd.training.device import choose_device
 from wsikd.training.distributed import process_count_here
 from wsikd.training.memory import REMEDY, choose_policy, least_policy, policies_of, predict_peak
+from wsikd.words import bytes_text
 
 _SHARE = 0.9  # of what is free: predictions are not exact, and other programs take some
 _ANY = 4096  # bytes a pixel that no network with several policies takes; counting takes a moment
@@ -146,8 +147,8 @@ class Reading:
         if less is None:
             raise TooLargeError(
                 f"{name}: memory ran out, which its {size.width} x {size.height} pixels need "
-                f"{needed / _GIB:.2g} GiB of, even computed {tried!r}; the "
-                f"{self._machine.room_bytes / _GIB:.2g} GiB that networks may take are not there: "
+                f"{bytes_text(needed)} of, computed {tried!r}, which takes least; the "
+                f"{bytes_text(self._machine.room_bytes)} that networks may take are not there: "
                 f"end other programs, or {REMEDY}"
             )
         self._most = needed - 1

@@ -10,11 +10,11 @@ from wsikd.geometry import Size
 from wsikd.models.footprint import count_peak
 from wsikd.models.network import Network
 from wsikd.models.policies import READING, Policy
+from wsikd.words import bytes_text
 
-_GIB = 2**30
 REMEDY = (
     "use a lower magnification, a smaller --model, smaller regions "
-    "(wsikd prepare --tissue.max-side-um) or a machine with more memory"
+    "(wsikd prepare --tissue.max-side-um), or a machine with more memory or a larger --memory-gib"
 )
 
 _SIDES = (1024, 2048)
@@ -118,8 +118,8 @@ def too_large(name: str, size: Size, needed: int, room_bytes: int, policy: Polic
     """Return the refusal of images that no policy fits; `policy` is the one that needs least."""
     return TooLargeError(
         f"{name}: {size.width} x {size.height} pixels must take at most the "
-        f"{room_bytes / _GIB:.1f} GiB there are, need {needed / _GIB:.1f} even computed "
-        f"{policy!r}; {REMEDY}"
+        f"{bytes_text(room_bytes)} that networks may, take {bytes_text(needed)} computed "
+        f"{policy!r}, which takes least; {REMEDY}"
     )
 
 

@@ -33,7 +33,9 @@ class RunSettings(Settings):
         "them",
     )
     checkpoint_minutes: float = Field(
-        10.0, ge=0, description="longest time between two checkpoints within an epoch, in minutes"
+        10.0,
+        ge=0,
+        description="from one checkpoint to the next, in minutes; the last is made at the end",
     )
     name: str | None = Field(
         None,
@@ -79,6 +81,7 @@ class TrainingSettings(FoldSettings):
     memory_gib: float | None = Field(
         None,
         gt=0,
+        le=1e6,
         description="what networks may take of the device's memory while they are computed, in "
         "GiB; unset: nine tenths of what is free",
     )

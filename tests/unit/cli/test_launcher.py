@@ -13,6 +13,7 @@ OR_CPU = "or say --device cpu for as many processes without a GPU"
     ("arguments", "line"),
     [
         ("--gpus 0 teach", 'Invalid value "0" for --gpus. Must be >= 1.'),
+        ("--gpus 1.5 teach", "Invalid value for --gpus: must be a whole number, got '1.5'"),
         ("--gpus 2 prepare slides", "prepare runs in one process; leave --gpus out"),
         ("segment train images --gpus 2", "segment runs in one process; leave --gpus out"),
         ("--gpus 2 teach --epochs 0", "--epochs must be at least 1, got '0'"),

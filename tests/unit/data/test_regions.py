@@ -127,20 +127,20 @@ class TestRoom:
         assert find_room("auto", 1000, self.CPU).bytes == 1000
         much = find_room("auto", 10**15, self.CPU)
         assert 0 < much.bytes < 10**15
-        assert "of 9.3e+05 GiB of regions stay in memory" in much.told
+        assert "of 1.0 PB of regions stay in memory" in much.told
         assert find_room("none", 1000, self.CPU).bytes == 0
 
     def test_that_is_asked_for_and_is_not_there_is_refused_with_both_sizes(self):
-        with pytest.raises(
-            ConfigError, match=r"ram keeps 9\.3e\+05 GiB .* of the [\d.]+ \wiB that"
-        ):
+        with pytest.raises(ConfigError, match=r"ram keeps 1\.0 PB .* of the [\d.]+ \wB that"):
             find_room("ram", 10**15, self.CPU)
         with pytest.raises(ConfigError, match="--resident gpu needs a GPU, the device is cpu"):
             find_room("gpu", 1, self.CPU)
 
     def test_what_does_not_fit_on_the_gpu_is_refused_with_both_sizes(self, monkeypatch):
         monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _device: (3 * 2**30, 2**36))
-        said = r"gpu keeps 2 GiB of regions, more than 33% of the 3 GiB that are free; take --res"
+        said = (
+            r"gpu keeps 2\.1 GB of regions, more than 33% of the 3\.2 GB that are free; take --res"
+        )
         with pytest.raises(ConfigError, match=said):
             find_room("gpu", 2**31, torch.device("cuda"))
         assert find_room("gpu", 2**30, torch.device("cuda")).device.type == "cuda"

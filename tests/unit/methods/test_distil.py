@@ -156,12 +156,18 @@ def test_several_magnifications_are_written_as_a_list_and_one_as_a_number():
     assert DistilSettings(**several).student_mag == (5.0, 1.25)
 
 
+def test_a_name_of_several_students_has_the_magnification_of_each_after_it():
+    several = DistilSettings(student_mag=[5, 1.25], name="x").each()
+    assert [one.name for one in several] == ["x-5x", "x-1.25x"]
+    (alone,) = DistilSettings(student_mag=1.25, name="x").each()
+    assert alone.name == "x"
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"student_mag": [5, 5]}, "one magnification or several different ones"),
         ({"student_mag": []}, "one magnification or several different ones"),
-        ({"student_mag": [5, 2.5], "name": "x"}, "--name names one run"),
     ],
 )
 def test_magnifications_of_which_no_runs_can_be_made_are_refused(options, message):

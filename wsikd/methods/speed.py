@@ -66,7 +66,9 @@ def measure(
     finest = work.magnifications(work.live)[0]
     count = 1 + len(work.parts) + sum(part.learns for part in work.parts)
     for part in work.parts:
-        images = _noise(_typical(settings, work, machine, part.magnification), machine)
+        sizes = _typical(settings, work, machine, part.magnification)
+        # what is asked about once is asked about region by region
+        images = _noise(sizes if part.views is None else sizes[:1], machine)
         measured[part] = _measure(part, work, machine, images, seconds / count)
     sizes = _typical(settings, work, machine, finest)
     made = _time(partial(_make, sizes, machine), machine, seconds / count)
@@ -118,6 +120,7 @@ def _time(compute: Callable[[], None], machine: Machine, seconds: float) -> floa
     """Return the seconds of one call: of the fastest half, if there was time for several."""
     began, each = time.monotonic(), list[float]()
     compute()  # the first call sets up what the others use
+    machine.wait()
     while not each or time.monotonic() - began < seconds:
         start = time.monotonic()
         compute()

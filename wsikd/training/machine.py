@@ -127,7 +127,8 @@ class Reading:
     def __call__(self, images: Images) -> Seen:
         images = Images.of(images)
         count, _, height, width = images.pixels.shape
-        self._size, self._training = Size(count * width, height), torch.is_grad_enabled()
+        self._size = Size(count * width, height)
+        self._training = torch.is_grad_enabled() and self._learns()
         self._machine.began(self)
         self.network.policy = self._choose()
         seen: Seen = self.network(images)
@@ -156,6 +157,11 @@ class Reading:
             f"{name}: memory ran out, computed {tried!r}; what is as large as its "
             f"{size.width} x {size.height} pixels is computed {less!r} from here on"
         )
+
+    def _learns(self) -> bool:
+        """Tell whether more than the last layer does, so that maps are kept for a backward pass."""
+        named = self.network.named_parameters()
+        return any(weight.requires_grad for name, weight in named if not name.startswith("fc."))
 
     def _choose(self) -> Policy:
         policies = policies_of(self.network, training=self._training)

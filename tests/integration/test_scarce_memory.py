@@ -7,6 +7,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.builders import write_plain_slide
+from tests.integration.test_training_methods import _one_thread  # noqa: F401  a fixture
 from wsikd.errors import TooLargeError
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.models.footprint import Allocations
@@ -33,14 +34,6 @@ class Scarce(Allocations):
     def _meet(self, storage):
         if storage.device.type != "meta":  # nothing is there
             super()._meet(storage)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """What a method fills in: what it makes of a fold, and what is trained then."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -37,6 +37,11 @@ class Part(NamedTuple):
     magnification: float
     learns: bool = True
     views: int | None = None
+
+
+def live_parts(parts: Iterable[Part]) -> tuple[Part, ...]:
+    """Return the networks that are computed in every step."""
+    return tuple(part for part in parts if part.views is None)
 
 
 @dataclass(frozen=True)
@@ -104,4 +109,4 @@ class Plan:
     @property
     def live(self) -> tuple[Part, ...]:
         """The networks that are computed in every step."""
-        return tuple(part for part in self.parts if part.views is None)
+        return live_parts(self.parts)

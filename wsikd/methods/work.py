@@ -14,7 +14,7 @@ from wsikd.data.held import Room, count_bytes, find_room
 from wsikd.geometry import Size, format_magnification
 from wsikd.losses.distillation import RESIZINGS
 from wsikd.methods.forecast import Amount, Forecast, NetworkForecast
-from wsikd.methods.method import Part
+from wsikd.methods.method import Part, live_parts
 from wsikd.methods.one_pixel import one_pixel_notes
 from wsikd.models import Network, build_model
 from wsikd.models.shapes import map_size
@@ -70,7 +70,7 @@ class Work(NamedTuple):
     @property
     def live(self) -> tuple[Part, ...]:
         """The networks that are computed in every step."""
-        return tuple(part for part in self.parts if part.views is None)
+        return live_parts(self.parts)
 
     def network(self, part: Part) -> Network:
         """Return a network without numbers."""

@@ -25,10 +25,11 @@ class Images(NamedTuple):
 
     @classmethod
     def pad(cls, images: Sequence[Tensor], layout: torch.memory_format) -> Self:
-        """Put images of shape (3, h, w) together, which are padded only if their sizes differ."""
+        """Put images, or maps, of shape (C, h, w) together, padded only if their sizes differ."""
         sizes = tuple(Size(image.shape[2], image.shape[1]) for image in images)
         width, height = (max(sides) for sides in zip(*sizes, strict=True))
-        shape, like = (len(images), 3, height, width), images[0]
+        like = images[0]
+        shape = (len(images), len(like), height, width)
         padded = torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
         alike = len(set(sizes)) == 1
         if not alike:

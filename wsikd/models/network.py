@@ -1,9 +1,10 @@
 """What all networks are: readers of regions of any size, stage by stage."""
 
 import abc
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Self
 
+import torch
 from torch import Tensor, nn
 
 from wsikd.geometry import Size
@@ -28,6 +29,23 @@ class Seen(NamedTuple):
     feature_map: Tensor
     logits: Tensor
     sizes: tuple[Size, ...] | None = None
+
+    @classmethod
+    def join(cls, each: Sequence[Self]) -> Self:
+        """Put what was made of several batches together, in their order."""
+        if len(each) == 1:
+            return each[0]
+        maps = [
+            one[:, : size.height, : size.width]
+            for seen in each
+            for one, size in zip(seen.feature_map, seen.each_size(), strict=True)
+        ]
+        padded = Images.pad(maps, torch.contiguous_format)
+        return cls(padded.pixels, torch.cat([seen.logits for seen in each]), padded.sizes)
+
+    def each_size(self) -> tuple[Size, ...]:
+        """Return the size of each image's part, whether it fills the map or not."""
+        return Images(self.feature_map, self.sizes).each_size()
 
     @property
     def embedding(self) -> Tensor:

@@ -21,6 +21,7 @@ from wsikd.words import bytes_text
 _SHARE = 0.9  # of what is free: predictions are not exact, and other programs take some
 _ANY = 4096  # bytes a pixel that no network with several policies takes; counting takes a moment
 _GIB = 2**30
+_SMALL_PX = 1 << 15  # of unequal images on a CPU; measured, see docs/benchmarks.md
 
 
 class Machine:
@@ -126,13 +127,31 @@ class Reading:
 
     def __call__(self, images: Images) -> Seen:
         images = Images.of(images)
-        count, _, height, width = images.pixels.shape
-        self._size = Size(count * width, height)
         self._training = torch.is_grad_enabled() and self._learns()
         self._machine.began(self)
+        parts = self._part(images)
+        # what is learnt from stays until all of it is, what is only read does not
+        together = self._extent(images) if self._training else None
+        return Seen.join([self._compute(part, together or self._extent(part)) for part in parts])
+
+    def _compute(self, images: Images, size: Size) -> Seen:
+        self._size = size
         self.network.policy = self._choose()
         seen: Seen = self.network(images)
         return seen
+
+    def _part(self, images: Images) -> list[Images]:
+        """Return images one by one where padding and masks take more time than this saves."""
+        count, _, height, width = images.pixels.shape
+        is_here = self._machine.device.type == "cpu"
+        if not is_here or images.sizes is None or height * width <= _SMALL_PX:
+            return [images]
+        return [images.part(slice(index, index + 1)) for index in range(count)]
+
+    @staticmethod
+    def _extent(images: Images) -> Size:
+        count, _, height, width = images.pixels.shape
+        return Size(count * width, height)
 
     def relent(self, name: str) -> str:
         """Take less memory for images of the last size, and return what to tell of it.

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from wsikd.data.augment.colour import GREY, turn_hue
+from wsikd.data.augment.colour import grey_of, turn_hue
 from wsikd.data.augment.regions import AugmentationDraw, move, recolour
 from wsikd.data.statistics import Channels, standardise
 from wsikd.geometry import Size
@@ -194,8 +194,7 @@ def _scale(pixels: Tensor, colours: Sequence[_Colours], inside: Tensor) -> None:
         if not amounts[step, 1:].any():
             pixels.mul_(factor[:, None]).clamp_(0, 1)
             continue
-        red, green, blue = pixels.unbind(1)
-        grey = (GREY[0] * red).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])
+        grey = grey_of(pixels.flatten(2)).view_as(pixels[:, 0])
         mean = (grey * inside).sum((1, 2), keepdim=True) / sizes
         grey.mul_(of_own).add_(of_mean * mean)
         pixels.mul_(factor[:, None]).add_(grey[:, None]).clamp_(0, 1)

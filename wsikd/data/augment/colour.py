@@ -29,14 +29,19 @@ def scale_colours(
     brightness_shift : Tensor, shape (B, 1)
         Added to all values with the first factor.
     """
-    red, green, blue = pixels.unbind(1)
-    grey = (GREY[0] * red).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])  # (B, N)
+    grey = grey_of(pixels)  # (B, N)
     mean = grey.mean(1, keepdim=True)
     gain = brightness * contrast
     pixels.mul_((gain * saturation)[:, None])
     grey.mul_(gain * (1 - saturation))
     grey.add_(mean * brightness * (1 - contrast) + brightness_shift)
     pixels.add_(grey[:, None])
+
+
+def grey_of(pixels: Tensor) -> Tensor:
+    """Return the grey of RGB pixels: from shape (..., 3, N) to (..., N)."""
+    red, green, blue = pixels.unbind(-2)
+    return (GREY[0] * red).add_(green, alpha=GREY[1]).add_(blue, alpha=GREY[2])
 
 
 def turn_hue(pixels: Tensor, turns: float | Tensor) -> None:
@@ -74,7 +79,11 @@ def _hue_in_sixths(pixels: Tensor, largest: Tensor, chroma: Tensor) -> Tensor:
     """Compute the hue, -1 to 5: red 0, green 2, blue 4; of grey pixels, which have none, 0."""
     red, green, blue = pixels.unbind(-2)
     scale = chroma.clamp_min(torch.finfo(chroma.dtype).tiny).reciprocal_()
-    near_green = (blue - red).mul_(scale).add_(2)
-    near_blue = (red - green).mul_(scale).add_(4)
-    other = torch.where(largest == green, near_green, near_blue)
-    return torch.where(largest == red, (green - blue).mul_(scale), other)
+    # products with 0 and 1, as choosing by `where` takes ten times as long on a CPU
+    is_red = torch.eq(largest, red, out=torch.empty_like(largest))
+    is_other = 1 - is_red
+    is_green = torch.eq(largest, green, out=torch.empty_like(largest)).mul_(is_other)
+    is_blue = is_other.sub_(is_green)
+    hue = (green - blue).mul_(is_red)
+    hue.addcmul_(blue - red, is_green).addcmul_(red - green, is_blue).mul_(scale)
+    return hue.add_(is_green, alpha=2).add_(is_blue, alpha=4)

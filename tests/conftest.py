@@ -1,5 +1,6 @@
 """What all tests share: Hypothesis without deadlines, one torch thread, the real slides."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from hypothesis import settings
+
+if not torch.cuda.is_available():  # before Triton is read, which decides then
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 settings.register_profile("wsikd", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("wsikd")

@@ -20,11 +20,18 @@ class GroupNorm(nn.GroupNorm):
     channels : int
         A multiple of 32. With 32 of them every channel is normalised alone.
 
+    Attributes
+    ----------
+    fused : bool
+        Whether one kernel of `wsikd.models.kernels` does all of it, which is for GPUs.
+
     Notes
     -----
     `torch.nn.GroupNorm` refuses a group of one value, which the first layers meet on images up to
     4 x 4 pixels. The formula is defined there: the value less its mean is 0, so the bias remains.
     """
+
+    fused = False
 
     def __init__(self, channels: int) -> None:
         super().__init__(GROUPS, channels)
@@ -41,10 +48,18 @@ class GroupNorm(nn.GroupNorm):
 
         Of images of unequal sizes, only what lies inside is read, and the rest becomes 0.
         """
+        if self.fused:
+            from wsikd.models.kernels.norm import group_norm_act  # noqa: PLC0415  needs Triton
+
+            sizes = None if inside is None else inside.sizes
+            return group_norm_act(  # type: ignore[no-any-return]  # an operation returns Any
+                image, self.weight, self.bias, self.num_groups, self.eps, residual, relu, sizes
+            )[0]
         normalised = group_norm(
-            image, self.weight, self.bias, groups=self.num_groups, eps=self.eps, inside=inside
-        )
-        return finish(normalised, relu=relu, residual=residual)
+            image.to(self.weight.dtype), self.weight, self.bias, groups=self.num_groups,
+            eps=self.eps, inside=inside,
+        )  # fmt: skip
+        return finish(normalised, relu=relu, residual=residual).to(image.dtype)
 
 
 def finish(normalised: Tensor, *, relu: bool, residual: Tensor | None) -> Tensor:

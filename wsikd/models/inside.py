@@ -51,8 +51,14 @@ class Inside:
 
     @cached_property
     def areas(self) -> Tensor:
-        """Number of places inside, shape (B,)."""
-        return (self._widths * self._heights).to(self._dtype)
+        """Number of places inside, shape (B,); in float32 at least, which counts them."""
+        counts = self._widths * self._heights
+        return counts.to(torch.promote_types(self._dtype, torch.float32))
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """Height and width of what lies inside, int32 of shape (B, 2)."""
+        return torch.stack([self._heights, self._widths], 1).to(torch.int32)
 
     @cached_property
     def halved(self) -> "Inside":

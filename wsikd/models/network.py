@@ -70,9 +70,12 @@ class Network(nn.Module, abc.ABC):
         From the embedding to the logits. An encoder without classes has none.
     policy : Policy
         How it is computed, one of its `policies`; plain unless it is set.
+    precision : torch.dtype, optional
+        Of the maps between its layers, if it `rounds`; that of its weights without.
     """
 
     policy: Policy = "plain"
+    precision: torch.dtype | None = None
 
     stride: int
     embedding_width: int
@@ -99,6 +102,11 @@ class Network(nn.Module, abc.ABC):
         return False
 
     @property
+    def rounds(self) -> bool:
+        """Whether its maps can be of another precision than its weights."""
+        return False
+
+    @property
     def policies(self) -> tuple[Policy, ...]:
         """Ways in which it can be computed, from the fastest to the one of least memory."""
         return ("plain",)
@@ -116,7 +124,12 @@ class Network(nn.Module, abc.ABC):
         return mean_inside(*self._see(Images.of(images)))
 
     def _see(self, images: Images) -> tuple[Tensor, tuple[Size, ...] | None]:
-        return self.map_features(images), sizes_after(images.sizes, self.stride)
+        sizes = sizes_after(images.sizes, self.stride)
+        if self.precision is None:
+            return self.map_features(images), sizes
+        pixels = images.pixels.to(self.precision)
+        found = self.map_features(images._replace(pixels=pixels))
+        return found.to(images.pixels.dtype), sizes
 
     def know(self, class_count: int) -> None:
         """Add the last layer, from PyTorch's default; without classes there is none."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from wsikd.models.batchnorm import BatchNorm2d
+from wsikd.models.convolution import Convolution
 from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.images import Images
 from wsikd.models.inside import Inside, after, blank
@@ -42,9 +43,9 @@ class BasicBlock(nn.Module):
     def __init__(self, channels_in: int, width: int, stride: int, norm: Norm) -> None:
         super().__init__()
         self.stride = stride
-        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, padding=1, bias=False)
+        self.conv1 = Convolution(channels_in, width, 3, stride, padding=1, bias=False)
         self.bn1 = norm(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.conv2 = Convolution(width, width, 3, padding=1, bias=False)
         self.bn2 = norm(width)
         self.downsample = _Shortcut(channels_in, width, stride, norm)
 
@@ -71,11 +72,11 @@ class Bottleneck(nn.Module):
     def __init__(self, channels_in: int, width: int, stride: int, norm: Norm) -> None:
         super().__init__()
         self.stride = stride
-        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.conv1 = Convolution(channels_in, width, 1, bias=False)
         self.bn1 = norm(width)
-        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.conv2 = Convolution(width, width, 3, stride, padding=1, bias=False)
         self.bn2 = norm(width)
-        self.conv3 = nn.Conv2d(width, width * self.expansion, 1, bias=False)
+        self.conv3 = Convolution(width, width * self.expansion, 1, bias=False)
         self.bn3 = norm(width * self.expansion)
         self.downsample = _Shortcut(channels_in, width * self.expansion, stride, norm)
 
@@ -139,7 +140,7 @@ class ResNet(Network):
     def __init__(self, layout: Layout, class_count: int) -> None:
         super().__init__()
         stem, second, third, fourth = layout.widths
-        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        self.conv1 = Convolution(3, stem, 7, stride=2, padding=3, bias=False)
         self.bn1 = layout.norm(stem)
         self.maxpool = _MaxPool(3, stride=2, padding=1)
         expansion = layout.block.expansion
@@ -168,6 +169,11 @@ class ResNet(Network):
     def packs(self) -> bool:
         """Whether no batch normalisation learns: it would mix images, and what lies outside."""
         return not any(isinstance(part, BatchNorm2d) and part.training for part in self.modules())
+
+    @property
+    def rounds(self) -> bool:
+        """Whether norms add up in float32, as group normalisation does here."""
+        return isinstance(self.bn1, GroupNorm)
 
     @property
     def policies(self) -> tuple[Policy, ...]:
@@ -255,7 +261,7 @@ class _Shortcut(nn.Sequential):
         if stride == 1 and channels_in == channels_out:
             super().__init__()
         else:
-            convolution = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+            convolution = Convolution(channels_in, channels_out, 1, stride, bias=False)
             super().__init__(convolution, norm(channels_out))
 
     def forward(self, image: Tensor, inside: Inside | None = None) -> Tensor:

@@ -110,7 +110,8 @@ def _convolve(pixels: Tensor, kernel: Tensor, rows: slice) -> Tensor:
     height = pixels.shape[2]
     read = pixels[:, :, max(first, 0) : min(last, height)]
     padded = F.pad(read, (3, 3, max(-first, 0), max(last - height, 0)))
-    return F.conv2d(padded, kernel, stride=2)
+    # in the precision of the images, and on in that of the weights
+    return F.conv2d(padded, kernel.to(padded.dtype), stride=2).to(kernel.dtype)
 
 
 def _statistics(pixels: Tensor, kernel: Tensor, groups: int) -> tuple[Tensor, Tensor]:
@@ -142,7 +143,7 @@ def _pool_band(pixels: Tensor, stem: _Stem, rows: slice, eps: float) -> Tensor:
     image = F.relu_(torch.addcmul(stem.bias[:, None, None], centred, scale))
     # a row of zeros is as good as none: nothing is below
     padded = F.pad(image, (0, 0, max(-first, 0), max(last - height, 0)))
-    return F.max_pool2d(padded, 3, stride=2, padding=(0, 1))
+    return F.max_pool2d(padded, 3, stride=2, padding=(0, 1)).to(pixels.dtype)
 
 
 def _through_statistics(

@@ -106,7 +106,7 @@ def _carry_out_fold(
         with ExitStack() as held:
             # before the device is used, and while a teacher is asked and predictions are made
             held.enter_context(deterministic(asked=settings.deterministic))
-            machine = Machine.find(settings.device, settings.memory_gib)
+            machine = Machine.of(settings)
             for run, _, _ in due:
                 held.enter_context(held_by_first(run))
             methods = [(run, plan.method(machine)) for run, _, plan in due]
@@ -114,7 +114,7 @@ def _carry_out_fold(
             for group in _together(methods, plans_of):
                 each = [plans_of[run.name] for run, _ in group]
                 parts = dict.fromkeys(part for plan in each for part in plan.parts)
-                work = Work(inputs, each[0].learns_from, tuple(parts))
+                work = Work(inputs, each[0].learns_from, tuple(parts), machine.way)
                 train(group, work, settings, machine)
     return [run for run, _, _ in begun]
 

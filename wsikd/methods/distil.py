@@ -52,7 +52,6 @@ from wsikd.models.weights import ModelDescription, load_description
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.batch_norms import refuse_batch_norm
-from wsikd.training.device import place
 from wsikd.training.display import Display
 from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
@@ -248,7 +247,7 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
         fingerprints["init"] = file_digest(sources["init"].model_path())
 
     def method(machine: Machine) -> Method:
-        read = machine.reading(place(student, machine.device))
+        read = machine.reading(machine.place(student))
         reads = describe(inputs, architecture, magnification, teachers.cache)
         views = {settings.view: reads}
         if settings.teacher_pass == "live":  # noqa: S105  no password

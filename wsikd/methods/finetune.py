@@ -26,7 +26,6 @@ from wsikd.methods.starting_runs import check_source, find_source, kind_of
 from wsikd.methods.teach import USUAL_MODEL, make_step
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
-from wsikd.training.device import place
 from wsikd.training.machine import Machine
 from wsikd.training.settings import LabelSettings
 
@@ -103,7 +102,7 @@ def _plan(runs: Path, inputs: Inputs, settings: FinetuneSettings) -> Plan:
     model, reads = load_model(source.model_path())
 
     def method(machine: Machine) -> Method:
-        place(model, machine.device).requires_grad_(False).fc.requires_grad_(True)
+        machine.place(model).requires_grad_(False).fc.requires_grad_(True)
         return Method(model, reads, make_step(machine.reading(model)), {"image": reads})
 
     parts = (Part("finetuned", reads.architecture, reads.magnification, learns=False),)

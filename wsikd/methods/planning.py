@@ -94,8 +94,8 @@ def _foresee(
         parts |= dict.fromkeys(found)
     for part in parts:
         inputs.check_prepared(part.magnification, with_auxiliary="auxiliary" in learns_from)
-    work = Work(inputs, learns_from, tuple(parts))
-    machine = Machine.find(settings.device, settings.memory_gib)
+    machine = Machine.of(settings)
+    work = Work(inputs, learns_from, tuple(parts), machine.way)
     first = work.parts[0]
     name = settings.name or first.role
     reads = first.magnification if settings.name is None else None

@@ -14,7 +14,7 @@ from wsikd.methods.method import Part
 from wsikd.methods.work import Work, budget_of
 from wsikd.models.images import Images
 from wsikd.models.seeding import build_seeded
-from wsikd.training.device import memory_format, place
+from wsikd.training.device import memory_format
 from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
 
@@ -101,7 +101,7 @@ def _add_up(
 
 def _measure(part: Part, work: Work, machine: Machine, images: Images, seconds: float) -> _Measured:
     network = build_seeded(part.architecture, len(work.inputs.classes), seed=0)
-    read = machine.reading(place(network, machine.device))
+    read = machine.reading(machine.place(network))
 
     def learn() -> None:
         torch.autograd.backward(read(images).logits.sum())

@@ -31,7 +31,6 @@ from wsikd.models.seeding import build_seeded
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
 from wsikd.training.batch_norms import refuse_batch_norm
-from wsikd.training.device import place
 from wsikd.training.machine import Machine
 from wsikd.training.settings import LabelSettings
 from wsikd.training.trainee import Step
@@ -125,7 +124,7 @@ def _plan(runs: Path, inputs: Inputs, settings: TeachSettings) -> Plan:
         fingerprints["init"] = file_digest(sources["init"].model_path())
 
     def method(machine: Machine) -> Method:
-        place(model, machine.device)
+        machine.place(model)
         reads = describe(inputs, settings.model, settings.mag, Workspace(runs.parent).cache)
         return Method(model, reads, make_step(machine.reading(model)), {"image": reads})
 

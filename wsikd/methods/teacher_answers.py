@@ -19,7 +19,6 @@ from wsikd.models.network import Reader, Seen
 from wsikd.models.weights import load_model
 from wsikd.runs import RunFolder
 from wsikd.training.batch import Batch
-from wsikd.training.device import place
 from wsikd.training.machine import Machine
 
 
@@ -153,7 +152,7 @@ class Teachers:
         path = source.model_path()
         if path not in self._live:
             network, _ = load_model(path)
-            place(network, machine.device)
+            machine.place(network)
             # that of another fold is dropped
             self._live = {path: LiveTeacher(network, machine.reading(network))}
         return self._live[path]

@@ -13,7 +13,6 @@ from wsikd.methods.method import Method
 from wsikd.methods.predictions import predict
 from wsikd.methods.work import Work, budget_of, foresee, made_room
 from wsikd.models.weights import ModelDescription, keep_model, load_model
-from wsikd.training.device import place
 from wsikd.training.display import Display
 from wsikd.training.distributed import is_first
 from wsikd.training.feeds.regions import (
@@ -151,6 +150,6 @@ def _predict(
     checkpoints: tuple[Checkpoint, ...] = ("best", "last")
     for checkpoint in checkpoints:
         model, description = load_model(run.model_path(checkpoint))
-        table = predict(place(model, machine.device), feed, tested, description.classes, machine)
+        table = predict(machine.place(model), feed, tested, description.classes, machine)
         if table is not None:
             run.write_predictions(table, checkpoint)

@@ -18,6 +18,7 @@ from wsikd.methods.method import Part, live_parts
 from wsikd.methods.one_pixel import one_pixel_notes
 from wsikd.models import Network, build_model
 from wsikd.models.shapes import map_size
+from wsikd.training.device import USUAL, Way
 from wsikd.training.distributed import process_count_here
 from wsikd.training.machine import Machine
 from wsikd.training.memory import (
@@ -56,11 +57,14 @@ class Work(NamedTuple):
         The splits that are learnt from.
     parts : tuple of Part
         The networks.
+    way : Way
+        How they are computed.
     """
 
     inputs: "Inputs"
     learns_from: tuple[str, ...]
     parts: tuple[Part, ...]
+    way: Way = USUAL
 
     @property
     def learnt(self) -> "list[RegionItem]":
@@ -74,7 +78,7 @@ class Work(NamedTuple):
 
     def network(self, part: Part) -> Network:
         """Return a network without numbers."""
-        return shapes_of(part.architecture, len(self.inputs.classes))
+        return shapes_of(part.architecture, len(self.inputs.classes), self.way)
 
     def magnifications(self, parts: "Iterable[Part]") -> list[float]:
         """Return what networks read, the finest first."""
@@ -171,10 +175,10 @@ def budget_of(settings: TrainingSettings, work: Work, machine: Machine) -> float
 
 
 @lru_cache(maxsize=16)
-def shapes_of(architecture: str, class_count: int) -> Network:
+def shapes_of(architecture: str, class_count: int, way: Way = USUAL) -> Network:
     """Return a network without numbers; what is counted of it is known to the next call."""
     with torch.device("meta"), torch.random.fork_rng(devices=[]):
-        return build_model(architecture, class_count)
+        return way.bring(build_model(architecture, class_count))
 
 
 def _network(

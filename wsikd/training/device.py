@@ -1,13 +1,83 @@
-"""Where a network is computed, and in which layout."""
+"""Where a network is computed, in which layout, precision and by whose kernels."""
 
-from typing import TypeVar
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Literal, TypeVar
 
 import torch
 from torch import nn
 
 from wsikd.errors import ConfigError
+from wsikd.models.groupnorm import GroupNorm
+from wsikd.models.network import Network
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
+NetworkType = TypeVar("NetworkType", bound=Network)
+
+Precision = Literal["auto", "fp32", "bf16"]
+Kernels = Literal["eager", "fused"]
+
+_COMPUTES_BF16 = (8, 0)  # compute capability of the first GPUs that do
+
+
+@dataclass(frozen=True)
+class Way:
+    """How networks are computed.
+
+    Attributes
+    ----------
+    precision : torch.dtype, optional
+        Of the maps between layers, in networks that round them; that of the weights without.
+    fused : bool
+        Whether group normalisation is a kernel of `wsikd.models.kernels`.
+    """
+
+    precision: torch.dtype | None = None
+    fused: bool = False
+
+    @classmethod
+    def choose(cls, device: torch.device, precision: Precision, kernels: Kernels) -> "Way":
+        """Return the way that was asked for on a device.
+
+        Without being told, maps are bfloat16 where the kernels are fused and the GPU has them: with
+        PyTorch's own group normalisation rounding gains nothing.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be.
+        """
+        fused = kernels == "fused"
+        if fused and device.type != "cuda":
+            raise ConfigError(f"--kernels fused needs a GPU, the device is {device}; leave it out")
+        if fused and find_spec("triton") is None:
+            raise ConfigError("--kernels fused needs Triton: pip install triton, or leave it out")
+        is_gpu = device.type == "cuda"
+        has_bf16 = is_gpu and torch.cuda.get_device_capability(device) >= _COMPUTES_BF16
+        if precision == "bf16" and is_gpu and not has_bf16:
+            name = torch.cuda.get_device_name(device)
+            raise ConfigError(f"--precision bf16 needs a GPU that has it, {name} has not; say fp32")
+        rounds = precision == "bf16" or (precision == "auto" and fused and has_bf16)
+        return cls(torch.bfloat16 if rounds else None, fused)
+
+    def bring(self, network: NetworkType) -> NetworkType:
+        """Let a network be computed so."""
+        if network.rounds:
+            network.precision = self.precision
+        for part in network.modules():
+            if isinstance(part, GroupNorm):
+                part.fused = self.fused
+        return network
+
+    def told(self) -> str:
+        """Return what to tell of it; nothing of the usual one."""
+        precision = "" if self.precision is None else "maps in bfloat16"
+        kernels = "fused kernels" if self.fused else ""
+        return ", ".join(filter(None, (precision, kernels)))
+
+
+USUAL = Way()
+"""PyTorch's kernels, in the precision of the weights."""
 
 
 def choose_device(name: str) -> torch.device:

@@ -13,9 +13,10 @@ from wsikd.models import Network
 from wsikd.models.images import Images
 from wsikd.models.network import Seen
 from wsikd.models.policies import Policy
-from wsikd.training.device import choose_device
+from wsikd.training.device import USUAL, Kernels, NetworkType, Precision, Way, choose_device, place
 from wsikd.training.distributed import process_count_here
 from wsikd.training.memory import REMEDY, choose_policy, least_policy, policies_of, predict_peak
+from wsikd.training.settings import TrainingSettings
 from wsikd.words import bytes_text
 
 _SHARE = 0.9  # of what is free: predictions are not exact, and other programs take some
@@ -33,30 +34,50 @@ class Machine:
         Where they are computed.
     room_bytes : int
         What all that is made while one is computed may take.
+    way : Way
+        How they are computed there.
     """
 
-    def __init__(self, device: torch.device, room_bytes: int) -> None:
-        self.device, self.room_bytes = device, room_bytes
+    def __init__(self, device: torch.device, room_bytes: int, way: Way = USUAL) -> None:
+        self.device, self.room_bytes, self.way = device, room_bytes, way
         self._last: Reading | None = None
 
     @classmethod
-    def find(cls, device: str, memory_gib: float | None = None) -> Self:
+    def of(cls, settings: TrainingSettings) -> Self:
+        """Return the machine that a training is told to use; raises as `find`."""
+        told = settings.device, settings.memory_gib
+        return cls.find(*told, precision=settings.precision, kernels=settings.kernels)
+
+    @classmethod
+    def find(
+        cls,
+        device: str,
+        memory_gib: float | None = None,
+        *,
+        precision: Precision = "auto",
+        kernels: Kernels = "eager",
+    ) -> Self:
         """Return the machine of that device, with most of what is free there or what is said.
 
         Raises
         ------
         ConfigError
-            If there is no such device.
+            If there is no such device, or it does not compute so.
         """
         found = choose_device(device)
+        way = Way.choose(found, precision, kernels)
         if memory_gib is not None:
-            return cls(found, round(memory_gib * _GIB))
+            return cls(found, round(memory_gib * _GIB), way)
         is_gpu = found.type == "cuda"
         # of several processes each has a GPU of its own
         free = (
             torch.cuda.mem_get_info(found)[0] if is_gpu else free_memory() // process_count_here()
         )
-        return cls(found, round(_SHARE * free))
+        return cls(found, round(_SHARE * free), way)
+
+    def place(self, network: NetworkType) -> NetworkType:
+        """Bring a network here."""
+        return place(self.way.bring(network), self.device)
 
     @contextmanager
     def reserved(self, count: int) -> Iterator[None]:

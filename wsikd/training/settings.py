@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from wsikd.config import Settings
 from wsikd.data.augment.regions import AugmentSettings
 from wsikd.data.held import Resident
+from wsikd.training.device import Kernels, Precision
 
 
 class RunSettings(Settings):
@@ -84,6 +85,16 @@ class TrainingSettings(FoldSettings):
         le=1e6,
         description="what networks may take of the device's memory while they are computed, in "
         "GiB; unset: nine tenths of what is free",
+    )
+    precision: Precision = Field(
+        "auto",
+        description="of the maps between layers; weights, statistics and losses are always "
+        "fp32; auto: bf16 with fused kernels on a GPU that has it, else fp32",
+    )
+    kernels: Kernels = Field(
+        "eager",
+        description="of group normalisation on a GPU; eager: PyTorch's, fused: one in Triton, not "
+        "yet measured",
     )
     resident: Resident = Field(
         "auto",

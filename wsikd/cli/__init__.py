@@ -52,6 +52,7 @@ COMMANDS = {
     "cka": "Compare what the layers of runs represent, within and between ways of training.",
     "run": "Carry out a recipe: commands in order, skipping what is done.",
     "demo": "Show the whole job on drawn slides, in a few minutes.",
+    "bench": "Measure how near to its limits this machine computes networks.",
     "doctor": "Examine whether this machine has what wsikd needs, and say what to do.",
     "info": "Tell what a slide is, what tissue it holds and what prepare would write of it.",
     "draw": "Draw slides with known tissue and classes, to try wsikd without data.",

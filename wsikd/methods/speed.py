@@ -1,7 +1,6 @@
 """How long a training takes on this machine, from some seconds of its work on images of noise."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +16,7 @@ from wsikd.models.seeding import build_seeded
 from wsikd.training.device import memory_format
 from wsikd.training.machine import Machine
 from wsikd.training.settings import TrainingSettings
+from wsikd.training.timing import seconds_of
 
 if TYPE_CHECKING:
     from wsikd.data.regions import RegionItem
@@ -68,10 +68,10 @@ def measure(
     for part in work.parts:
         sizes = _typical(settings, work, machine, part.magnification)
         # what is asked about once is asked about region by region
-        images = _noise(sizes if part.views is None else sizes[:1], machine)
+        images = noise(sizes if part.views is None else sizes[:1], machine)
         measured[part] = _measure(part, work, machine, images, seconds / count)
     sizes = _typical(settings, work, machine, finest)
-    made = _time(partial(_make, sizes, machine), machine, seconds / count)
+    made = seconds_of(partial(make_ready, sizes, machine), machine, seconds / count)
     return _add_up(settings, work, measured, made / _pixels(sizes))
 
 
@@ -111,23 +111,9 @@ def _measure(part: Part, work: Work, machine: Machine, images: Images, seconds: 
         read(images)
 
     pixels = _pixels(list(images.each_size()))
-    reading = _time(look, machine, seconds) / pixels
-    learning = _time(learn, machine, seconds) / pixels if part.learns else reading
+    reading = seconds_of(look, machine, seconds) / pixels
+    learning = seconds_of(learn, machine, seconds) / pixels if part.learns else reading
     return _Measured(learning, reading)
-
-
-def _time(compute: Callable[[], None], machine: Machine, seconds: float) -> float:
-    """Return the seconds of one call: of the fastest half, if there was time for several."""
-    began, each = time.monotonic(), list[float]()
-    compute()  # the first call sets up what the others use
-    machine.wait()
-    while not each or time.monotonic() - began < seconds:
-        start = time.monotonic()
-        compute()
-        machine.wait()
-        each.append(time.monotonic() - start)
-    faster = sorted(each)[: (len(each) + 1) // 2]
-    return sum(faster) / len(faster)
 
 
 def _typical(
@@ -146,14 +132,15 @@ def _typical(
     return [sizes[magnification]] * count
 
 
-def _noise(sizes: list[Size], machine: Machine) -> Images:
+def noise(sizes: list[Size], machine: Machine) -> Images:
+    """Return images of noise, standardised and on a machine."""
     layout = memory_format(machine.device)
     random = torch.Generator().manual_seed(0)
     shape = (len(sizes), 3, sizes[0].height, sizes[0].width)
     return Images(torch.randn(shape, generator=random).to(machine.device, memory_format=layout))
 
 
-def _make(sizes: list[Size], machine: Machine) -> None:
+def make_ready(sizes: list[Size], machine: Machine) -> None:
     """Do what a feed does to regions that have been read."""
     images = [torch.zeros(3, size.height, size.width, dtype=torch.uint8) for size in sizes]
     draws = [draw_augmentation(AugmentSettings(), 0, 1, index) for index in range(len(sizes))]

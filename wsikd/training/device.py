@@ -70,10 +70,9 @@ class Way:
         return network
 
     def told(self) -> str:
-        """Return what to tell of it; nothing of the usual one."""
-        precision = "" if self.precision is None else "maps in bfloat16"
-        kernels = "fused kernels" if self.fused else ""
-        return ", ".join(filter(None, (precision, kernels)))
+        """Return what to tell of it."""
+        precision = "fp32" if self.precision is None else "bf16"
+        return f"{precision}, {'fused' if self.fused else 'eager'} kernels"
 
 
 USUAL = Way()

@@ -149,6 +149,7 @@ def test_a_run_that_began_without_it_does_not_go_on_with_it(store, runs):  # noq
         teach(store, make_manifest(), runs, TeachSettings(fold=0, **QUICK | SEEN))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_on_a_gpu_it_repeats_every_bit(store, tmp_path):  # noqa: F811
     made = []

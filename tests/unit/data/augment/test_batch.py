@@ -132,6 +132,7 @@ def test_leaves_the_images_as_they_were():
     assert all(map(torch.equal, (*images, *floats), before))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_makes_what_a_cpu_makes():
     images, drawn = random_images([(70, 50), (31, 90), (1, 1)]), drawn_for(3)

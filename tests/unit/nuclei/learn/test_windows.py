@@ -146,6 +146,7 @@ def test_the_draw_does_not_depend_on_how_memory_is_laid_out():
     assert_same(draw_windows(laid, seeded()), draw_windows(confidence, seeded()))
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
 def test_the_draw_is_the_same_on_the_graphics_card():
     confidence = torch.rand(2, 4, 120, 120)

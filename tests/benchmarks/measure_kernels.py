@@ -50,9 +50,8 @@ def main() -> None:
     ways = {name: way for name, way in ways.items() if is_gpu or not way.fused}
     best = ceilings(device, told.seconds)
     print(describe_machine(Machine(device, 2**60)))
-    print(
-        f"copy {best.bytes_per_s / 1e12:.3g} TB/s, bf16 products {best.flops_per_s / 1e12:.3g} TFLOP/s"
-    )
+    copied, multiplied = best.bytes_per_s / 1e12, best.flops_per_s / 1e12
+    print(f"copy {copied:.3g} TB/s, bf16 products {multiplied:.3g} TFLOP/s")
     rows = []
     for name, usual, many in ROWS:
         small = told.side and usual.width == 2048

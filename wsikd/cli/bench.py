@@ -1,6 +1,5 @@
 """Measure how near to its limits this machine computes networks.
 
-Example: wsikd bench
 Example: wsikd bench --models resnet18 --side 1024 --seconds 3 --json
 """
 

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from wsikd.cli import COMMANDS, GROUPS, build_app, main
+from wsikd.cli import build_app, main
+from wsikd.cli.commands import COMMANDS, GROUPS
 
 
 def module_of(command):

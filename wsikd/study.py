@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from wsikd.cohort import SplitSettings
     from wsikd.evaluation import ControlSettings, EvaluateSettings, Metrics
-    from wsikd.methods.distil import DistilSettings
+    from wsikd.methods.distil_settings import DistilSettings
     from wsikd.methods.finetune import FinetuneSettings
     from wsikd.methods.forecast import Forecast
     from wsikd.methods.pair_settings import PairSettings
@@ -156,7 +156,8 @@ class Study:
 
     def distil(self, settings: "DistilSettings | None" = None, **options: Any) -> "list[RunFolder]":
         """Train a student that reads at a low magnification, from a teacher, without labels."""
-        from wsikd.methods.distil import DistilSettings, distil  # noqa: PLC0415
+        from wsikd.methods.distil import distil  # noqa: PLC0415
+        from wsikd.methods.distil_settings import DistilSettings  # noqa: PLC0415
 
         how = self._settings(DistilSettings, settings, options)
         place = self.workspace
@@ -195,12 +196,12 @@ class Study:
         list of Forecast
             One for each fold; students that are trained side by side are in one.
         """
-        from wsikd.methods import distil, finetune, teach  # noqa: PLC0415
+        from wsikd.methods import distil, distil_settings, finetune, teach  # noqa: PLC0415
         from wsikd.methods.planning import plan_training  # noqa: PLC0415
 
         kinds: dict[str, tuple[Any, type[Any]]] = {
             "teach": (teach, teach.TeachSettings),
-            "distil": (distil, distil.DistilSettings),
+            "distil": (distil, distil_settings.DistilSettings),
             "finetune": (finetune, finetune.FinetuneSettings),
         }
         method, kind = kinds[command]

@@ -18,7 +18,8 @@ from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.evaluation.folds import pool_runs
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.methods.controls import refresh_controls
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.finetune import FinetuneSettings, finetune
 from wsikd.methods.pair import pair
 from wsikd.methods.pair_settings import PairSettings

@@ -30,7 +30,8 @@ from wsikd.errors import (
 )
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.finetune import FinetuneSettings, finetune
 from wsikd.methods.region_inputs import read_inputs
 from wsikd.methods.teach import TeachSettings, teach

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from wsikd.methods.distil import DistilSettings, make_step
+from wsikd.methods.distil import make_step
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.teacher_answers import LiveTeacher, MapSizes
 from wsikd.models import build_model
 from wsikd.models.images import Images

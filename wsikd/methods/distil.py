@@ -8,6 +8,7 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,7 +42,7 @@ from wsikd.methods.starting_runs import (
 )
 from wsikd.methods.teach import USUAL_MODEL
 from wsikd.methods.teacher_answers import MapSizes, Teacher, Teachers
-from wsikd.models.network import Reader
+from wsikd.models.network import Network, Reader
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import ModelDescription, load_description
 from wsikd.runs import RunFolder
@@ -135,14 +136,57 @@ def make_step(student: Reader, teacher: Teacher, settings: DistilSettings) -> St
     return step
 
 
+@dataclass(frozen=True)
+class _Lesson:
+    """One student, whom it learns from and what."""
+
+    teachers: Teachers
+    source: RunFolder
+    teacher_digest: str
+    teacher_reads: ModelDescription
+    student: Network
+    inputs: Inputs
+    settings: DistilSettings
+
+    def method(self, machine: Machine) -> Method:
+        """Build what is trained, on a machine."""
+        is_live = self.settings.teacher_pass == "live"  # noqa: S105  no password
+        read = machine.reading(place(self.student, machine.device))
+        reads = describe(
+            self.inputs,
+            self.teacher_reads.architecture,
+            self.settings.magnification,
+            self.teachers.cache,
+        )
+        return self._live(read, reads, machine) if is_live else self._cached(read, reads, machine)
+
+    def _live(self, read: Reader, reads: ModelDescription, machine: Machine) -> Method:
+        """Learn from a teacher that sees each epoch's augmentation."""
+        live = self.teachers.live(self.source, machine)
+        live.expect(self.settings.view)
+        views = {self.settings.view: reads, "teacher": self.teacher_reads}
+        step = make_step(read, live, self.settings)
+        return Method(self.student, reads, step, views, needless=live.needless)
+
+    def _cached(self, read: Reader, reads: ModelDescription, machine: Machine) -> Method:
+        """Learn from answers, which the teacher is asked for here, for all students at once."""
+        questions = _questions(self.inputs, self.settings)
+        remembered = {mag: self._remembered(mag, questions) for mag in self.teachers.student_mags}
+        asked = Asked(self.teachers.live(self.source, machine).read, self.teacher_reads, machine)
+        ask(asked, list(remembered.values()), questions, Display(self.source.name))
+        step = make_step(read, remembered[self.settings.magnification], self.settings)
+        return Method(self.student, reads, step, {self.settings.view: reads}, questions.views)
+
+    def _remembered(self, magnification: float, questions: Questions) -> RememberedTeacher:
+        """Return what answers the student of a magnification."""
+        one = Student.of(self.student, magnification)
+        folder = answers_folder(self.teachers.cache, self.teacher_digest, one, questions.views)
+        return RememberedTeacher(folder, questions, one)
+
+
 def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
-    runs, magnification = teachers.runs, settings.magnification
-    inputs.check_prepared(magnification, with_auxiliary=True)
-    source = find_source(
-        runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
-    )
-    _check_kind(source, magnification)
-    check_source(source, inputs, settings.fold)
+    runs = teachers.runs
+    source = _find_teacher(runs, inputs, settings)
     teacher_reads = load_description(source.model_path(), ModelDescription)
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
@@ -151,45 +195,33 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
     architecture = teacher_reads.architecture
     student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
     refuse_batch_norm(student, f"a student like {source.name} ({architecture})")
+    lesson = _Lesson(
+        teachers, source, fingerprints["teacher"], teacher_reads, student, inputs, settings
+    )
     if settings.init is not None:
         sources["init"] = start_from(student, runs, settings.init, inputs, settings)
         fingerprints["init"] = file_digest(sources["init"].model_path())
-
-    def method(machine: Machine) -> Method:
-        read = machine.reading(place(student, machine.device))
-        reads = describe(inputs, architecture, magnification, teachers.cache)
-        views = {settings.view: reads}
-        if settings.teacher_pass == "live":  # noqa: S105  no password
-            live = teachers.live(source, machine)
-            live.expect(settings.view)
-            step = make_step(read, live, settings)
-            views["teacher"] = teacher_reads
-            return Method(student, reads, step, views, needless=live.needless)
-        questions = _questions(inputs, settings)
-        asked = Asked(teachers.live(source, machine).read, teacher_reads, machine)
-        each = {mag: Student.of(student, mag) for mag in teachers.student_mags}
-        remembered = {
-            mag: RememberedTeacher(
-                answers_folder(teachers.cache, fingerprints["teacher"], one, questions.views),
-                questions,
-                one,
-            )
-            for mag, one in each.items()
-        }
-        ask(asked, list(remembered.values()), questions, Display(source.name))
-        step = make_step(read, remembered[magnification], settings)
-        return Method(student, reads, step, views, questions.views)
-
     return Plan(
         "student",
-        magnification,
+        settings.magnification,
         fingerprints,
-        method,
+        lesson.method,
         sources,
         settings.unrelated,
         _LEARNT_FROM,
         _parts(settings, architecture, teacher_reads.magnification),
     )
+
+
+def _find_teacher(runs: Path, inputs: Inputs, settings: DistilSettings) -> RunFolder:
+    """Find the run to learn from, and refuse one that the student cannot learn from."""
+    inputs.check_prepared(settings.magnification, with_auxiliary=True)
+    source = find_source(
+        runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
+    )
+    _check_kind(source, settings.magnification)
+    check_source(source, inputs, settings.fold)
+    return source
 
 
 def _assume(settings: DistilSettings) -> tuple[Part, ...]:

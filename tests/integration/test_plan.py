@@ -5,17 +5,14 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
-import pandas as pd
 import pytest
 
-from tests.builders import write_plain_slide
+from tests.builders import write_noise_workspace
 from wsikd.cli import main
 from wsikd.errors import TooLargeError
 from wsikd.study import Study
 
 SIZE = (1200, 960)
-SPLITS = ("train", "train", "train", "val", "test", "test")
 # the program ends by saying the most memory that it ever took, and its status
 TAKEN = """
 import sys
@@ -30,14 +27,8 @@ print(dict(line.split(":", 1) for line in lines)["VmHWM"].split()[0], status)
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """Six slides with one region each, of which one that is learnt from is smaller."""
-    folder, random, rows = tmp_path_factory.mktemp("plan"), np.random.default_rng(0), []
-    for index, split in enumerate(SPLITS):
-        size = (400, 320) if index == 0 else SIZE
-        pixels = random.integers(0, 256, (size[1], size[0], 3), np.uint8)
-        write_plain_slide(folder / "regions", f"s{index}", {0: size}, pixels=pixels)
-        rows.append((f"s{index}", f"p{index}", f"s{index}.tif", "ab"[index % 2], split, ""))
-    columns = ["slide_id", "patient_id", "path", "label", "split", "fold"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "slides.csv", index=False)
+    folder = tmp_path_factory.mktemp("plan")
+    write_noise_workspace(folder, [(400, 320), *[SIZE] * 5])
     return folder
 
 

@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import pytest
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from tests.builders import write_noise_workspace
 from wsikd.cli import main
 from wsikd.errors import TooLargeError
+from wsikd.models import Network
+from wsikd.models.images import Images
 from wsikd.study import Study
 
 SIZE = (1200, 960)
@@ -108,6 +111,33 @@ def test_a_cached_teacher_is_asked_once_and_its_answers_take_room(study):
     assert live.cache_bytes == 0
     assert cached.seconds < live.seconds
     assert cached.hours > cached.seconds * cached.epochs / 3600
+
+
+@pytest.fixture
+def read_at_once():
+    """Collect how many images of which size (width, height) networks on this machine are given."""
+    found = set()
+
+    def see(module, inputs):
+        pixels = Images.of(inputs[0]).pixels if isinstance(module, Network) else None
+        if pixels is not None and pixels.device.type != "meta":
+            count, _, height, width = pixels.shape
+            found.add((count, width, height))
+
+    hook = register_module_forward_pre_hook(see)
+    yield found
+    hook.remove()
+
+
+@pytest.mark.parametrize(("teacher_pass", "together"), [("live", 3), ("cached", 1)])
+def test_a_cached_teacher_is_timed_region_by_region_as_it_is_asked(
+    study, read_at_once, teacher_pass, together
+):
+    # a batch has room for all three regions that are learnt from
+    how = {"student_mag": 1.25, "batch_mpix": 4, "teacher_pass": teacher_pass}
+    study.plan("distil", seconds=0.01, **how)
+    width, height = SIZE
+    assert read_at_once == {(together, width, height), (3, width // 8, height // 8)}
 
 
 def test_all_numbers_come_as_json_and_times_only_if_asked_for(study, capsys):

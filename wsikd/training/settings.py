@@ -90,7 +90,10 @@ class TrainingSettings(FoldSettings):
         description="where regions stay once they are read; auto: the GPU or memory, as they fit",
     )
     workers: int = Field(
-        2, ge=0, description="threads that read regions ahead; 0: none, they are waited for"
+        2,
+        ge=0,
+        le=256,
+        description="threads that read regions ahead; 0: none, they are waited for",
     )
 
     @property

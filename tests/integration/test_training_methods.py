@@ -1,6 +1,7 @@
 """Teach, distil and fine-tune on a small real store, and what they refuse."""
 
 import os
+import re
 import shutil
 import signal
 from collections import defaultdict
@@ -314,8 +315,16 @@ def test_an_auxiliary_slide_need_not_have_what_only_teaching_reads(store, tmp_pa
 
 
 def test_without_a_teacher_it_names_the_command_that_makes_one(store, tmp_path):
-    with pytest.raises(CheckpointError, match="no such run; make it with `wsikd teach`"):
+    with pytest.raises(CheckpointError, match="no such run; make it with `wsikd teach --fold 0`"):
         distil(store, make_manifest(), tmp_path, student())
+
+
+def test_without_a_student_it_names_the_command_with_what_that_cannot_do_without(store, tmp_path):
+    how = {"student_mag": STUDENT_MAG, "fold": 0, **QUICK}
+    for name, options in ((None, "--fold 0"), ("nope", "--name nope")):
+        said = f"no such run; make it with `wsikd distil --student-mag 2.5 {options}`"
+        with pytest.raises(CheckpointError, match=re.escape(said)):
+            finetune(store, make_manifest(), tmp_path, FinetuneSettings(student=name, **how))
 
 
 def test_an_unfinished_teacher_is_refused(store, runs):

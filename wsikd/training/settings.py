@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from wsikd.config import Settings
 from wsikd.data.augment.regions import AugmentSettings
 from wsikd.data.held import Resident
+from wsikd.runs.names import NAME_PATTERN
 
 
 class RunSettings(Settings):
@@ -39,7 +40,7 @@ class RunSettings(Settings):
     )
     name: str | None = Field(
         None,
-        pattern=r"^[\w][\w.+-]*$",
+        pattern=NAME_PATTERN,
         description="of the run; unset: made of method, magnification, fold and seed",
     )
 

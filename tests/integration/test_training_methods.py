@@ -335,10 +335,17 @@ def test_an_unfinished_teacher_is_refused(store, runs):
         distil(store, make_manifest(), runs, student())
 
 
-def test_a_student_must_read_less_than_its_teacher(store, runs):
-    said = r"is a teacher at 10x; a student at --student-mag 10 needs a teacher or baseline above"
+@pytest.mark.parametrize("mag", [10.0, 20.0])  # of which one was prepared
+def test_a_student_must_read_less_than_its_teacher(store, runs, mag):
+    said = rf"is a teacher at 10x; a student at --student-mag {mag:g} needs a teacher or baseline"
     with pytest.raises(ConfigError, match=said):
-        distil(store, make_manifest(), runs, student(student_mag=10.0))
+        distil(store, make_manifest(), runs, student(student_mag=mag, teacher="teacher-10x"))
+
+
+@pytest.mark.parametrize("teacher", [None, "nope"])
+def test_a_magnification_that_is_missing_is_told_before_a_teacher_that_is(store, tmp_path, teacher):
+    with pytest.raises(StoreError, match=r"s0: 1\.25x was not prepared, only 10x, 2\.5x; choose"):
+        distil(store, make_manifest(), tmp_path, student(student_mag=1.25, teacher=teacher))
 
 
 def test_a_student_is_not_learnt_from(store, runs):

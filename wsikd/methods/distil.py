@@ -17,7 +17,7 @@ import pandas as pd
 from torch import Tensor
 
 from wsikd.data.augment.views import CountedViews
-from wsikd.errors import ConfigError
+from wsikd.errors import CheckpointError, ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
 from wsikd.losses.distillation import resized_map_loss, soft_target_loss
@@ -215,11 +215,22 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
 
 def _find_teacher(runs: Path, inputs: Inputs, settings: DistilSettings) -> RunFolder:
     """Find the run to learn from, and refuse one that the student cannot learn from."""
-    inputs.check_prepared(settings.magnification, with_auxiliary=True)
-    source = find_source(
-        runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
-    )
-    _check_kind(source, settings.magnification)
+    magnification = settings.magnification
+    try:
+        source = find_source(
+            runs,
+            settings.teacher,
+            "teacher",
+            magnification=TEACHER_MAGNIFICATION,
+            settings=settings,
+        )
+    except CheckpointError:
+        # told now, or a teacher would be trained for a student that cannot read
+        inputs.check_prepared(magnification, with_auxiliary=True)
+        raise
+    # told first, or slides would be prepared for a student that the teacher cannot teach
+    _check_kind(source, magnification)
+    inputs.check_prepared(magnification, with_auxiliary=True)
     check_source(source, inputs, settings.fold)
     return source
 

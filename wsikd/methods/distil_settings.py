@@ -9,6 +9,7 @@ from wsikd.config import OneOf
 from wsikd.geometry import format_magnification
 from wsikd.losses import as_released, choices
 from wsikd.losses.distillation import FEATURE_MAP_LOSSES
+from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import INIT_HELP
 from wsikd.training.settings import TrainingSettings
@@ -66,6 +67,16 @@ class DistilSettings(TrainingSettings):
     def _check_views(self) -> Self:
         if self.views is not None and self.teacher_pass == "live":  # noqa: S105  no password
             raise ValueError("--views needs --teacher-pass cached")
+        return self
+
+    @model_validator(mode="after")
+    def _check_magnifications(self) -> Self:
+        largest = max(self.student_mag)
+        if self.teacher is None and largest >= TEACHER_MAGNIFICATION:
+            raise ValueError(
+                f"--student-mag must be below the teacher's {TEACHER_MAGNIFICATION:g}, got "
+                f"{largest:g}; choose a lower one, or name a --teacher that reads more"
+            )
         return self
 
     def each(self) -> "Iterator[Self]":

@@ -5,10 +5,11 @@ A command's module is imported only when that command is asked for, so `wsikd --
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from inspect import BoundArguments
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter, Token, validators
 from cyclopts.config import Dict
@@ -158,16 +159,7 @@ def build_app(*, parse_only: bool = False) -> App:
         gpus: Annotated[int, _AT_LEAST_ONE] = 1,
     ) -> object:
         place = Workspace(workspace)
-        sections = read_settings(place.settings)
-        app.config = (Dict(sections, source=str(place.settings)),)
-        try:
-            command, bound, left_to_us = app.parse_args(
-                tokens, exit_on_error=False, print_error=False
-            )
-        except CycloptsError as error:
-            said = one_line(error)
-            from_file = is_from_file(said, tokens, sections)
-            raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
+        command, bound, left_to_us = _parse(app, tokens, place.settings)
         _refuse_processes(command.__module__.rpartition(".")[2], gpus)
         if parse_only:
             return 0
@@ -181,6 +173,20 @@ def build_app(*, parse_only: bool = False) -> App:
         return command(*bound.args, **bound.kwargs, **ours)
 
     return app
+
+
+def _parse(
+    app: App, tokens: Sequence[str], file: Path
+) -> tuple[Callable[..., object], BoundArguments, Mapping[str, Any]]:
+    """Return the command that is asked for, its arguments and those that it wants from us."""
+    sections = read_settings(file)
+    app.config = (Dict(sections, source=str(file)),)
+    try:
+        return app.parse_args(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        said = one_line(error)
+        from_file = is_from_file(said, tokens, sections)
+        raise ConfigError(f"{file}: {said}" if from_file else said) from None
 
 
 def _help_formatter() -> "DefaultFormatter | None":

@@ -1,4 +1,4 @@
-"""What tests build alike: slides in the store."""
+"""What tests build alike: slides in the store, and a workspace to train in."""
 
 import numpy as np
 import pandas as pd
@@ -54,6 +54,21 @@ def write_plain_slide(store, slide_id, sizes, *, pixels=None, outline=None):
     )
     thumbnail = np.full((height // 10, width // 10, 3), 255, np.uint8)
     writer.commit(record, to_geojson(regions, mpp), thumbnail)
+
+
+def write_noise_workspace(folder, sizes):
+    """Write six slides of one region of noise each, of these (width, height).
+
+    Three are learnt from, one is validated and two are tested.
+    """
+    random, rows = np.random.default_rng(0), []
+    splits = ("train", "train", "train", "val", "test", "test")
+    for index, ((width, height), split) in enumerate(zip(sizes, splits, strict=True)):
+        pixels = random.integers(0, 256, (height, width, 3), np.uint8)
+        write_plain_slide(folder / "regions", f"s{index}", {0: (width, height)}, pixels=pixels)
+        rows.append((f"s{index}", f"p{index}", f"s{index}.tif", "ab"[index % 2], split, ""))
+    columns = ["slide_id", "patient_id", "path", "label", "split", "fold"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "slides.csv", index=False)
 
 
 def coloured_manifest():

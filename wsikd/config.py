@@ -137,6 +137,28 @@ def stated_options(path: Path, command: str) -> dict[str, Any]:
     return options
 
 
+def resolve(
+    kind: type[SettingsType],
+    given: SettingsType | None,
+    options: Mapping[str, Any],
+    stated: Mapping[str, Any],
+) -> SettingsType:
+    """Return settings from what is given, over what `wsikd.yaml` states; `options` go before both.
+
+    Raises
+    ------
+    ConfigError
+        If a field is unknown or breaks its rule. What is stated may have other options, too.
+    """
+    values = {name: stated[name] for name in stated.keys() & kind.model_fields.keys()}
+    if given is not None:
+        values |= {name: getattr(given, name) for name in given.model_fields_set}
+    try:
+        return kind(**{**values, **options})
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from None
+
+
 def load_document(
     path: Path, kind: type[SettingsType], error: type[WsikdError], remedy: str = ""
 ) -> SettingsType:

@@ -5,23 +5,20 @@ third of the program works where the libraries of the others are absent.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
-from wsikd.config import Settings, explain, stated_options
-from wsikd.errors import ConfigError, StoreError
+from wsikd.config import SettingsType, resolve, stated_options
+from wsikd.refreshing import make_controls, make_pictures
 from wsikd.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from wsikd.cohort import SplitSettings
-    from wsikd.evaluation import ControlSettings, EvaluateSettings, Metrics
-    from wsikd.methods.distil import DistilSettings
+    from wsikd.evaluation import EvaluateSettings, Metrics
+    from wsikd.methods.distil_settings import DistilSettings
     from wsikd.methods.finetune import FinetuneSettings
     from wsikd.methods.forecast import Forecast
     from wsikd.methods.pair_settings import PairSettings
@@ -30,8 +27,6 @@ if TYPE_CHECKING:
     from wsikd.runs import RunFolder
     from wsikd.store import RegionStore
     from wsikd.training.settings import TrainingSettings
-
-SettingsType = TypeVar("SettingsType", bound=Settings)
 
 
 def _say(text: str) -> None:
@@ -156,7 +151,8 @@ class Study:
 
     def distil(self, settings: "DistilSettings | None" = None, **options: Any) -> "list[RunFolder]":
         """Train a student that reads at a low magnification, from a teacher, without labels."""
-        from wsikd.methods.distil import DistilSettings, distil  # noqa: PLC0415
+        from wsikd.methods.distil import distil  # noqa: PLC0415
+        from wsikd.methods.distil_settings import DistilSettings  # noqa: PLC0415
 
         how = self._settings(DistilSettings, settings, options)
         place = self.workspace
@@ -195,12 +191,12 @@ class Study:
         list of Forecast
             One for each fold; students that are trained side by side are in one.
         """
-        from wsikd.methods import distil, finetune, teach  # noqa: PLC0415
+        from wsikd.methods import distil, distil_settings, finetune, teach  # noqa: PLC0415
         from wsikd.methods.planning import plan_training  # noqa: PLC0415
 
         kinds: dict[str, tuple[Any, type[Any]]] = {
             "teach": (teach, teach.TeachSettings),
-            "distil": (distil, distil.DistilSettings),
+            "distil": (distil, distil_settings.DistilSettings),
             "finetune": (finetune, finetune.FinetuneSettings),
         }
         method, kind = kinds[command]
@@ -232,7 +228,7 @@ class Study:
 
         how = self._settings(EvaluateSettings, settings, options)
         table = self.manifest
-        notes = [*about_cohort(table), *self._make_controls(table, how.control)]
+        notes = [*about_cohort(table), *make_controls(self.workspace, table, how.control)]
         return evaluate_runs(self.workspace.runs, table, how, notes=notes)
 
     def report(self, output: Path | str | None = None) -> Path:
@@ -246,29 +242,15 @@ class Study:
         from wsikd.report import write_report  # noqa: PLC0415
 
         path, table = _path(output) or self.workspace.report, self.manifest
-        self._note(self._make_pictures(table))
+        self._note(make_pictures(self.workspace, table))
         write_report(self.workspace.runs, table, path)
         return path
 
     def _settings(
         self, kind: type[SettingsType], given: SettingsType | None, options: dict[str, Any]
     ) -> SettingsType:
-        """Return the settings given, over those of wsikd.yaml; fields that are named go before.
-
-        Raises
-        ------
-        ConfigError
-            If a field is unknown or breaks its rule.
-        """
         command = kind.__name__.removesuffix("Settings").lower()
-        stated = stated_options(self.workspace.settings, command)
-        stated = {name: stated[name] for name in stated.keys() & kind.model_fields.keys()}
-        if given is not None:
-            stated |= {name: getattr(given, name) for name in given.model_fields_set}
-        try:
-            return kind(**{**stated, **options})
-        except ValidationError as error:
-            raise ConfigError(explain(error)) from None
+        return resolve(kind, given, options, stated_options(self.workspace.settings, command))
 
     def _training_data(self) -> "tuple[RegionStore, pd.DataFrame]":
         """Open the regions and read the manifest, dealing splits if nobody has.
@@ -302,37 +284,6 @@ class Study:
     def _note(self, notes: Iterable[str]) -> None:
         for note in notes:
             self._say(f"note: {note}")
-
-    def _make_controls(self, table: "pd.DataFrame", settings: "ControlSettings") -> list[str]:
-        """Make the controls where the regions are; return what could not be made."""
-        with _at_hand("controls") as notes:
-            if self.workspace.store.is_dir():
-                from wsikd.methods.controls import refresh_controls  # noqa: PLC0415
-
-                runs = self.workspace.runs
-                notes.extend(refresh_controls(runs, self.regions, table, settings))
-        return notes
-
-    def _make_pictures(self, table: "pd.DataFrame") -> list[str]:
-        """Make the pictures where the regions are; return what could not be made."""
-        with _at_hand("pictures") as notes:
-            if self.workspace.store.is_dir():
-                from wsikd.methods.pictures import refresh_pictures  # noqa: PLC0415
-
-                refresh_pictures(self.workspace.runs, self.regions, table)
-        return notes
-
-
-@contextmanager
-def _at_hand(what: str) -> Iterator[list[str]]:
-    """Yield notes, which get why something could not be made on this machine."""
-    notes: list[str] = []
-    try:
-        yield notes
-    except ModuleNotFoundError as error:
-        notes.append(f"the {what} are those made with the runs: {error.name} is not installed here")
-    except StoreError as error:
-        notes.append(f"the {what} are those made with the runs: {error}")
 
 
 def _path(place: Path | str | None) -> Path | None:

@@ -20,7 +20,8 @@ from scipy import stats
 
 from tests.benchmarks.measure_demo import ONCE, RECIPE, carry_out, steps_for
 from wsikd.cohort.manifest import read_manifest
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.runs import RunFolder
 from wsikd.store import RegionStore
 from wsikd.workspace import Workspace

@@ -23,7 +23,8 @@ from tests.integration.test_training_methods import write_slide
 from wsikd.data.regions import list_items
 from wsikd.geometry import Size
 from wsikd.methods import distil as distil_module
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.methods.train_runs import Feeds
 from wsikd.models.seeding import build_seeded

@@ -67,7 +67,7 @@ MADE = {
     "a command": (
         "count",
         {"wsikd/cli/count.py": CHANGES / "count.py"},
-        {"wsikd/cli/__init__.py": [
+        {"wsikd/cli/commands.py": [
             ("COMMANDS = {\n", '    "count": "Count the slides of each class.",\n'),
         ]},
     ),

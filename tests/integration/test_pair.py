@@ -13,9 +13,9 @@ from wsikd.data.augment.pairs import DistortSettings
 from wsikd.data.pairs import open_views
 from wsikd.data.patches import open_patches
 from wsikd.errors import ConfigError, DivergedError, ResumeError, StoppedError
-from wsikd.methods import pair
+from wsikd.methods import collapse, pair
+from wsikd.methods.collapse import spread
 from wsikd.methods.joint_embedding import make_step
-from wsikd.methods.pair import spread
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.models import build_model
 from wsikd.models.branches import Branch, Branches
@@ -177,7 +177,7 @@ def test_a_loss_that_is_not_finite_is_named(images, tmp_path):
 def test_collapsed_projections_are_warned_of_with_their_spread(
     images, tmp_path, monkeypatch, capsys
 ):
-    monkeypatch.setattr(pair, "_COLLAPSED", 2.0)  # no projections are spread as far
+    monkeypatch.setattr(collapse, "_COLLAPSED", 2.0)  # no projections are spread as far
     train(tmp_path, images, pairing="symmetric")
     assert "projections have collapsed: their primary spread is 0." in capsys.readouterr().err
 

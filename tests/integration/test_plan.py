@@ -5,17 +5,17 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
-import pandas as pd
 import pytest
+from torch.nn.modules.module import register_module_forward_pre_hook
 
-from tests.builders import write_plain_slide
+from tests.builders import write_noise_workspace
 from wsikd.cli import main
 from wsikd.errors import TooLargeError
+from wsikd.models import Network
+from wsikd.models.images import Images
 from wsikd.study import Study
 
 SIZE = (1200, 960)
-SPLITS = ("train", "train", "train", "val", "test", "test")
 # the program ends by saying the most memory that it ever took, and its status
 TAKEN = """
 import sys
@@ -30,14 +30,8 @@ print(dict(line.split(":", 1) for line in lines)["VmHWM"].split()[0], status)
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """Six slides with one region each, of which one that is learnt from is smaller."""
-    folder, random, rows = tmp_path_factory.mktemp("plan"), np.random.default_rng(0), []
-    for index, split in enumerate(SPLITS):
-        size = (400, 320) if index == 0 else SIZE
-        pixels = random.integers(0, 256, (size[1], size[0], 3), np.uint8)
-        write_plain_slide(folder / "regions", f"s{index}", {0: size}, pixels=pixels)
-        rows.append((f"s{index}", f"p{index}", f"s{index}.tif", "ab"[index % 2], split, ""))
-    columns = ["slide_id", "patient_id", "path", "label", "split", "fold"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "slides.csv", index=False)
+    folder = tmp_path_factory.mktemp("plan")
+    write_noise_workspace(folder, [(400, 320), *[SIZE] * 5])
     return folder
 
 
@@ -117,6 +111,33 @@ def test_a_cached_teacher_is_asked_once_and_its_answers_take_room(study):
     assert live.cache_bytes == 0
     assert cached.seconds < live.seconds
     assert cached.hours > cached.seconds * cached.epochs / 3600
+
+
+@pytest.fixture
+def read_at_once():
+    """Collect how many images of which size (width, height) networks on this machine are given."""
+    found = set()
+
+    def see(module, inputs):
+        pixels = Images.of(inputs[0]).pixels if isinstance(module, Network) else None
+        if pixels is not None and pixels.device.type != "meta":
+            count, _, height, width = pixels.shape
+            found.add((count, width, height))
+
+    hook = register_module_forward_pre_hook(see)
+    yield found
+    hook.remove()
+
+
+@pytest.mark.parametrize(("teacher_pass", "together"), [("live", 3), ("cached", 1)])
+def test_a_cached_teacher_is_timed_region_by_region_as_it_is_asked(
+    study, read_at_once, teacher_pass, together
+):
+    # a batch has room for all three regions that are learnt from
+    how = {"student_mag": 1.25, "batch_mpix": 4, "teacher_pass": teacher_pass}
+    study.plan("distil", seconds=0.01, **how)
+    width, height = SIZE
+    assert read_at_once == {(together, width, height), (3, width // 8, height // 8)}
 
 
 def test_all_numbers_come_as_json_and_times_only_if_asked_for(study, capsys):

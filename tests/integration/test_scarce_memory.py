@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.builders import write_plain_slide
+from tests.builders import write_noise_workspace
 from tests.integration.test_training_methods import _one_thread  # noqa: F401  a fixture
 from wsikd.errors import TooLargeError
 from wsikd.methods.teach import TeachSettings, teach
@@ -39,13 +39,8 @@ class Scarce(Allocations):
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory):
     """Six slides, of one region of noise each, three of them to learn from."""
-    folder, random, rows = tmp_path_factory.mktemp("scarce"), np.random.default_rng(0), []
-    for index, split in enumerate(("train", "train", "train", "val", "test", "test")):
-        pixels = random.integers(0, 256, (SIZE[1], SIZE[0], 3), np.uint8)
-        write_plain_slide(folder / "regions", f"s{index}", {0: SIZE}, pixels=pixels)
-        rows.append((f"s{index}", f"p{index}", f"s{index}.tif", "ab"[index % 2], split, ""))
-    columns = ["slide_id", "patient_id", "path", "label", "split", "fold"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "slides.csv", index=False)
+    folder = tmp_path_factory.mktemp("scarce")
+    write_noise_workspace(folder, [SIZE] * 6)
     return folder
 
 

@@ -18,7 +18,8 @@ from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.evaluation.folds import pool_runs
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
 from wsikd.methods.controls import refresh_controls
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.finetune import FinetuneSettings, finetune
 from wsikd.methods.pair import pair
 from wsikd.methods.pair_settings import PairSettings
@@ -170,7 +171,9 @@ def test_a_leak_in_any_fold_is_found_before_the_first_is_trained(store, manifest
 
 def test_a_teacher_missing_in_any_fold_is_told_before_the_first_is_trained(store, manifest, runs):
     teach(store, in_folds(manifest), runs, TeachSettings(fold=0, **QUICK))
-    with pytest.raises(CheckpointError, match="10x-fold1: no such run; make it with `wsikd teach`"):
+    with pytest.raises(
+        CheckpointError, match="10x-fold1: no such run; make it with `wsikd teach --fold 1`"
+    ):
         distil(store, in_folds(manifest), runs, DistilSettings(student_mag=2.5, **QUICK))
     assert not list(runs.glob("student-*"))
 
@@ -179,7 +182,8 @@ def test_a_missing_run_to_start_from_is_told_with_the_commands_that_make_one(sto
     with pytest.raises(CheckpointError) as refusal:
         teach(store, manifest, runs, TeachSettings(init="zzz", **QUICK))
     assert str(refusal.value) == (
-        f"{runs / 'zzz'}: no such run; make it with `wsikd pair` or `wsikd teach`"
+        f"{runs / 'zzz'}: no such run; make it with `wsikd pair --name zzz` or "
+        "`wsikd teach --name zzz`"
     )
 
 

@@ -1,6 +1,7 @@
 """Teach, distil and fine-tune on a small real store, and what they refuse."""
 
 import os
+import re
 import shutil
 import signal
 from collections import defaultdict
@@ -30,7 +31,8 @@ from wsikd.errors import (
 )
 from wsikd.evaluation import EvaluateSettings, evaluate_runs
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.finetune import FinetuneSettings, finetune
 from wsikd.methods.region_inputs import read_inputs
 from wsikd.methods.teach import TeachSettings, teach
@@ -313,8 +315,16 @@ def test_an_auxiliary_slide_need_not_have_what_only_teaching_reads(store, tmp_pa
 
 
 def test_without_a_teacher_it_names_the_command_that_makes_one(store, tmp_path):
-    with pytest.raises(CheckpointError, match="no such run; make it with `wsikd teach`"):
+    with pytest.raises(CheckpointError, match="no such run; make it with `wsikd teach --fold 0`"):
         distil(store, make_manifest(), tmp_path, student())
+
+
+def test_without_a_student_it_names_the_command_with_what_that_cannot_do_without(store, tmp_path):
+    how = {"student_mag": STUDENT_MAG, "fold": 0, **QUICK}
+    for name, options in ((None, "--fold 0"), ("nope", "--name nope")):
+        said = f"no such run; make it with `wsikd distil --student-mag 2.5 {options}`"
+        with pytest.raises(CheckpointError, match=re.escape(said)):
+            finetune(store, make_manifest(), tmp_path, FinetuneSettings(student=name, **how))
 
 
 def test_an_unfinished_teacher_is_refused(store, runs):
@@ -325,10 +335,17 @@ def test_an_unfinished_teacher_is_refused(store, runs):
         distil(store, make_manifest(), runs, student())
 
 
-def test_a_student_must_read_less_than_its_teacher(store, runs):
-    said = r"is a teacher at 10x; a student at --student-mag 10 needs a teacher or baseline above"
+@pytest.mark.parametrize("mag", [10.0, 20.0])  # of which one was prepared
+def test_a_student_must_read_less_than_its_teacher(store, runs, mag):
+    said = rf"is a teacher at 10x; a student at --student-mag {mag:g} needs a teacher or baseline"
     with pytest.raises(ConfigError, match=said):
-        distil(store, make_manifest(), runs, student(student_mag=10.0))
+        distil(store, make_manifest(), runs, student(student_mag=mag, teacher="teacher-10x"))
+
+
+@pytest.mark.parametrize("teacher", [None, "nope"])
+def test_a_magnification_that_is_missing_is_told_before_a_teacher_that_is(store, tmp_path, teacher):
+    with pytest.raises(StoreError, match=r"s0: 1\.25x was not prepared, only 10x, 2\.5x; choose"):
+        distil(store, make_manifest(), tmp_path, student(student_mag=1.25, teacher=teacher))
 
 
 def test_a_student_is_not_learnt_from(store, runs):

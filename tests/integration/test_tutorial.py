@@ -10,7 +10,8 @@ from pathlib import Path
 
 import yaml
 
-from wsikd.cli import COMMANDS, main
+from wsikd.cli import main
+from wsikd.cli.commands import COMMANDS
 from wsikd.recipes import read_recipe
 
 ROOT = Path(__file__).parents[2]

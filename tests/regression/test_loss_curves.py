@@ -17,7 +17,8 @@ from shapely import box
 
 from tests.builders import slide_record
 from wsikd.geometry import Mpp, Region, TissueRegion
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.pyramid.levels import PyramidSettings, build_pyramid, plan_levels
 from wsikd.slides.array import ArrayReader

@@ -24,8 +24,9 @@ from wsikd.data.augment.regions import AugmentSettings, augment, draw_augmentati
 from wsikd.data.held import HeldPixels
 from wsikd.data.regions import list_items
 from wsikd.data.statistics import standardise
-from wsikd.methods.distil import DistilSettings, distil
+from wsikd.methods.distil import distil
 from wsikd.methods.distil import make_step as make_distilling_step
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.region_inputs import read_inputs
 from wsikd.methods.teach import TeachSettings, teach
 from wsikd.methods.teach import make_step as make_teaching_step

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from wsikd.cli import COMMANDS, check_arguments
+from wsikd.cli import check_arguments
+from wsikd.cli.commands import COMMANDS
 from wsikd.cohort.manifest import read_manifest
 from wsikd.recipes import Step, read_recipe
 

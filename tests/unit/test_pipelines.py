@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from wsikd.cli import COMMANDS, check_arguments
+from wsikd.cli import check_arguments
+from wsikd.cli.commands import COMMANDS
 from wsikd.recipes import Step, read_recipe
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"

@@ -5,8 +5,9 @@ A command's module is imported only when that command is asked for, so `wsikd --
 
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from inspect import BoundArguments
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,9 @@ from cyclopts.config import Dict
 from pydantic import ValidationError
 
 from wsikd import config  # not config.explain: a command has that name here
+from wsikd.cli.commands import COMMANDS, GROUPS
 from wsikd.cli.console import say
+from wsikd.cli.settings_file import is_from_file, read_settings
 from wsikd.cli.signals import heed_signals
 from wsikd.cli.streams import CLOSED, find_broken, open_closed
 from wsikd.cli.wording import one_line
@@ -28,46 +31,6 @@ from wsikd.workspace import Workspace
 
 if TYPE_CHECKING:
     from cyclopts.help import DefaultFormatter
-
-COMMANDS = {
-    "prepare": "Find the tissue of slides and store it at every magnification.",
-    "check": "Examine prepared regions for damage, and say what is wrong and how to mend it.",
-    "split": "Deal the patients into training, validation and test, or into folds.",
-    "plan teach": "Say what wsikd teach would compute, and the memory and time it would take.",
-    "plan distil": ("Say what wsikd distil would compute, and the memory and time it would take."),
-    "plan finetune": (
-        "Say what wsikd finetune would compute, and the memory and time it would take."
-    ),
-    "teach": "Train a teacher, or a baseline at a lower magnification, from labels.",
-    "distil": "Train a student that reads at a low magnification, from a teacher, without labels.",
-    "finetune": "Train the last layer of a student from labels.",
-    "pair": "Train an encoder without labels, from pairs of images of the same tissue.",
-    "probe": "Score what a classifier reads from frozen encoders, beside colour alone.",
-    "segment train": "Train a nuclei segmenter without labels.",
-    "segment apply": "Find the nuclei of images, slides or regions, as labels and for QuPath.",
-    "segment evaluate": "Score segmenters on the test images of a labelled set, beside controls.",
-    "evaluate": "Score all runs on the test patients, with confidence intervals and controls.",
-    "report": "Write one HTML page on the slides and the runs.",
-    "explain": "Show what the network of a run looks at, layer by layer, or two side by side.",
-    "cka": "Compare what the layers of runs represent, within and between ways of training.",
-    "run": "Carry out a recipe: commands in order, skipping what is done.",
-    "demo": "Show the whole job on drawn slides, in a few minutes.",
-    "bench": "Measure how near to its limits this machine computes networks.",
-    "doctor": "Examine whether this machine has what wsikd needs, and say what to do.",
-    "info": "Tell what a slide is, what tissue it holds and what prepare would write of it.",
-    "draw": "Draw slides with known tissue and classes, to try wsikd without data.",
-}
-"""Name to first line of its help; each is a function of that name in `wsikd.cli.<name>`, those of a
-group functions of their last word in the module of the first."""
-
-GROUPS = {
-    "plan": "Say what a training would compute, and the memory and time it would take: teach, "
-    "distil, finetune.",
-    "segment": "Find nuclei without labels: train, apply, evaluate.",
-}
-"""First word of several commands to the first line of its help."""
-
-_OF_GROUPS = {name for name in COMMANDS if " " in name}
 
 _ITERABLES = Parameter(negative_iterable=(), consume_multiple=True)
 
@@ -196,16 +159,7 @@ def build_app(*, parse_only: bool = False) -> App:
         gpus: Annotated[int, _AT_LEAST_ONE] = 1,
     ) -> object:
         place = Workspace(workspace)
-        sections = _read_settings(place.settings)
-        app.config = (Dict(sections, source=str(place.settings)),)
-        try:
-            command, bound, left_to_us = app.parse_args(
-                tokens, exit_on_error=False, print_error=False
-            )
-        except CycloptsError as error:
-            said = one_line(error)
-            from_file = _is_from_file(said, tokens, sections)
-            raise ConfigError(f"{place.settings}: {said}" if from_file else said) from None
+        command, bound, left_to_us = _parse(app, tokens, place.settings)
         _refuse_processes(command.__module__.rpartition(".")[2], gpus)
         if parse_only:
             return 0
@@ -219,6 +173,20 @@ def build_app(*, parse_only: bool = False) -> App:
         return command(*bound.args, **bound.kwargs, **ours)
 
     return app
+
+
+def _parse(
+    app: App, tokens: Sequence[str], file: Path
+) -> tuple[Callable[..., object], BoundArguments, Mapping[str, Any]]:
+    """Return the command that is asked for, its arguments and those that it wants from us."""
+    sections = read_settings(file)
+    app.config = (Dict(sections, source=str(file)),)
+    try:
+        return app.parse_args(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError as error:
+        said = one_line(error)
+        from_file = is_from_file(said, tokens, sections)
+        raise ConfigError(f"{file}: {said}" if from_file else said) from None
 
 
 def _help_formatter() -> "DefaultFormatter | None":
@@ -244,50 +212,6 @@ def _declare(app: App) -> None:
         place.command(f"wsikd.cli.{module}:{function}", name=function, help=line, sort_key=order)
 
 
-def _read_settings(path: Path) -> dict[str, Any]:
-    """Read what wsikd.yaml says, by command; cyclopts checks the options of the one asked for."""
-    found = _with_plans(_nested(config.load_yaml(path) if path.exists() else {}))
-    sections = _checked(found, {name.split()[0] for name in COMMANDS}, path)
-    for group in GROUPS.keys() & sections.keys():
-        inner = {name.split()[1] for name in COMMANDS if name.startswith(f"{group} ")}
-        sections[group] = _checked(sections[group], inner, path, f"{group} ")
-    return sections
-
-
-def _with_plans(sections: dict[str, Any]) -> dict[str, Any]:
-    """Let a training be planned with what is set for it, under what is set for its plan."""
-    plans = sections.get("plan") or {}
-    trainings = [name.split()[1] for name in COMMANDS if name.startswith("plan ")]
-    for name in trainings if isinstance(plans, dict) else ():
-        if isinstance(of_training := sections.get(name), dict):
-            plans = {**plans, name: of_training | (plans.get(name) or {})}
-    return {**sections, "plan": plans} if plans else sections
-
-
-def _nested(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """Bring `segment train: {...}`, as recipes have it, to `segment: {train: {...}}`."""
-    nested = {name: options for name, options in sections.items() if name not in _OF_GROUPS}
-    for name in sections.keys() & _OF_GROUPS:
-        group, command = name.split()
-        inner = nested.get(group) or {}
-        nested[group] = {**inner, command: sections[name]}
-    return nested
-
-
-def _checked(
-    sections: Mapping[str, Any], known: Collection[str], path: Path, group: str = ""
-) -> dict[str, Any]:
-    for name, options in sections.items():
-        if name not in known:
-            may = ", ".join(name for name in COMMANDS if name.startswith(group))
-            raise ConfigError(f"{path}: {group + name!r} is no command; it may have {may}")
-        if not isinstance(options, dict | None):
-            raise ConfigError(f"{path}: {group}{name} must map options to values, got {options!r}")
-        for ours in {"workspace", "gpus"} & (options or {}).keys():  # cyclopts would pass over it
-            raise ConfigError(f"{path}: {group}{name} cannot set the {ours}; say --{ours}")
-    return {name: options or {} for name, options in sections.items()}
-
-
 def _launch(app: App, arguments: Sequence[str]) -> int:
     try:
         status = app.meta(
@@ -301,20 +225,6 @@ def _launch(app: App, arguments: Sequence[str]) -> int:
     except ValidationError as error:
         raise ConfigError(config.explain(error, as_option=True)) from None
     return status if isinstance(status, int) else 0
-
-
-def _is_from_file(said: str, tokens: Sequence[str], sections: Mapping[str, Any]) -> bool:
-    """Tell whether a complaint is of an option that wsikd.yaml sets and nobody typed."""
-    option = said.split(maxsplit=1)[0].rstrip(":")
-    typed = [token.partition("=")[0].replace("_", "-") for token in tokens]
-    name = next((token for token in tokens if token in sections), "")
-    options = sections.get(name, {})
-    if name in GROUPS:
-        options = next((options[token] for token in tokens if token in options), {})
-    from wsikd.recipes import Step  # noqa: PLC0415  with pandas, for which help has no time
-
-    in_file = Step(0, name, options).arguments
-    return option in in_file and option not in typed
 
 
 def _refuse_processes(command: str, gpus: int) -> None:

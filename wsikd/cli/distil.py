@@ -7,7 +7,7 @@ from typing import Annotated
 
 from wsikd.cli.console import Flat, InWorkspace
 from wsikd.cli.processes import joined_study, tell_joined
-from wsikd.methods.distil import DistilSettings
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.recipes import Footprint
 
 FOOTPRINTS = {

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 
-from wsikd.cli import COMMANDS
+from wsikd.cli.commands import COMMANDS
 from wsikd.recipes import Footprint
 
 

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from wsikd.cli.console import Flat, InWorkspace, say, show, show_json
 from wsikd.geometry import format_magnification
-from wsikd.methods.distil import DistilSettings
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.finetune import FinetuneSettings
 from wsikd.methods.forecast import Forecast, NetworkForecast
 from wsikd.methods.teach import TeachSettings

@@ -7,7 +7,8 @@ import importlib
 import sys
 from pathlib import Path
 
-from wsikd.cli import COMMANDS, EXIT_STATUS, build_app
+from wsikd.cli import EXIT_STATUS, build_app
+from wsikd.cli.commands import COMMANDS
 from wsikd.files import write_text
 
 _HEAD = f"""\

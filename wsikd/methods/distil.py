@@ -8,25 +8,23 @@ References
        Efficient Histology Image Classification". 2021. arXiv:2101.04170.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 from torch import Tensor
 
-from wsikd.config import OneOf
 from wsikd.data.augment.views import CountedViews
-from wsikd.errors import ConfigError
+from wsikd.errors import CheckpointError, ConfigError
 from wsikd.geometry import format_magnification
 from wsikd.hashing import file_digest
-from wsikd.losses import as_released, choices
-from wsikd.losses.distillation import FEATURE_MAP_LOSSES, resized_map_loss, soft_target_loss
+from wsikd.losses.distillation import resized_map_loss, soft_target_loss
 from wsikd.methods.asking import Asked, ask
 from wsikd.methods.carry_out import carry_out
 from wsikd.methods.describing import describe
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.method import Method, Part, Plan
 from wsikd.methods.planning import Planned
 from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs
@@ -36,9 +34,7 @@ from wsikd.methods.remembered_teacher import (
     Student,
     answers_folder,
 )
-from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import (
-    INIT_HELP,
     check_source,
     find_source,
     kind_of,
@@ -46,7 +42,7 @@ from wsikd.methods.starting_runs import (
 )
 from wsikd.methods.teach import USUAL_MODEL
 from wsikd.methods.teacher_answers import MapSizes, Teacher, Teachers
-from wsikd.models.network import Reader
+from wsikd.models.network import Network, Reader
 from wsikd.models.seeding import build_seeded
 from wsikd.models.weights import ModelDescription, load_description
 from wsikd.runs import RunFolder
@@ -54,99 +50,12 @@ from wsikd.training.batch import Batch
 from wsikd.training.batch_norms import refuse_batch_norm
 from wsikd.training.display import Display
 from wsikd.training.machine import Machine
-from wsikd.training.settings import TrainingSettings
 from wsikd.training.trainee import Step
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
 
 _LEARNT_FROM = ("train", "auxiliary")
-
-
-def _refuse_twice(each: tuple[float, ...]) -> tuple[float, ...]:
-    if not each or len(set(each)) < len(each):
-        raise ValueError("must be one magnification or several different ones")
-    return each
-
-
-Magnifications = Annotated[
-    tuple[Annotated[float, Field(gt=0)], ...],
-    BeforeValidator(lambda given: given if isinstance(given, list | tuple) else (given,)),
-    PlainSerializer(lambda each: each[0] if len(each) == 1 else list(each), return_type=Any),
-    AfterValidator(_refuse_twice),
-]
-"""One magnification or several; a single one is written as a number."""
-
-LossName = OneOf[str, ("soft", *choices(FEATURE_MAP_LOSSES))]
-
-
-class DistilSettings(TrainingSettings):
-    """How a student is distilled from a teacher."""
-
-    student_mag: Magnifications = Field(
-        description="magnification the student reads; several students learn from one pass of the "
-        "teacher"
-    )
-    teacher: str | None = Field(
-        None,
-        description="run to learn from; unset: teacher-10x of the same fold and seed, else seed 0",
-    )
-    init: str | None = Field(None, description=INIT_HELP)
-    unrelated: bool = Field(False, description=UNRELATED_HELP)
-    temperature: float = Field(1.0, gt=0, description="divides the logits of both; no unit")
-    loss: LossName = Field(
-        "both", description="soft targets alone, or with a loss of feature maps added to them"
-    )
-    teacher_pass: Literal["live", "cached"] = Field(
-        "live",
-        description="live: the teacher sees each epoch's augmentation, as published; cached: it is "
-        "asked once about --views of each region, and answers from cache/ after that",
-    )
-    views: int | None = Field(
-        None,
-        ge=1,
-        description="of a region, each with an orientation and colours; unset: 8 if cached",
-    )
-    compat: Literal["release"] | None = Field(
-        None, description="release: the published code's loss, in which both is half of maxpool"
-    )
-
-    @model_validator(mode="after")
-    def _check_views(self) -> Self:
-        if self.views is not None and self.teacher_pass == "live":  # noqa: S105  no password
-            raise ValueError("--views needs --teacher-pass cached")
-        return self
-
-    def each(self) -> "Iterator[Self]":
-        """Yield the settings of each student; a name of several has the magnification after it."""
-        for mag in self.student_mag:
-            name = self.name
-            if name is not None and len(self.student_mag) > 1:
-                name = f"{name}-{format_magnification(mag)}"
-            yield self.model_copy(update={"student_mag": (mag,), "name": name})
-
-    @property
-    def view_count(self) -> int:
-        """How many views of a region a teacher is asked about once."""
-        return 8 if self.views is None else self.views
-
-    @property
-    def magnification(self) -> float:
-        """What the one student of a run reads."""
-        (only,) = self.student_mag
-        return only
-
-    @property
-    def view(self) -> str:
-        """What the batches call the student's images."""
-        return f"student-{format_magnification(self.magnification)}"
-
-    @property
-    def feature_map_kind(self) -> str | None:
-        """The feature map loss that is added to the soft targets, if any."""
-        if self.loss == "soft":
-            return None
-        return as_released(self.loss, FEATURE_MAP_LOSSES) if self.compat else self.loss
 
 
 def distil(
@@ -226,14 +135,57 @@ def make_step(student: Reader, teacher: Teacher, settings: DistilSettings) -> St
     return step
 
 
+@dataclass(frozen=True)
+class _Lesson:
+    """One student, whom it learns from and what."""
+
+    teachers: Teachers
+    source: RunFolder
+    teacher_digest: str
+    teacher_reads: ModelDescription
+    student: Network
+    inputs: Inputs
+    settings: DistilSettings
+
+    def method(self, machine: Machine) -> Method:
+        """Build what is trained, on a machine."""
+        is_live = self.settings.teacher_pass == "live"  # noqa: S105  no password
+        read = machine.reading(machine.place(self.student))
+        reads = describe(
+            self.inputs,
+            self.teacher_reads.architecture,
+            self.settings.magnification,
+            self.teachers.cache,
+        )
+        return self._live(read, reads, machine) if is_live else self._cached(read, reads, machine)
+
+    def _live(self, read: Reader, reads: ModelDescription, machine: Machine) -> Method:
+        """Learn from a teacher that sees each epoch's augmentation."""
+        live = self.teachers.live(self.source, machine)
+        live.expect(self.settings.view)
+        views = {self.settings.view: reads, "teacher": self.teacher_reads}
+        step = make_step(read, live, self.settings)
+        return Method(self.student, reads, step, views, needless=live.needless)
+
+    def _cached(self, read: Reader, reads: ModelDescription, machine: Machine) -> Method:
+        """Learn from answers, which the teacher is asked for here, for all students at once."""
+        questions = _questions(self.inputs, self.settings)
+        remembered = {mag: self._remembered(mag, questions) for mag in self.teachers.student_mags}
+        asked = Asked(self.teachers.live(self.source, machine).read, self.teacher_reads, machine)
+        ask(asked, list(remembered.values()), questions, Display(self.source.name))
+        step = make_step(read, remembered[self.settings.magnification], self.settings)
+        return Method(self.student, reads, step, {self.settings.view: reads}, questions.views)
+
+    def _remembered(self, magnification: float, questions: Questions) -> RememberedTeacher:
+        """Return what answers the student of a magnification."""
+        one = Student.of(self.student, magnification)
+        folder = answers_folder(self.teachers.cache, self.teacher_digest, one, questions.views)
+        return RememberedTeacher(folder, questions, one)
+
+
 def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
-    runs, magnification = teachers.runs, settings.magnification
-    inputs.check_prepared(magnification, with_auxiliary=True)
-    source = find_source(
-        runs, settings.teacher, "teacher", magnification=TEACHER_MAGNIFICATION, settings=settings
-    )
-    _check_kind(source, magnification)
-    check_source(source, inputs, settings.fold)
+    runs = teachers.runs
+    source = _find_teacher(runs, inputs, settings)
     teacher_reads = load_description(source.model_path(), ModelDescription)
     inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
     fingerprints = inputs.fingerprints(with_auxiliary=True)
@@ -242,45 +194,44 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
     architecture = teacher_reads.architecture
     student = build_seeded(architecture, len(inputs.classes), seed=settings.seed)
     refuse_batch_norm(student, f"a student like {source.name} ({architecture})")
+    lesson = _Lesson(
+        teachers, source, fingerprints["teacher"], teacher_reads, student, inputs, settings
+    )
     if settings.init is not None:
         sources["init"] = start_from(student, runs, settings.init, inputs, settings)
         fingerprints["init"] = file_digest(sources["init"].model_path())
-
-    def method(machine: Machine) -> Method:
-        read = machine.reading(machine.place(student))
-        reads = describe(inputs, architecture, magnification, teachers.cache)
-        views = {settings.view: reads}
-        if settings.teacher_pass == "live":  # noqa: S105  no password
-            live = teachers.live(source, machine)
-            live.expect(settings.view)
-            step = make_step(read, live, settings)
-            views["teacher"] = teacher_reads
-            return Method(student, reads, step, views, needless=live.needless)
-        questions = _questions(inputs, settings)
-        asked = Asked(teachers.live(source, machine).read, teacher_reads, machine)
-        each = {mag: Student.of(student, mag) for mag in teachers.student_mags}
-        remembered = {
-            mag: RememberedTeacher(
-                answers_folder(teachers.cache, fingerprints["teacher"], one, questions.views),
-                questions,
-                one,
-            )
-            for mag, one in each.items()
-        }
-        ask(asked, list(remembered.values()), questions, Display(source.name))
-        step = make_step(read, remembered[magnification], settings)
-        return Method(student, reads, step, views, questions.views)
-
     return Plan(
         "student",
-        magnification,
+        settings.magnification,
         fingerprints,
-        method,
+        lesson.method,
         sources,
         settings.unrelated,
         _LEARNT_FROM,
         _parts(settings, architecture, teacher_reads.magnification),
     )
+
+
+def _find_teacher(runs: Path, inputs: Inputs, settings: DistilSettings) -> RunFolder:
+    """Find the run to learn from, and refuse one that the student cannot learn from."""
+    magnification = settings.magnification
+    try:
+        source = find_source(
+            runs,
+            settings.teacher,
+            "teacher",
+            magnification=TEACHER_MAGNIFICATION,
+            settings=settings,
+        )
+    except CheckpointError:
+        # told now, or a teacher would be trained for a student that cannot read
+        inputs.check_prepared(magnification, with_auxiliary=True)
+        raise
+    # told first, or slides would be prepared for a student that the teacher cannot teach
+    _check_kind(source, magnification)
+    inputs.check_prepared(magnification, with_auxiliary=True)
+    check_source(source, inputs, settings.fold)
+    return source
 
 
 def _assume(settings: DistilSettings) -> tuple[Part, ...]:

@@ -38,6 +38,11 @@ class Part(NamedTuple):
     learns: bool = True
     views: int | None = None
 
+    @property
+    def is_trained(self) -> bool:
+        """Whether a layer of it learns, be it the last alone; of a student's teacher none does."""
+        return self.learns or self.role != "teacher"
+
 
 def live_parts(parts: Iterable[Part]) -> tuple[Part, ...]:
     """Return the networks that are computed in every step."""

@@ -16,13 +16,14 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from wsikd.data.augment.pairs import release_distortions
 from wsikd.data.pairs import Shown
 from wsikd.data.patches import PatchSource
 from wsikd.data.statistics import image_statistics
 from wsikd.geometry import Pixels, magnification_to_mpp
+from wsikd.methods.collapse import watch_spread
 from wsikd.methods.joint_embedding import Approach, build_approach, encoders_of
 from wsikd.methods.pair_settings import PairSettings
 from wsikd.methods.region_inputs import begin
@@ -43,14 +44,10 @@ from wsikd.training.distributed import (
     is_first,
     refuse_uneven,
 )
-from wsikd.training.feeds.batches import shuffle
 from wsikd.training.feeds.patches import Distortion, PatchFeed, PatchView
 from wsikd.training.loop import Loop
 from wsikd.training.schedules import warm_up_cosine
-from wsikd.training.trainee import Learner, Say, Trainee
-
-_WATCHED = 256  # pairs whose projections are looked at after every epoch
-_COLLAPSED = 0.05  # spread of projections: 1 in random directions, 0 if all are alike
+from wsikd.training.trainee import Learner, Trainee
 
 
 def pair(
@@ -114,29 +111,6 @@ def pair(
     return made
 
 
-def spread(projections: Tensor) -> float:
-    """Measure how far projections are from being all alike.
-
-    Parameters
-    ----------
-    projections : Tensor, shape (N, D)
-
-    Returns
-    -------
-    float
-        Standard deviation of a coordinate after rows are brought to length 1, times √D: 1 for
-        random directions, 0 where all are the same.
-
-    Examples
-    --------
-    >>> spread(torch.ones(4, 8)), round(spread(torch.eye(64)), 2)
-    (0.0, 0.99)
-    """
-    directions = nn.functional.normalize(projections.double(), dim=1)
-    variance = directions.var(dim=0, correction=0).mean()
-    return float((variance * projections.shape[1]).sqrt())
-
-
 def _pair_fold(
     source: PatchSource,
     shown: Mapping[BranchName, Shown],
@@ -185,7 +159,7 @@ def _train(
         keep=partial(_keep, approach.model, reads),
         schedule=partial(warm_up_cosine, warm_up=settings.warm_up_steps(len(rows))),
         limit_gradients=partial(_limit_gradients, settings),
-        watch=partial(_watch, approach, feed),
+        watch=partial(watch_spread, approach, feed),
     )
     (seconds,) = Loop([Trainee(run, learner, settings)], feed, None).run()
     return seconds
@@ -282,27 +256,3 @@ def _limit_gradients(settings: PairSettings, parameters: Iterable[nn.Parameter])
     for parameter in parameters if settings.compat else ():
         if parameter.grad is not None:
             nn.utils.clip_grad_norm_([parameter], 1.0 / settings.batch)
-
-
-@torch.no_grad()
-def _watch(approach: Approach, feed: PatchFeed, say: Say) -> dict[str, float]:
-    """Look at what the branches make of some patches, and warn if they are all alike."""
-    model = approach.model.eval()
-    chosen = shuffle(len(feed), seed=0, epoch=0)[:_WATCHED]
-    seen: dict[str, list[Tensor]] = {}
-    for batch in feed.batches(chosen):
-        if isinstance(model, UNet):
-            made = {"primary": model.encoder.embed(batch["primary"].pixels)}
-        else:
-            made = {name: model.project(name, batch[name].pixels) for name in encoders_of(model)}
-        for name, projections in made.items():
-            seen.setdefault(name, []).append(projections)
-    found = {f"{name}_spread": spread(torch.cat(parts)) for name, parts in seen.items()}
-    for name, value in found.items():
-        if value < _COLLAPSED and not isinstance(model, UNet):
-            say(
-                f"projections have collapsed: their {name.replace('_', ' ')} is {value:.2g}, of 1 "
-                "in random directions; raise --batch, lower --learning-rate, or choose another "
-                "--objective"
-            )
-    return found

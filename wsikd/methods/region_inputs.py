@@ -96,6 +96,11 @@ class Inputs:
         return sorted({item.slide_id for split in used for item in self.items[split]})
 
 
+def usual_role(magnification: float) -> Literal["teacher", "baseline"]:
+    """Return what a network is for that is taught at a magnification, unless it is said."""
+    return "teacher" if magnification >= TEACHER_MAGNIFICATION else "baseline"
+
+
 def read_inputs(store: "RegionStore", manifest: pd.DataFrame, fold: int | None) -> Inputs:
     """List the regions of a fold, or of the column `split` if `fold` is None.
 

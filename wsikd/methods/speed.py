@@ -86,7 +86,7 @@ def _add_up(
     once = 0.0
     for part in work.parts:
         mag, speed = part.magnification, measured[part]
-        if part.role != "teacher" or part.learns:
+        if part.is_trained:
             # it predicts with the best and with the last epoch
             epoch += speed.learning * learnt[mag] + speed.reading * validated[mag]
             once += 2 * speed.reading * (validated[mag] + tested[mag])

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from wsikd.errors import CheckpointError, LeakageError
 from wsikd.geometry import format_magnification
+from wsikd.methods.making import how_to_make
 from wsikd.methods.region_inputs import Inputs, MethodName
 from wsikd.models import Network
 from wsikd.models.weights import load_model
@@ -45,12 +46,15 @@ def find_source(
     CheckpointError
         If there is none, or it is not finished; the message names the command that makes it.
     """
-    command = KINDS[method].command
+    kind = KINDS[method]
+    command = kind.command
+    if kind.is_distilled:
+        command += f" --student-mag {magnification:g}"  # which it cannot do without
     if name is not None:
-        return find_of_fold(runs, name, settings.fold, command)
+        return find_of_fold(runs, name, settings.fold, how_to_make(name, command))
     seeds = dict.fromkeys((settings.seed, 0))
     names = [run_name(method, magnification, settings.fold, seed) for seed in seeds]
-    return find_finished(runs, names, command)
+    return find_finished(runs, names, how_to_make(names[0], command))
 
 
 def _encoder_tensors(model: Network) -> dict[str, Tensor]:
@@ -112,7 +116,7 @@ def start_from(
     LeakageError
         If it follows splits, and is of another fold or was made with others.
     """
-    source = find_of_fold(runs, name, settings.fold, *_STARTS)
+    source = find_of_fold(runs, name, settings.fold, how_to_make(name, *_STARTS))
     if source.read_provenance().kind.follows_splits:
         check_source(source, inputs, settings.fold)
     start, description = load_model(source.model_path())

@@ -22,7 +22,7 @@ from wsikd.methods.carry_out import carry_out
 from wsikd.methods.describing import describe
 from wsikd.methods.method import Method, Part, Plan
 from wsikd.methods.planning import Planned
-from wsikd.methods.region_inputs import TEACHER_MAGNIFICATION, Inputs, MethodName
+from wsikd.methods.region_inputs import Inputs, MethodName, usual_role
 from wsikd.methods.seen import UNRELATED_HELP
 from wsikd.methods.starting_runs import INIT_HELP, start_from
 from wsikd.models import ModelName
@@ -59,7 +59,7 @@ class TeachSettings(LabelSettings):
     @property
     def kind(self) -> MethodName:
         """What kind of run it makes."""
-        return self.role or ("teacher" if self.mag >= TEACHER_MAGNIFICATION else "baseline")
+        return self.role or usual_role(self.mag)
 
 
 def teach(

@@ -35,6 +35,7 @@ class PrepareSettings(SlideSettings):
     workers: int | None = Field(
         None,
         ge=0,
+        le=1024,
         description="slides prepared at once; unset: one per core, 0: one in this process",
     )
     scheduler: str | None = Field(None, description="address of a dask scheduler to use instead")

@@ -7,6 +7,7 @@ from wsikd.cohort.manifest import read_manifest
 from wsikd.cohort.splits import splits_of_fold
 from wsikd.data.patches import PatchSettings
 from wsikd.errors import CheckpointError, ConfigError, LeakageError
+from wsikd.methods.making import how_to_make
 from wsikd.methods.region_inputs import read_inputs
 from wsikd.runs import Provenance, RunFolder, is_pattern, pooled_name, runs_called
 from wsikd.store import RegionStore
@@ -42,9 +43,8 @@ def find_encoders(runs: Path, names: Sequence[str]) -> tuple[list[RunFolder], li
     for name in names:
         matched = runs_called(runs, name)
         if not matched:
-            raise CheckpointError(
-                f"{runs / Path(name).name}: no such run; make it with `wsikd pair`"
-            )
+            remedy = how_to_make(name, "wsikd pair", "wsikd teach")
+            raise CheckpointError(f"{runs / Path(name).name}: no such run; {remedy}")
         for run in matched:
             refusal = _refusal(run)
             if refusal is None:

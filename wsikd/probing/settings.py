@@ -6,6 +6,7 @@ from pydantic import Field
 
 from wsikd.data.augment.pairs import DistortSettings
 from wsikd.runs import Branch, Checkpoint
+from wsikd.runs.names import NAME_PATTERN
 from wsikd.training.settings import FoldSettings
 
 ExtraControl = Literal["random", "supervised"]
@@ -33,7 +34,7 @@ class ProbeSettings(FoldSettings):
     weight_decay: float = Field(0.0, ge=0, description="of Adam, added to the gradient")
     name: str | None = Field(
         None,
-        pattern=r"^[\w][\w.+-]*$",
+        pattern=NAME_PATTERN,
         description="of the probed patches, in the runs' names; needed if not the run's own",
     )
 

@@ -64,39 +64,38 @@ def find_run(runs: Path, name: str, remedy: str = "see the folder for their name
     raise CheckpointError(f"{runs / Path(name).name}: no such run; {remedy}")
 
 
-def find_finished(runs: Path, names: Sequence[str], *commands: str) -> RunFolder:
+def find_finished(runs: Path, names: Sequence[str], remedy: str) -> RunFolder:
     """Find the first run of these exact names, which must be finished.
 
     Raises
     ------
     CheckpointError
-        If there is none, or it is not finished; the message names the commands that make it.
+        If there is none, which `remedy` ends; or it is not finished.
     """
     wanted = [RunFolder(runs / Path(name).name) for name in names]
     present = [run for run in wanted if run.exists()]
     if not present:
-        how = " or ".join(f"`{command}`" for command in commands)
-        raise CheckpointError(f"{wanted[0].path}: no such run; make it with {how}")
+        raise CheckpointError(f"{wanted[0].path}: no such run; {remedy}")
     if not present[0].is_complete():
         command = present[0].read_provenance().kind.command
         raise CheckpointError(f"{present[0].path}: is not finished; go on with `{command}`")
     return present[0]
 
 
-def find_of_fold(runs: Path, name: str, fold: int | None, *commands: str) -> RunFolder:
+def find_of_fold(runs: Path, name: str, fold: int | None, remedy: str) -> RunFolder:
     """Find the finished run of a name, given with or without its fold; that of `fold` first.
 
     Raises
     ------
     CheckpointError
-        If the name is a path that leads to another folder of runs, there is none of this name, or
-        it is not finished; the message names the commands that make it.
+        If the name is a path that leads to another folder of runs; there is none of this name,
+        which `remedy` ends; or it is not finished.
     """
     _refuse_elsewhere(runs, name)
     pooled = pooled_name(Path(name).name)
     alike = [run for run in find_runs(runs) if pooled_name(run.name) == pooled]
     same_fold = [run.name for run in alike if run.read_provenance().fold == fold]
-    return find_finished(runs, [*same_fold, name], *commands)
+    return find_finished(runs, [*same_fold, name], remedy)
 
 
 def _refuse_elsewhere(runs: Path, name: str) -> None:

@@ -7,6 +7,9 @@ from wsikd.geometry import format_magnification
 
 _FOLD = r"-fold\d+"
 
+NAME_PATTERN = r"^[\w][\w.+-]*$"
+"""What a user may call a run."""
+
 PICTURES = "pictures"
 """Name of the folder of the report's pictures."""
 

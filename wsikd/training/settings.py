@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from wsikd.config import Settings
 from wsikd.data.augment.regions import AugmentSettings
 from wsikd.data.held import Resident
+from wsikd.runs.names import NAME_PATTERN
 from wsikd.training.device import Kernels, Precision
 
 
@@ -40,7 +41,7 @@ class RunSettings(Settings):
     )
     name: str | None = Field(
         None,
-        pattern=r"^[\w][\w.+-]*$",
+        pattern=NAME_PATTERN,
         description="of the run; unset: made of method, magnification, fold and seed",
     )
 
@@ -101,7 +102,10 @@ class TrainingSettings(FoldSettings):
         description="where regions stay once they are read; auto: the GPU or memory, as they fit",
     )
     workers: int = Field(
-        2, ge=0, description="threads that read regions ahead; 0: none, they are waited for"
+        2,
+        ge=0,
+        le=256,
+        description="threads that read regions ahead; 0: none, they are waited for",
     )
 
     @property

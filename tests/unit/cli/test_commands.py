@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from wsikd.cli import COMMANDS, GROUPS, build_app, main
+from wsikd.cli import build_app, main
+from wsikd.cli.commands import COMMANDS, GROUPS
 
 
 def module_of(command):
@@ -76,6 +77,27 @@ class TestEveryCommand:
         said = capsys.readouterr().err
         assert said.startswith("wsikd: Unknown option: --colour.")
         assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "most"),
+    [
+        ("prepare slides", 1024),  # processes
+        ("teach", 256),  # threads
+        ("distil --student-mag 1.25", 256),
+        ("finetune --student-mag 1.25", 256),
+        ("plan teach", 256),
+        ("plan distil --student-mag 1.25", 256),
+        ("plan finetune --student-mag 1.25", 256),
+    ],
+)
+def test_more_workers_than_a_machine_has_are_refused(command, most, tmp_path, capsys):
+    where = ["--workspace", str(tmp_path)]
+    for count in (most + 1, 100_000):
+        assert main([*command.split(), "--workers", str(count), *where]) == 2
+        said = capsys.readouterr().err
+        assert said == f"wsikd: --workers must be at most {most}, got '{count}'\n"
+    build_app().parse_args([*command.split(), "--workers", str(most)], exit_on_error=False)
 
 
 def _without_workspace(options):

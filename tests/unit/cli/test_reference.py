@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from wsikd.cli import COMMANDS
+from wsikd.cli.commands import COMMANDS
 from wsikd.cli.reference import command_reference
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "commands.md"

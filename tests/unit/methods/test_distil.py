@@ -5,7 +5,9 @@ import torch
 import torch.nn.functional as F
 from pydantic import ValidationError
 
-from wsikd.methods.distil import DistilSettings, make_step
+from wsikd.config import explain
+from wsikd.methods.distil import make_step
+from wsikd.methods.distil_settings import DistilSettings
 from wsikd.methods.teacher_answers import LiveTeacher, MapSizes
 from wsikd.models import build_model
 from wsikd.models.images import Images
@@ -65,6 +67,18 @@ def test_the_loss_is_that_of_equations_2_and_3(batch, options, weights):
     parts = by_hand(student, teacher, batch, settings.temperature)
     expected = sum(weight * parts[name] for name, weight in weights.items())
     assert sum(term.item() for term in terms.values()) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("mags", [10, 20, (5, 20, 1.25)])
+def test_a_student_as_fine_as_the_usual_teacher_is_refused_before_anything_is_looked_for(mags):
+    largest = 10 if mags == 10 else 20
+    with pytest.raises(ValidationError) as refusal:
+        DistilSettings(student_mag=mags)
+    assert explain(refusal.value) == (
+        f"--student-mag must be below the teacher's 10, got {largest}; choose a lower one, or "
+        "name a --teacher that reads more"
+    )
+    assert DistilSettings(student_mag=mags, teacher="teacher-40x").teacher == "teacher-40x"
 
 
 def test_only_the_student_gets_a_gradient(batch):

@@ -6,6 +6,9 @@ from shapely import box as rectangle
 
 from wsikd.data.fields.field import FileField
 from wsikd.geometry import Mpp, PyramidLevel, Region, Size, TissueRegion
+from wsikd.models import build_model
+from wsikd.models.resnet import Bottleneck, Layout, ResNet
+from wsikd.models.seeding import seeded
 from wsikd.store import RegionStore, SlideRecord, SlideWriter, Source
 from wsikd.tissue import to_geojson
 
@@ -119,3 +122,15 @@ def picture_field(path, size):
         light=(255.0, 255.0, 255.0),
         path=path,
     )
+
+
+KINDS = ("resnet10w32", "resnet18", "bottlenecks")
+"""Networks of all kinds of blocks: resnet34 has those of resnet18, more of them."""
+
+
+def build_kind(kind, class_count, *, seed=0):
+    """Build one of `KINDS`; that of bottlenecks is resnet50 with fewer of its blocks."""
+    with seeded(seed):
+        if kind == "bottlenecks":
+            return ResNet(Layout(Bottleneck, (2, 1, 1, 2), (64, 128, 256, 512)), class_count)
+        return build_model(kind, class_count)

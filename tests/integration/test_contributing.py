@@ -1,6 +1,5 @@
 """The five changes of CONTRIBUTING.md, made in a copy of the tree as it says."""
 
-import functools
 import re
 import shutil
 import subprocess
@@ -29,6 +28,15 @@ def _average(teacher_map: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 RESIZINGS:"""
+
+ASKED = ("prepare", "info", "pair", "distil")
+HELP = """
+import sys
+from wsikd.cli import main
+for command in sys.argv[1:]:
+    print(end="\\f", flush=True)
+    main([command, "--help"])
+"""
 
 # name of the change: name of what is added, new files, text inserted into old ones
 MADE = {
@@ -108,10 +116,12 @@ def carry_out(tree, *arguments):
     )
 
 
-@functools.cache
-def help_of(tree, command):
-    shown = carry_out(tree, "-m", "wsikd", command, "--help").stdout
-    return " ".join(re.sub("[│╭╮╰╯─]", " ", shown).split())
+@pytest.fixture(scope="module")
+def helped(tree):
+    """Return what commands say of themselves, asked in one process."""
+    shown = carry_out(tree, "-c", HELP, *ASKED).stdout.split("\f")[1:]
+    texts = (" ".join(re.sub("[│╭╮╰╯─]", " ", text).split()) for text in shown)
+    return dict(zip(ASKED, texts, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +165,8 @@ class TestEveryChange:
         ("pair", "--pairing", "grey"),
     ],
 )
-def test_what_is_added_is_a_choice_of_its_option(tree, command, option, added):
-    (choices,) = re.findall(rf"{option} CHOICE .*?\[choices: (.*?)\]", help_of(tree, command))
+def test_what_is_added_is_a_choice_of_its_option(helped, command, option, added):
+    (choices,) = re.findall(rf"{option} CHOICE .*?\[choices: (.*?)\]", helped[command])
     assert added in choices.split(", ")
 
 

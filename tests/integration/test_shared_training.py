@@ -237,17 +237,6 @@ def test_a_refusal_is_one_line_and_ends_all_with_its_status(shared, more, expect
     assert said.startswith(f"wsikd: {why}")
 
 
-def test_a_run_that_another_process_is_at_is_left_alone_by_all(shared):
-    run = RunFolder(shared[0] / RUN)
-    run.write_provenance(run.read_provenance().model_copy(update={"status": "running"}))
-    with run.alone():
-        status, _, said = wsikd(shared[0], *TAUGHT)
-    assert (status, said) == (
-        75,
-        f"wsikd: {RUN}: process {os.getpid()} is writing to it; try again when it is done\n",
-    )
-
-
 def test_a_signal_stops_all_after_a_checkpoint_and_a_kill_of_one_ends_the_other(tmp_path):
     workspace = make_workspace(tmp_path)
     arguments = [

@@ -44,9 +44,9 @@ from wsikd.training.trainee import Learner, Trainee
 
 SPLITS = ("train", "train", "train", "val", "test")  # of each organ
 ORGANS = ("colon", "liver")
-TEACHER_MAG, STUDENT_MAG = 2.5, 0.625
+TEACHER_MAG, STUDENT_MAG = 1.25, 0.625
 EPOCHS, PER_STEP = 3, 4
-NAMES = ("teacher-2.5x", "student-0.625x")
+NAMES = ("teacher-1.25x", "student-0.625x")
 COUNTS = {"epochs": EPOCHS, "accumulate": PER_STEP, "device": "cpu"}
 TEACHING = {"mag": TEACHER_MAG, "role": "teacher", **COUNTS}
 DISTILLING = {"student_mag": STUDENT_MAG, "teacher": NAMES[0], **COUNTS}

@@ -25,7 +25,9 @@ class NetworkForecast(Settings):
     learns: bool = Field(description="whether its layers do, but for the last")
     views: int | None = Field(description="of each region, asked about once; null: every epoch")
     policies: dict[str, int] = Field(description="regions that are computed by each policy")
-    peak_bytes: dict[str, int] = Field(description="by policy, for the largest region")
+    peak_bytes: dict[str, int] = Field(
+        {}, description="by policy, for the largest region; a training leaves it uncounted"
+    )
 
 
 class Forecast(Settings):

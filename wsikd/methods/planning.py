@@ -1,6 +1,6 @@
 """Planning a training: what it will compute, and what that takes, before it is begun."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic
 
@@ -8,13 +8,14 @@ import pandas as pd
 
 from wsikd.errors import CheckpointError
 from wsikd.methods.carry_out import SettingsType
-from wsikd.methods.forecast import Forecast
+from wsikd.methods.forecast import Forecast, NetworkForecast
 from wsikd.methods.method import Part, Plan
 from wsikd.methods.region_inputs import Inputs, folds_of, read_inputs
 from wsikd.methods.speed import measure
 from wsikd.methods.work import Work, foresee, made_room
 from wsikd.runs import run_name
 from wsikd.training.machine import Machine
+from wsikd.training.memory import policies_of, predict_peak
 
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
@@ -102,8 +103,23 @@ def _foresee(
     run = run_name(name, reads, settings.fold, settings.seed)
     with made_room(work, settings, machine) as room:
         forecast = foresee(run, settings, work, machine, room)
-        update: dict[str, Any] = {"notes": (*dict.fromkeys(notes), *forecast.notes)}
+        update: dict[str, Any] = {
+            "notes": (*dict.fromkeys(notes), *forecast.notes),
+            "networks": tuple(_with_peaks(forecast, work)),
+        }
         if seconds:
             duration = measure(settings, work, machine, seconds)
             update |= {"seconds": duration.epoch, "hours": duration.all / 3600}
     return forecast.model_copy(update=update)
+
+
+def _with_peaks(forecast: Forecast, work: Work) -> Iterator[NetworkForecast]:
+    """Yield what each network takes by every policy; to count that takes seconds."""
+    sizes = next(work.sizes(item) for item in work.learnt if item.name == forecast.largest)
+    for part, told in zip(work.parts, forecast.networks, strict=True):
+        network, size = work.network(part), sizes[part.magnification]
+        peaks = {
+            policy: predict_peak(network, size, policy, training=part.learns)
+            for policy in policies_of(network, training=part.learns)
+        }
+        yield told.model_copy(update={"peak_bytes": peaks})

@@ -1,14 +1,13 @@
 """What a model says of every region of val and test: the table that evaluation starts from."""
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import torch
 
+from wsikd.geometry import Size
 from wsikd.models import Network
-from wsikd.models.cost import count_macs
 from wsikd.runs import PREDICTION_COLUMNS, probability_columns
 from wsikd.training.batch import Batch
 from wsikd.training.display import Display
@@ -28,6 +27,8 @@ def predict(
     items: Sequence["RegionItem"],
     classes: Sequence[str],
     machine: Machine,
+    *,
+    gmacs: Callable[[Size], float],
 ) -> pd.DataFrame | None:
     """Read every region once, without augmentation.
 
@@ -45,6 +46,8 @@ def predict(
         What p_0, p_1, ... stand for.
     machine : Machine
         Where it is computed.
+    gmacs : callable
+        Returns what reading a size costs, see `gmacs_of`.
 
     Returns
     -------
@@ -53,7 +56,6 @@ def predict(
         gmacs the cost of reading them. In the first process, the others have nothing.
     """
     model.eval()
-    cost = cache(lambda size: count_macs(model, size) / 1e9)
     read, means = machine.reading(model), Means(feed, machine, Display("predictions").say)
     rows: dict[int, tuple[str | float, ...]] = {}
 
@@ -63,7 +65,7 @@ def predict(
         for index, size, row in zip(batch.indices, sizes, probabilities, strict=True):
             item = items[index]
             about = (item.slide_id, item.patient_id, item.region_id, item.split, item.label)
-            rows[index] = (*about, *size, cost(size), *row)
+            rows[index] = (*about, *size, gmacs(size), *row)
 
     for batch in feed.batches(range(len(items))):
         means.compute(batch, look)

@@ -12,6 +12,7 @@ from wsikd.losses.classification import balanced_weights
 from wsikd.methods.method import Method
 from wsikd.methods.predictions import predict
 from wsikd.methods.work import Work, budget_of, foresee, made_room
+from wsikd.models.cost import gmacs_of
 from wsikd.models.weights import ModelDescription, keep_model, load_model
 from wsikd.training.display import Display
 from wsikd.training.distributed import is_first
@@ -147,9 +148,11 @@ def _predict(
 ) -> None:
     tested = inputs.items["val"] + inputs.items["test"]
     feed = feeds.make(tested, {"image": reads})
+    gmacs = gmacs_of(load_model(run.model_path())[0].eval())  # best and last cost the same
     checkpoints: tuple[Checkpoint, ...] = ("best", "last")
     for checkpoint in checkpoints:
         model, description = load_model(run.model_path(checkpoint))
-        table = predict(machine.place(model), feed, tested, description.classes, machine)
+        model = machine.place(model)
+        table = predict(model, feed, tested, description.classes, machine, gmacs=gmacs)
         if table is not None:
             run.write_predictions(table, checkpoint)

@@ -25,7 +25,6 @@ from wsikd.training.memory import (
     choose_policy,
     least_policy,
     most_pixels,
-    policies_of,
     predict_peak,
     standing_bytes,
     too_large,
@@ -148,7 +147,7 @@ def foresee(
         peak_bytes=_peak(settings, work, machine, room),
         largest=largest,
         largest_size=max(sizes[largest].values(), key=lambda size: size.area),
-        networks=tuple(_network(work, part, sizes, largest, machine) for part in work.parts),
+        networks=tuple(_network(work, part, sizes, machine) for part in work.parts),
         resident=room.told,
         cache_bytes=sum(map(partial(_answers_bytes, work), work.parts)),
         notes=tuple(
@@ -185,7 +184,6 @@ def _network(
     work: Work,
     part: Part,
     sizes: Mapping[str, Mapping[float, Size]],
-    largest: str,
     machine: Machine,
 ) -> NetworkForecast:
     network, mag = work.network(part), part.magnification
@@ -197,10 +195,6 @@ def _network(
             needed = predict_peak(network, each[mag], least, training=part.learns)
             raise too_large(name, each[mag], needed, machine.room_bytes, least)
         policies[policy] += 1
-    peaks = {
-        policy: predict_peak(network, sizes[largest][mag], policy, training=part.learns)
-        for policy in policies_of(network, training=part.learns)
-    }
     return NetworkForecast(
         role=part.role,
         architecture=part.architecture,
@@ -208,7 +202,6 @@ def _network(
         learns=part.learns,
         views=part.views,
         policies=dict(policies.most_common()),
-        peak_bytes=peaks,
     )
 
 

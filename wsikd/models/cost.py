@@ -1,6 +1,7 @@
 """What reading an image costs: multiply-accumulate operations."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -45,6 +46,11 @@ def count_macs(model: nn.Module, size: Size) -> int:
     with counter:
         read_shape(model, size)
     return counter.macs
+
+
+def gmacs_of(model: nn.Module) -> Callable[[Size], float]:
+    """Return what counts 10^9 multiply-accumulate operations of a size, each size once."""
+    return cache(lambda size: count_macs(model, size) / 1e9)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # PyTorch's

@@ -5,6 +5,7 @@ from wsikd.data.regions import RegionItem
 from wsikd.geometry import Size
 from wsikd.methods.predictions import predict
 from wsikd.models import build_model
+from wsikd.models.cost import gmacs_of
 from wsikd.models.weights import ModelDescription
 from wsikd.training.feeds.regions import FeedOptions, RegionFeed
 from wsikd.training.machine import Machine
@@ -62,7 +63,8 @@ def table(request, model, images):
         torch.device("cpu"),
         options=FeedOptions(budget=budget),
     )
-    return predict(model, feed, ITEMS, description.classes, Machine.find("cpu"))
+    machine = Machine.find("cpu")
+    return predict(model, feed, ITEMS, description.classes, machine, gmacs=gmacs_of(model))
 
 
 def test_every_region_has_a_row_that_says_what_it_is(table):

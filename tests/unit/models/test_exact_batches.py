@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from tests.builders import KINDS, build_kind
 from wsikd.errors import ConfigError
 from wsikd.explain.layers import watching
 from wsikd.geometry import Size
@@ -18,7 +19,6 @@ from wsikd.models.groupnorm import GroupNorm, group_norm
 from wsikd.models.images import Images
 from wsikd.models.inside import Inside, blank
 
-NAMES = ("resnet10w32", "resnet18", "resnet34", "resnet50")
 SIZES = ((1, 1), (33, 64), (70, 31), (1, 40), (65, 2), (64, 32))
 EXACT = 1e-12
 
@@ -31,7 +31,7 @@ def trained(name):
     its norm, and rounding alone says on which side of the ReLU.
     """
     torch.manual_seed(0)
-    model = build_model(name, 3).double()
+    model = build_kind(name, 3).double()
     for part in model.modules():
         if isinstance(part, GroupNorm | nn.BatchNorm2d):
             nn.init.normal_(part.weight, 1, 0.2)
@@ -74,8 +74,12 @@ def distance(found, expected):
 
 def largest_distance(model, packs):
     """Return the largest relative distance of anything between the packs and single images."""
-    packed = see(model, [pack(images) for images in packs])
     alone = see(model, [image[None] for images in packs for image in images])
+    return distance_from(alone, model, packs)
+
+
+def distance_from(alone, model, packs):
+    packed = see(model, [pack(images) for images in packs])
     assert [one.shape for one in packed[1]] == [one.shape for one in alone[1]]
     maps = zip(packed[1], alone[1], strict=True)
     return max(
@@ -85,11 +89,12 @@ def largest_distance(model, packs):
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_batch_gives_what_its_images_give_alone(name):
-    images = draw(SIZES)
-    assert largest_distance(trained(name), [images]) <= EXACT
-    assert largest_distance(trained(name), [images[:2], images[2:]]) <= EXACT
+    images, model = draw(SIZES), trained(name)
+    alone = see(model, [image[None] for image in images])
+    assert distance_from(alone, model, [images]) <= EXACT
+    assert distance_from(alone, model, [images[:2], images[2:]]) <= EXACT
 
 
 sides = st.integers(1, 70)
@@ -105,7 +110,7 @@ def test_every_packing_of_images_of_any_size_gives_what_they_give_alone(packing,
     assert largest_distance(trained("resnet10w32"), packs) <= EXACT
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_the_image_of_a_batch_receives_the_gradient_that_it_receives_alone(name):
     images = [image.requires_grad_() for image in draw(SIZES)]
     model = trained(name)
@@ -118,7 +123,7 @@ def test_the_image_of_a_batch_receives_the_gradient_that_it_receives_alone(name)
         assert (one - other).norm() <= EXACT * max(other.norm(), 0.1)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_single_precision_loses_no_more_in_a_batch_than_alone(name):
     images = draw(SIZES)
     exact = see(trained(name), [image[None] for image in images])

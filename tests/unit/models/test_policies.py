@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.builders import KINDS, build_kind
 from wsikd.models import build_model, tiles
 from wsikd.models.footprint import Allocations
 from wsikd.models.groupnorm import GroupNorm
@@ -14,7 +15,6 @@ from wsikd.models.policies import POLICIES
 from wsikd.models.seeding import build_seeded
 from wsikd.models.tiles import pooled_stem
 
-NAMES = ("resnet10w32", "resnet18", "resnet34", "resnet50")
 SAME = POLICIES[1:3]  # bit by bit
 
 
@@ -36,10 +36,10 @@ def assert_close(found, expected):
         assert (one - other).norm() <= 1e-12 * other.norm()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_computing_again_gives_the_same_bit_by_bit(name, layout):
-    model = build_seeded(name, 3, seed=0).to(memory_format=layout)
+    model = build_kind(name, 3).to(memory_format=layout)
     images = draw(2, 3, 65, 70).to(memory_format=layout)
     plain = learn(model, images, "plain")
     for policy in SAME:
@@ -56,10 +56,10 @@ def test_a_padded_batch_is_the_same_bit_by_bit_whatever_is_kept(policy):
         assert torch.equal(found, expected)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_a_tiled_stem_gives_the_same_up_to_rounding(monkeypatch, name):
     monkeypatch.setattr(tiles, "BAND", 2 * 4 * 70 * 3)  # 3 rows of the pooled map
-    model = build_seeded(name, 3, seed=0).double()
+    model = build_kind(name, 3).double()
     images = draw(2, 3, 75, 70, dtype=torch.double)
     assert_close(learn(model, images, "tiled"), learn(model, images, "plain"))
     expected, model.policy = learn(model, images, "plain")[0], "tiled"
@@ -104,9 +104,9 @@ def test_an_image_that_is_looked_at_receives_its_gradient_under_every_policy():
     assert all(torch.equal(gradients[0], one) for one in gradients[1:])
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", KINDS)
 def test_each_policy_has_less_alive_after_reading_than_the_one_before(name):
-    model, image, alive = build_seeded(name, 3, seed=0), draw(1, 3, 128, 128), []
+    model, image, alive = build_kind(name, 3), draw(1, 3, 128, 128), []
     for policy in POLICIES[:3]:
         model.policy = policy
         with Allocations() as seen:

@@ -251,6 +251,12 @@ class TestStore:
     OUTLINES = (box(40, 20, 190, 220), box(40, 260, 190, 460))
     BOXES = (Region(40, 20, Size(320, 200)), Region(40, 260, Size(320, 200)))
 
+    @pytest.fixture(autouse=True)
+    def _few_crops(self, monkeypatch):
+        """Let a quarter of 16 crops decide on the threshold, not of 64."""
+        monkeypatch.setattr("wsikd.nuclei.adapt._DRAWN", 16)
+        monkeypatch.setattr("wsikd.nuclei.adapt._TAKEN", 4)
+
     @pytest.fixture
     def workspace(self, tmp_path):
         place = Workspace(tmp_path / "cohort")

@@ -287,6 +287,31 @@ def test_a_run_of_another_table_is_not_taken_up(store, runs):
         teach(store, table, runs, TeachSettings(fold=0, **QUICK))
 
 
+def test_a_teacher_and_its_student_can_be_trained_with_maps_of_bfloat16(store, tmp_path, capsys):
+    how = {"fold": 0, "precision": "bf16", **QUICK}
+    (teacher,) = teach(store, make_manifest(), tmp_path, TeachSettings(**how))
+    (made,) = distil(store, make_manifest(), tmp_path, student(precision="bf16"))
+    said = capsys.readouterr().err
+    assert said.count("on cpu; bf16, eager kernels; ") == 2
+    for run in (teacher, made):
+        model, _ = load_model(run.model_path())
+        assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    (exact,) = teach(
+        store,
+        make_manifest(),
+        tmp_path,
+        TeachSettings(**how | {"precision": "fp32", "name": "exact"}),
+    )
+    rounded, float32 = (run.read_log()[-1]["train"]["loss"] for run in (teacher, exact))
+    assert rounded != float32
+    assert rounded == pytest.approx(float32, rel=0.02)
+
+
+def test_a_run_is_not_taken_up_in_another_precision(store, runs):
+    with pytest.raises(ResumeError, match="precision"):
+        teach(store, make_manifest(), runs, TeachSettings(fold=0, precision="bf16", **QUICK))
+
+
 def test_regions_whose_feature_map_is_one_pixel_are_counted(tmp_path, capsys):
     sizes = [Size(1, 1), Size(33, 32), Size(32, 32), Size(20, 9), Size(64, 31), Size(70, 2)]
     for index, size in enumerate(sizes):

@@ -42,6 +42,7 @@ class Forecast(Settings):
     epochs: int
     steps: int = Field(description="in an epoch")
     device: str
+    way: str = Field("", description="precision of maps and kernels, where they are not the usual")
     room_bytes: int = Field(description="that networks may take there")
     peak_bytes: int = Field(description="that all takes there at once, at most")
     largest: str = Field(description="the region of most pixels")
@@ -69,4 +70,5 @@ class Forecast(Settings):
             f"{counted(self.steps, 'step')} an epoch for {counted(self.epochs, 'epoch')}"
         )
         takes = f"takes at most {bytes_text(self.peak_bytes)} on {self.device}"
-        return learns, "; ".join(part for part in (takes, computed, self.resident) if part)
+        parts = (takes, self.way, computed, self.resident)
+        return learns, "; ".join(part for part in parts if part)

@@ -143,6 +143,7 @@ def foresee(
         epochs=settings.epochs,
         steps=math.ceil(len(learnt) / settings.accumulate),
         device=str(machine.device),
+        way="" if machine.way == USUAL else machine.way.told(),
         room_bytes=machine.room_bytes,
         peak_bytes=_peak(settings, work, machine, room),
         largest=largest,

@@ -24,7 +24,15 @@ from wsikd.runs.predictions import PREDICTION_COLUMNS, read_predictions
 from wsikd.runs.provenance import Provenance
 from wsikd.versions import installed_versions
 
-_HOW_NOT_WHAT = {"workers", "device", "checkpoint_minutes", "resident", "batch_mpix", "memory_gib"}
+_HOW_NOT_WHAT = {
+    "workers",
+    "device",
+    "kernels",
+    "checkpoint_minutes",
+    "resident",
+    "batch_mpix",
+    "memory_gib",
+}
 """Settings that may change when a run is taken up."""
 _PACKAGES = ("wsikd", "torch", "numpy", "zarr", "pandas", "scikit-learn")
 _ANEW = "remove the folder to start anew, or name another run with --name"

@@ -1,11 +1,13 @@
 """Measure the peak memory of training and reading, in bytes per pixel of the region at hand.
 
     python tests/benchmarks/measure_memory.py [ARCHITECTURE] [DEVICE] [--policy POLICY]
+    python tests/benchmarks/measure_memory.py --predict SIDE
 
 Each figure is a slope: the peak of a large region less that of a small one, by the difference of
 their pixels. Weights and libraries, which do not grow with the region, so fall out. On a CPU it is
 the peak of a whole process, each a new one; on CUDA that of what PyTorch has allocated there.
-Beside it stands what `wsikd.training.memory` predicts of the network alone.
+Beside it stands what `wsikd.training.memory` predicts of the network alone. With --predict nothing
+is measured: it is shown what a step on a square of that side takes, in each way and by each policy.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from wsikd.models.policies import POLICIES, Policy
 from wsikd.models.weights import ModelDescription
 from wsikd.prepare.peak import peak_mib
 from wsikd.training.batch import Batch
-from wsikd.training.device import place
+from wsikd.training.device import Way, place
 from wsikd.training.feeds.regions import About, Augmentation, RegionFeed
 from wsikd.training.memory import predict_peak
 
@@ -143,14 +145,30 @@ def measure(architecture: str, device: str, policy: Policy) -> None:
         )
 
 
+def predict(side: int) -> None:
+    """Print what a training step takes in GiB, for which only shapes go through the networks."""
+    ways = (Way(), Way(torch.bfloat16), Way(torch.bfloat16, fused=True))
+    for name in ("resnet10w32", "resnet18", "resnet34", "resnet50"):
+        for way in ways:
+            model = way.bring(build_model(name, len(CLASSES)))
+            peaks = [predict_peak(model, Size(side, side), policy) / 2**30 for policy in POLICIES]
+            told = ", ".join(
+                f"{policy} {peak:.1f}" for policy, peak in zip(POLICIES, peaks, strict=True)
+            )
+            print(f"{name}, {way.told()}: {told} GiB", flush=True)
+
+
 if __name__ == "__main__":
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("architecture", nargs="?", default="resnet10w32")
     asked.add_argument("device", nargs="?", default="cpu")
     asked.add_argument("--policy", choices=POLICIES, default="plain")
+    asked.add_argument("--predict", type=int, metavar="SIDE")
     asked.add_argument("--only", nargs=2, help=argparse.SUPPRESS)  # in a process of its own
     told = asked.parse_args()
-    if told.only:
+    if told.predict:
+        predict(told.predict)
+    elif told.only:
         name, side = told.only
         on = torch.device(told.device)
         print(peak_bytes(name, int(side), told.architecture, on, told.policy))

@@ -1,7 +1,10 @@
 """The kernels of group normalisation: in Triton's interpreter on a CPU, or as they are on a GPU."""
 
 import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -180,3 +183,54 @@ def test_checkpointing_gives_the_same_bits():
 
     plain, computed_again = (compute(one, tensors, gradient) for one in (function, again))
     assert all(torch.equal(one, other) for one, other in zip(plain, computed_again, strict=True))
+
+
+COMPILE = """
+import itertools
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from wsikd.models.kernels import norm_kernels
+
+KINDS = {"MASKED": True, "ADDS": True, "RELU": True, "D": 2}
+BLOCKS = {"BLOCK_P": 64, "BLOCK_C": 64, "BLOCK_T": 64, "BLOCK_D": 2}
+IMAGES = {"x", "y", "residual", "gradient", "to_x", "to_residual"}
+NUMBERS = {"P", "width", "C", "tile_places", "tiles", "groups"}
+
+
+def type_of(name):
+    if name in IMAGES:
+        return "*bf16"
+    if name.endswith("_stride"):
+        return "i64"
+    return {"sizes": "*i32", "eps": "fp32"}.get(name, "i32" if name in NUMBERS else "*fp32")
+
+
+FIRST = {"measure", "merge", "apply", "sum"}
+kernels = [name for name in dir(norm_kernels) if name.split("_")[0] in FIRST]
+for name, capability in itertools.product(kernels, (80, 90)):
+    kernel = getattr(norm_kernels, name)
+    fixed = {key: value for key, value in {**KINDS, **BLOCKS}.items() if key in kernel.arg_names}
+    types = {key: "constexpr" if key in fixed else type_of(key) for key in kernel.arg_names}
+    source = ASTSource(fn=kernel, signature=types, constexprs=fixed)
+    options = {"num_warps": 4, "enable_fp_fusion": True}
+    made = triton.compile(source, target=GPUTarget("cuda", capability, 32), options=options)
+    print(name, capability, len(made.asm["cubin"]))
+"""
+
+
+def test_kernels_compile_for_gpus_that_are_not_there(tmp_path):
+    """For an A100 and an H100, by what Triton brings along; nothing is run."""
+    place = {
+        "TRITON_INTERPRET": "0",
+        "TRITON_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": str(Path.cwd()),
+    }
+    told = subprocess.run(
+        [sys.executable, "-W", "error", "-c", COMPILE],
+        env=os.environ | place, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stderr
+    lines = [line.split() for line in told.stdout.splitlines()]
+    assert len(lines) == 6 * 2
+    assert all(int(size) > 1000 for _, _, size in lines)

@@ -18,7 +18,7 @@ _MOST_CHANNELS = 128
 _PROGRAMS = 2048  # wanted at least, where there is as much to do
 _MOST_ROUNDS = 16
 _TILES_AT_ONCE = 64
-_WARPS = 4
+_HOW = {"num_warps": 4, "enable_fp_fusion": True}  # said, as Triton's defaults change
 
 
 @torch.library.custom_op("wsikd::group_norm_act", mutates_args=())
@@ -212,7 +212,7 @@ class _Work(NamedTuple):
         return {
             "BLOCK_P": self.block_places,
             "BLOCK_C": self.block_channels,
-            "num_warps": _WARPS,
+            **_HOW,
         }
 
     @property
@@ -222,7 +222,7 @@ class _Work(NamedTuple):
             "D": self.depth,
             "BLOCK_T": min(_TILES_AT_ONCE, _power_of_2(self.tiles)),
             "BLOCK_D": _power_of_2(self.depth),
-            "num_warps": _WARPS,
+            **_HOW,
         }
 
 

@@ -1,8 +1,8 @@
 """How near to its limits a machine computes networks: a table to compare and to report.
 
 The limits are measured first: the rate of a copy of a large tensor and of products of large
-matrices. A network's share of its floor (`wsikd.models.floor`) is then the least time that its
-operations could take at these rates, over the time that they take.
+matrices, on a GPU in bfloat16. A network's share of its floor (`wsikd.models.floor`) is then the
+least time that its operations could take at these rates, over the time that they take.
 """
 
 import platform
@@ -97,7 +97,7 @@ def bench(settings: BenchSettings, machine: Machine) -> Iterator[Row]:
 
 
 def _measure_ceilings(machine: Machine, seconds: float) -> Generator[Row, None, Ceilings]:
-    kind, dtype = machine.device.type, machine.way.precision or torch.float32
+    kind, dtype = machine.device.type, _best_precision(machine)
     with torch.device(machine.device):
         values = torch.zeros(_COPIED_BYTES.get(kind, _COPIED_BYTES["cuda"]) // 4)
         copy = torch.empty_like(values)
@@ -114,6 +114,11 @@ def _measure_ceilings(machine: Machine, seconds: float) -> Generator[Row, None, 
     return Ceilings(flops_per_s, bytes_per_s)
 
 
+def _best_precision(machine: Machine) -> torch.dtype:
+    """Return that of the floor: on a GPU bfloat16, whatever networks are computed in."""
+    return torch.float32 if machine.device.type == "cpu" else torch.bfloat16
+
+
 def _drop(_made: torch.Tensor) -> None:
     """Forget what was made."""
 
@@ -124,7 +129,7 @@ def _measure_network(
     network = build_seeded(model, 2, seed=0)
     floors = [
         floor_seconds(list_work(network, size, training=training), ceilings,
-                      value_bytes=4 if machine.way.precision is None else 2)
+                      value_bytes=_best_precision(machine).itemsize)
         for training in (True, False)
     ]  # fmt: skip
     read, images = machine.reading(machine.place(network)), noise([size], machine)

@@ -12,20 +12,28 @@ workspace=$2
 status=0
 mkdir -p "$results"
 
+end=$(($(date +%s) + 350))
+
 part() {
     name=$1
     shift
-    echo "== $name"
-    timeout 150 "$@" >"$results/$name.log" 2>&1 || { echo "failed: $name"; status=1; }
-    tail -n 12 "$results/$name.log"
+    left=$((end - $(date +%s)))
+    echo "== $name, $left s left"
+    [ $left -gt 5 ] || { echo "no time for $name"; status=1; return; }
+    timeout $left "$@" >"$results/$name.out" 2>"$results/$name.err" || {
+        echo "failed: $name"
+        status=1
+        tail -n 20 "$results/$name.err"
+    }
+    tail -n 12 "$results/$name.out"
 }
 
-part kernels python -m pytest -q tests/unit/models/test_norm_kernel.py
+part kernels python -m pytest -q tests/unit/models/test_norm_kernel.py tests/unit/models/test_precision.py
 part marked python -m pytest -q -m gpu tests
 part rows python -m tests.benchmarks.measure_kernels --seconds 1 --json "$results/kernels.json"
 for way in "eager fp32" "fused fp32" "fused bf16"; do
     set -- $way
-    part "bench-$1-$2" sh -c "python -m wsikd bench --seconds 1 --kernels $1 --precision $2 --json"
+    part "bench-$1-$2" python -m wsikd bench --seconds 1 --kernels "$1" --precision "$2" --json
 done
 if [ -n "$workspace" ]; then
     common="--device cuda --kernels fused --workspace $workspace"

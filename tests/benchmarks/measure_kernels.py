@@ -18,7 +18,6 @@ from wsikd.bench import describe_machine
 from wsikd.geometry import Size
 from wsikd.methods.speed import noise
 from wsikd.models import Network
-from wsikd.models.batchnorm import BatchNorm2d
 from wsikd.models.floor import Ceilings, floor_seconds, list_work
 from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.seeding import build_seeded
@@ -60,8 +59,8 @@ def main() -> None:
         row = {"network": name, "size": list(size), "count": count}
         networks = {kind: (build_seeded(name, 3, seed=0), way) for kind, way in ways.items()}
         networks["batch norm bf16"] = build_seeded(f"{name}-bn", 3, seed=0), ways["eager bf16"]
-        alone = without_norms(build_seeded(name, 3, seed=0))
-        networks["convolutions bf16"] = alone, ways["eager bf16"]
+        alone = without_norms(build_seeded(name, 3, seed=0))  # laid out as with fused norms
+        networks["convolutions bf16"] = alone, Way(torch.bfloat16, fused=True)
         sizes = [size] * count
         for kind, (network, way) in networks.items():
             row[kind] = step_seconds(network, sizes, way, device, told.seconds)
@@ -89,11 +88,11 @@ def step_seconds(
     network: Network, sizes: list[Size], way: Way, device: torch.device, seconds: float
 ) -> float:
     machine = Machine(device, 2**60, way)
-    machine.place(network)
-    if any(isinstance(part, BatchNorm2d) for part in network.modules()):
-        network.precision = way.precision  # cuDNN's adds up in float32 by itself
-    if way.precision is not None:
-        network.to(memory_format=torch.channels_last)
+    if network.rounds:
+        machine.place(network)
+    else:
+        network.precision = way.precision  # cuDNN's batch norm adds up in float32 by itself
+        network.to(device, memory_format=torch.channels_last)
     images = noise(sizes, machine)
 
     def learn() -> None:

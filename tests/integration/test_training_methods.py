@@ -302,9 +302,20 @@ def test_a_teacher_and_its_student_can_be_trained_with_maps_of_bfloat16(store, t
         tmp_path,
         TeachSettings(**how | {"precision": "fp32", "name": "exact"}),
     )
+    inputs = [run.read_provenance().inputs.get("precision") for run in (teacher, made, exact)]
+    assert inputs == ["bf16", "bf16", None]
     rounded, float32 = (run.read_log()[-1]["train"]["loss"] for run in (teacher, exact))
     assert rounded != float32
     assert rounded == pytest.approx(float32, rel=0.02)
+
+
+def test_answers_of_a_teacher_in_another_precision_are_its_own(store, runs, tmp_path):
+    how = {"teacher_pass": "cached", "views": 1}
+    for precision in ("fp32", "bf16", "fp32"):
+        settings = student(precision=precision, seed=len(list(runs.iterdir())), **how)
+        (run,) = distil(store, make_manifest(), runs, settings, cache=tmp_path / "cache")
+    assert len(list((tmp_path / "cache" / "teacher").iterdir())) == 2
+    assert "precision" not in run.read_provenance().inputs
 
 
 def test_a_run_is_not_taken_up_in_another_precision(store, runs):

@@ -19,6 +19,7 @@ from wsikd.methods.seen import Past, look_back, seen_slides
 from wsikd.methods.train_runs import train
 from wsikd.methods.work import Work
 from wsikd.training.determinism import deterministic
+from wsikd.training.device import Way, choose_device
 from wsikd.training.display import Display
 from wsikd.training.distributed import first_alone, held_by_first, is_first
 from wsikd.training.machine import Machine
@@ -135,7 +136,11 @@ def _together(
 def _begin(runs: Path, inputs: "Inputs", settings: TrainingSettings, plan: Plan) -> "RunFolder":
     """Make a run's folder, with what it learns from and what it starts from has seen."""
     past = _look_back(plan, inputs)
-    about = inputs.describe_run(plan.kind, plan.magnification, plan.fingerprints)
+    way = Way.choose(choose_device(settings.device), settings.precision, settings.kernels)
+    fingerprints = dict(plan.fingerprints)
+    if way.precision is not None:  # not what was asked for, which may be auto
+        fingerprints["precision"] = "bf16"
+    about = inputs.describe_run(plan.kind, plan.magnification, fingerprints)
     names = {key: source.name for key, source in plan.sources.items()}
     about = about.model_copy(update={"sources": names, "notes": past.notes})
     if settings.weighs_balanced(training=True):

@@ -170,16 +170,21 @@ class _Lesson:
     def _cached(self, read: Reader, reads: ModelDescription, machine: Machine) -> Method:
         """Learn from answers, which the teacher is asked for here, for all students at once."""
         questions = _questions(self.inputs, self.settings)
-        remembered = {mag: self._remembered(mag, questions) for mag in self.teachers.student_mags}
+        remembered = {
+            mag: self._remembered(mag, questions, machine) for mag in self.teachers.student_mags
+        }
         asked = Asked(self.teachers.live(self.source, machine).read, self.teacher_reads, machine)
         ask(asked, list(remembered.values()), questions, Display(self.source.name))
         step = make_step(read, remembered[self.settings.magnification], self.settings)
         return Method(self.student, reads, step, {self.settings.view: reads}, questions.views)
 
-    def _remembered(self, magnification: float, questions: Questions) -> RememberedTeacher:
+    def _remembered(
+        self, magnification: float, questions: Questions, machine: Machine
+    ) -> RememberedTeacher:
         """Return what answers the student of a magnification."""
         one = Student.of(self.student, magnification)
-        folder = answers_folder(self.teachers.cache, self.teacher_digest, one, questions.views)
+        teacher = self.teacher_digest + machine.way.suffix  # it answers a little otherwise
+        folder = answers_folder(self.teachers.cache, teacher, one, questions.views)
         return RememberedTeacher(folder, questions, one)
 
 

@@ -19,6 +19,7 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wsikd.geometry import Size
+from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.network import Network
 
 
@@ -70,6 +71,10 @@ def list_work(model: Network, size: Size, *, count: int = 1, training: bool = Tr
         Whether gradients are computed, too.
     """
     shapes = copy.deepcopy(model).to("meta")
+    shapes.precision = None
+    for part in shapes.modules():  # a fused norm is one operation, whose parts are not seen
+        if isinstance(part, GroupNorm):
+            part.fused = False
     seen = _Lister()
     with torch.device("meta"), seen, torch.set_grad_enabled(training):
         images = torch.empty(count, 3, size.height, size.width)

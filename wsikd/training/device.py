@@ -61,13 +61,28 @@ class Way:
         return cls(torch.bfloat16 if rounds else None, fused)
 
     def bring(self, network: NetworkType) -> NetworkType:
-        """Let a network be computed so."""
-        if network.rounds:
-            network.precision = self.precision
+        """Let a network be computed so.
+
+        Raises
+        ------
+        ConfigError
+            If it cannot be, as it has no group normalisation.
+        """
+        if self != Way() and not network.rounds:
+            raise ConfigError(
+                f"{type(network).__name__} has no group normalisation, which --precision bf16 and "
+                "--kernels fused are for; leave them out, or take a model without -bn"
+            )
+        network.precision = self.precision
         for part in network.modules():
             if isinstance(part, GroupNorm):
                 part.fused = self.fused
         return network
+
+    @property
+    def suffix(self) -> str:
+        """What sets apart results of another precision; nothing of that of the weights."""
+        return "" if self.precision is None else "-bf16"
 
     def told(self) -> str:
         """Return what to tell of it."""
@@ -106,6 +121,8 @@ def choose_device(name: str) -> torch.device:
 def place(model: ModuleType, device: torch.device) -> ModuleType:
     """Bring a network to a device, in the layout that is faster there."""
     layout = memory_format(device)
+    if any(isinstance(part, GroupNorm) and part.fused for part in model.modules()):
+        layout = torch.channels_last  # a convolution returns what its image or its weights are
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]  # torch's stubs leave memory_format out
 
 

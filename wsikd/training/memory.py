@@ -5,9 +5,12 @@ from itertools import pairwise
 from typing import NamedTuple, Self
 from weakref import WeakKeyDictionary
 
+import torch
+
 from wsikd.errors import TooLargeError
 from wsikd.geometry import Size
 from wsikd.models.footprint import count_peak
+from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.network import Network
 from wsikd.models.policies import READING, Policy
 from wsikd.words import bytes_text
@@ -140,16 +143,19 @@ def standing_bytes(model: Network, *, training: bool) -> int:
 
 def _count(model: Network, policy: Policy, *, training: bool) -> _Counted:
     known = _KNOWN.setdefault(model, {})
-    if (policy, training) not in known:
+    fused = any(isinstance(part, GroupNorm) and part.fused for part in model.modules())
+    kind = policy, training, model.precision, fused
+    if kind not in known:
         tiled = policy == "tiled"
         counts = [
             (side**2, count_peak(model, Size(side, side), policy, training=training))
             for side in (_TILED_SIDES if tiled else _SIDES)
         ]
         lines = tuple(_Line.through(*each) for each in pairwise(counts))
-        known[policy, training] = _Counted(lines, least=counts[0][1] if tiled else 0)
-    return known[policy, training]
+        known[kind] = _Counted(lines, least=counts[0][1] if tiled else 0)
+    return known[kind]
 
 
-_KNOWN: WeakKeyDictionary[Network, dict[tuple[Policy, bool], _Counted]] = WeakKeyDictionary()
+_Kind = tuple[Policy, bool, torch.dtype | None, bool]
+_KNOWN: WeakKeyDictionary[Network, dict[_Kind, _Counted]] = WeakKeyDictionary()
 """What was counted, by network: shapes alone went through it, which takes 0.1 to 1 s each."""

@@ -90,7 +90,8 @@ class TrainingSettings(FoldSettings):
     precision: Precision = Field(
         "auto",
         description="of the maps between layers; weights, statistics and losses are always "
-        "fp32; auto: bf16 with fused kernels on a GPU that has it, else fp32",
+        "fp32; auto: bf16 with fused kernels on a GPU that has it, else fp32; with eager kernels "
+        "bf16 takes no less memory",
     )
     kernels: Kernels = Field(
         "eager",

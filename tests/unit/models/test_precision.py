@@ -11,7 +11,7 @@ from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.images import Images
 from wsikd.models.policies import POLICIES
 from wsikd.models.seeding import build_seeded
-from wsikd.training.device import Way
+from wsikd.training.device import Way, place
 
 
 def draw(*shapes):
@@ -89,17 +89,25 @@ def test_padding_and_masks_are_exact_up_to_rounding_in_bfloat16():
         assert distance(together.logits[index], alone.logits[0]) < 5e-3
 
 
-def test_batch_normalisation_stays_in_float32():
-    network = Way(torch.bfloat16).bring(build_seeded("resnet10w32-bn", 3, seed=0))
-    assert network.precision is None
+@pytest.mark.parametrize("way", [Way(torch.bfloat16), Way(fused=True)])
+def test_networks_without_group_normalisation_are_refused(way):
+    network = build_seeded("resnet10w32-bn", 3, seed=0)
+    with pytest.raises(ConfigError, match="no group normalisation"):
+        way.bring(network)
+    assert Way().bring(network) is network
 
 
-@pytest.mark.skipif(os.environ.get("TRITON_INTERPRET") != "1", reason="for Triton's interpreter")
+@pytest.mark.skipif(
+    not torch.cuda.is_available() and os.environ.get("TRITON_INTERPRET") != "1",
+    reason="needs Triton's interpreter or a CUDA device",
+)
 def test_a_network_of_fused_norms_sees_and_learns_the_same():
     pytest.importorskip("triton", reason="Triton is not there for this platform")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     images = draw((40, 33), (20, 37))
-    plain, gradient = see(build_seeded("resnet10w32", 3, seed=0), images)
-    network = Way(fused=True).bring(build_seeded("resnet10w32", 3, seed=0))
+    images = images._replace(pixels=images.pixels.to(device))
+    plain, gradient = see(place(build_seeded("resnet10w32", 3, seed=0), device), images)
+    network = place(Way(fused=True).bring(build_seeded("resnet10w32", 3, seed=0)), device)
     assert all(part.fused for part in network.modules() if isinstance(part, GroupNorm))
     found, its_gradient = see(network, images)
     assert distance(found.logits, plain.logits) < 1e-5

@@ -5,7 +5,9 @@ is kept for the backward pass is x, and the result only where a residual was add
 mask is computed again from x elsewhere.
 """
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,10 +20,28 @@ _MOST_CHANNELS = 128
 _PROGRAMS = 2048  # wanted at least, where there is as much to do
 _MOST_ROUNDS = 16
 _TILES_AT_ONCE = 64
-_HOW = {"num_warps": 4, "enable_fp_fusion": True}  # said, as Triton's defaults change
+_HOW = {"num_warps": 4, "enable_fp_fusion": False}  # memory is what takes time
+
+
+Given = ParamSpec("Given")
+Made = TypeVar("Made")
+
+
+def _on_its_device(
+    function: Callable[Concatenate[Tensor, Given], Made],
+) -> Callable[Concatenate[Tensor, Given], Made]:
+    """Launch kernels on the GPU of the first tensor, which need not be the current one."""
+
+    @wraps(function)
+    def launch(first: Tensor, *args: Given.args, **kwargs: Given.kwargs) -> Made:
+        with torch.cuda.device_of(first):  # type: ignore[no-untyped-call]  # PyTorch's
+            return function(first, *args, **kwargs)
+
+    return launch  # type: ignore[return-value]  # its first argument is named
 
 
 @torch.library.custom_op("wsikd::group_norm_act", mutates_args=())
+@_on_its_device
 def group_norm_act(
     x: Tensor,
     weight: Tensor,
@@ -58,6 +78,7 @@ def group_norm_act(
         The result, like x, and mean and 1 / standard deviation of the groups, float32 of shape
         (2, N, groups).
     """
+    _refuse_precision(x)
     work = _Work.of(x, groups)
     x, residual = _dense(x), None if residual is None else _dense(residual)
     y = torch.empty_like(x, memory_format=torch.channels_last)
@@ -99,6 +120,7 @@ def _(
 
 
 @torch.library.custom_op("wsikd::group_norm_act_backward", mutates_args=())
+@_on_its_device
 def _differentiate(
     gradient: Tensor,
     x: Tensor,
@@ -224,6 +246,11 @@ class _Work(NamedTuple):
             "BLOCK_D": _power_of_2(self.depth),
             **_HOW,
         }
+
+
+def _refuse_precision(x: Tensor) -> None:
+    if x.dtype not in {torch.float32, torch.bfloat16}:
+        raise TypeError(f"images must be float32 or bfloat16, got {x.dtype}")
 
 
 def _power_of_2(count: int) -> int:

@@ -13,8 +13,20 @@ merged, so that values far from 0 lose nothing.
 A module of its own, as it needs Triton to be read at all.
 """
 
+import inspect
+
 import triton
 import triton.language as tl
+
+# of every size of region there would be another kernel if these were compiled in; C, which few
+# layers share, is, as vectors of channels are read
+_OF_SIZE = ("P", "width", "tile_places", "tiles", "groups")
+
+
+def _compiled(kernel):
+    """Compile a kernel for what its channels and images are, not for their sizes."""
+    names = inspect.signature(kernel).parameters
+    return triton.jit(do_not_specialize=[name for name in _OF_SIZE if name in names])(kernel)
 
 
 @triton.jit
@@ -46,7 +58,7 @@ def _values(start, places, channels, known, C):
     return tl.load(start + offsets, mask=known, other=0.0).to(tl.float32)
 
 
-@triton.jit
+@_compiled
 def measure_tiles(
     x, means, squares, sizes, x_stride, P, width, C, tile_places,
     MASKED: tl.constexpr, BLOCK_P: tl.constexpr, BLOCK_C: tl.constexpr,
@@ -77,7 +89,7 @@ def measure_tiles(
     tl.store(squares + place, square, mask=channels < C)
 
 
-@triton.jit
+@_compiled
 def merge_statistics(
     means, squares, mean, scale, sizes, P, width, C, tile_places, tiles, eps,
     MASKED: tl.constexpr, D: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_D: tl.constexpr,
@@ -119,7 +131,7 @@ def _tile_counts(rows, sizes, image, P, width, tile_places, tiles, MASKED: tl.co
     return tl.where(rows < tiles, counts, 0).to(tl.float32)
 
 
-@triton.jit
+@_compiled
 def apply_norm(
     x, residual, y, weight, bias, mean, scale, sizes, x_stride, residual_stride, y_stride,
     P, width, C, tile_places, groups,
@@ -173,7 +185,7 @@ def _gradient(
     return tl.where(known, its_gradient, 0.0), tl.where(known, apart, 0.0)
 
 
-@triton.jit
+@_compiled
 def sum_gradients(
     gradient, x, y, weight, bias, mean, scale, along, across, sizes,
     gradient_stride, x_stride, y_stride, P, width, C, tile_places, groups,
@@ -207,7 +219,7 @@ def sum_gradients(
     tl.store(across + place, times * its_scale, mask=real)
 
 
-@triton.jit
+@_compiled
 def merge_gradients(
     along, across, weight, to_bias, to_weight, along_mean, across_mean, sizes, P, width, C, tiles,
     MASKED: tl.constexpr, D: tl.constexpr, BLOCK_T: tl.constexpr, BLOCK_D: tl.constexpr,
@@ -234,7 +246,7 @@ def merge_gradients(
     tl.store(across_mean + place, tl.sum(gain * its_weight, 0) / values)
 
 
-@triton.jit
+@_compiled
 def apply_gradients(
     gradient, x, y, weight, bias, mean, scale, along_mean, across_mean, to_x, to_residual, sizes,
     gradient_stride, x_stride, y_stride, to_x_stride, to_residual_stride,

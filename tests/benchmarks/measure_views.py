@@ -83,13 +83,19 @@ def summarise(table: pd.DataFrame) -> str:
         scores = table.pivot_table(index="seed", columns="kind", values=value)
         for kind in [kind for kind in KINDS if kind != LIVE]:
             difference = scores[kind] - scores[LIVE]
-            mean = difference.mean()
-            spread = stats.sem(difference) or 1e-12  # all alike: no interval without it
-            low, high = stats.t.interval(0.95, len(difference) - 1, mean, spread)
             lines.append(
-                f"{kind} less live: {mean:+.3g} {unit} (95 % interval {low:+.3g} to {high:+.3g})"
+                f"{kind} less live: {difference.mean():+.3g} {unit}{_interval(difference)}"
             )
     return "\n".join(lines)
+
+
+def _interval(differences: pd.Series) -> str:
+    """Say the 95 % interval of a mean; of a single seed there is none."""
+    if len(differences) == 1:
+        return ""
+    spread = stats.sem(differences) or 1e-12  # all alike: no interval without it
+    low, high = stats.t.interval(0.95, len(differences) - 1, differences.mean(), spread)
+    return f" (95 % interval {low:+.3g} to {high:+.3g})"
 
 
 if __name__ == "__main__":

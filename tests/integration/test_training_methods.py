@@ -217,6 +217,41 @@ def test_a_student_learns_from_the_teacher_of_its_fold_and_from_auxiliary_slides
     assert set(run.read_predictions("last")["split"]) == {"val", "test"}
 
 
+@pytest.mark.parametrize(
+    ("learn_from", "splits", "told"),
+    [
+        ("labelled", {"train"}, "2 regions"),
+        ("auxiliary", {"auxiliary"}, "1 region"),
+        ("both", {"train", "auxiliary"}, "3 regions"),
+    ],
+)
+def test_a_student_learns_from_the_slides_it_is_told_to(
+    store, runs, capsys, learn_from, splits, told
+):
+    (run,) = distil(store, make_manifest(), runs, student(epochs=1, learn_from=learn_from))
+    assert f"learns from {told}, " in capsys.readouterr().err
+    learnt = run.read_learnt()
+    assert set(learnt.loc[learnt["via"] == "", "split"]) == splits | {"val", "test"}
+    assert ("auxiliary" in run.read_provenance().inputs) == ("auxiliary" in splits)
+
+
+def test_auxiliary_slides_that_are_not_learnt_from_need_not_be_prepared(store, tmp_path):
+    write_slide(tmp_path / "regions", "s6", Size(40, 40), finest=5.0)
+    for name in ("s0", "s1", "s2", "s3", "s4", "s5"):
+        shutil.copytree(store.path / name, tmp_path / "regions" / name)
+    other, runs = RegionStore(tmp_path / "regions"), tmp_path / "runs"
+    teach(other, make_manifest(), runs, TeachSettings(fold=0, **QUICK))
+    with pytest.raises(StoreError, match="s6: 10x was not prepared"):
+        distil(other, make_manifest(), runs, student(epochs=1))
+    distil(other, make_manifest(), runs, student(epochs=1, learn_from="labelled"))
+
+
+def test_auxiliary_slides_that_are_not_there_cannot_be_learnt_from(store, runs):
+    manifest = make_manifest().query("slide_id != 's6'")
+    with pytest.raises(ConfigError, match="--learn-from auxiliary needs auxiliary slides"):
+        distil(store, manifest, runs, student(learn_from="auxiliary"))
+
+
 def test_fine_tuning_changes_the_last_layer_alone(store, runs):
     (before,) = distil(store, make_manifest(), runs, student(epochs=1))
     settings = FinetuneSettings(student_mag=STUDENT_MAG, fold=0, **QUICK)

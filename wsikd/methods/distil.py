@@ -55,8 +55,6 @@ from wsikd.training.trainee import Step
 if TYPE_CHECKING:
     from wsikd.store import RegionStore
 
-_LEARNT_FROM = ("train", "auxiliary")
-
 
 def distil(
     store: "RegionStore",
@@ -68,7 +66,8 @@ def distil(
 ) -> list[RunFolder]:
     """Train a student to see at its magnification what the teacher sees at a higher one.
 
-    Both read the same regions under the same augmentation. Auxiliary slides take part.
+    Both read the same regions under the same augmentation. Auxiliary slides take part if they are
+    learnt from, as is usual.
 
     Parameters
     ----------
@@ -115,7 +114,7 @@ def planned(
     """Return what `distil` does, for `plan_training`."""
     each = list(settings.each())
     teachers = Teachers(runs, cache or runs.parent / "cache", settings.student_mag)
-    return Planned(each, partial(_plan, teachers), _assume, _LEARNT_FROM)
+    return Planned(each, partial(_plan, teachers), _assume, settings.learns_from)
 
 
 def make_step(student: Reader, teacher: Teacher, settings: DistilSettings) -> Step:
@@ -192,8 +191,8 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
     runs = teachers.runs
     source = _find_teacher(runs, inputs, settings)
     teacher_reads = load_description(source.model_path(), ModelDescription)
-    inputs.check_prepared(teacher_reads.magnification, with_auxiliary=True)
-    fingerprints = inputs.fingerprints(with_auxiliary=True)
+    inputs.check_prepared(teacher_reads.magnification, with_auxiliary=settings.with_auxiliary)
+    fingerprints = inputs.fingerprints(with_auxiliary=settings.with_auxiliary)
     fingerprints["teacher"] = file_digest(source.model_path())
     sources = {"teacher": source}
     architecture = teacher_reads.architecture
@@ -212,13 +211,18 @@ def _plan(teachers: Teachers, inputs: Inputs, settings: DistilSettings) -> Plan:
         lesson.method,
         sources,
         settings.unrelated,
-        _LEARNT_FROM,
+        settings.learns_from,
         _parts(settings, architecture, teacher_reads.magnification),
     )
 
 
 def _find_teacher(runs: Path, inputs: Inputs, settings: DistilSettings) -> RunFolder:
     """Find the run to learn from, and refuse one that the student cannot learn from."""
+    if not any(inputs.items[split] for split in settings.learns_from):
+        raise ConfigError(
+            "--learn-from auxiliary needs auxiliary slides, the manifest has none; give slides "
+            "without labels the split auxiliary, or learn from labelled ones"
+        )
     magnification = settings.magnification
     try:
         source = find_source(
@@ -230,11 +234,11 @@ def _find_teacher(runs: Path, inputs: Inputs, settings: DistilSettings) -> RunFo
         )
     except CheckpointError:
         # told now, or a teacher would be trained for a student that cannot read
-        inputs.check_prepared(magnification, with_auxiliary=True)
+        inputs.check_prepared(magnification, with_auxiliary=settings.with_auxiliary)
         raise
     # told first, or slides would be prepared for a student that the teacher cannot teach
     _check_kind(source, magnification)
-    inputs.check_prepared(magnification, with_auxiliary=True)
+    inputs.check_prepared(magnification, with_auxiliary=settings.with_auxiliary)
     check_source(source, inputs, settings.fold)
     return source
 
@@ -256,7 +260,7 @@ def _parts(
 
 def _questions(inputs: Inputs, settings: DistilSettings) -> Questions:
     """List the regions and views that the teacher is asked about once."""
-    items = [item for split in _LEARNT_FROM for item in inputs.items[split]]
+    items = [item for split in settings.learns_from for item in inputs.items[split]]
     views = CountedViews(settings.augment, settings.view_count, [item.name for item in items])
     return Questions(inputs.store, items, inputs.items["val"], views, settings.epochs)
 

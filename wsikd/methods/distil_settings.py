@@ -32,6 +32,13 @@ Magnifications = Annotated[
 LossName = OneOf[str, ("soft", *choices(FEATURE_MAP_LOSSES))]
 
 
+_SPLITS = {
+    "labelled": ("train",),
+    "auxiliary": ("auxiliary",),
+    "both": ("train", "auxiliary"),
+}
+
+
 class DistilSettings(TrainingSettings):
     """How a student is distilled from a teacher."""
 
@@ -42,6 +49,11 @@ class DistilSettings(TrainingSettings):
     teacher: str | None = Field(
         None,
         description="run to learn from; unset: teacher-10x of the same fold and seed, else seed 0",
+    )
+    learn_from: Literal["labelled", "auxiliary", "both"] = Field(
+        "both",
+        description="regions that the teacher is asked about: those of the split train, whose "
+        "labels are not looked at, those of auxiliary slides, or both",
     )
     init: str | None = Field(None, description=INIT_HELP)
     unrelated: bool = Field(False, description=UNRELATED_HELP)
@@ -86,6 +98,16 @@ class DistilSettings(TrainingSettings):
             if name is not None and len(self.student_mag) > 1:
                 name = f"{name}-{format_magnification(mag)}"
             yield self.model_copy(update={"student_mag": (mag,), "name": name})
+
+    @property
+    def learns_from(self) -> tuple[str, ...]:
+        """The splits that are learnt from."""
+        return _SPLITS[self.learn_from]
+
+    @property
+    def with_auxiliary(self) -> bool:
+        """Whether auxiliary slides take part."""
+        return "auxiliary" in self.learns_from
 
     @property
     def view_count(self) -> int:

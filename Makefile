@@ -17,7 +17,7 @@ demo: install
 	$(BIN)/wsikd demo
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4
 
 check: lint test
 

@@ -110,8 +110,11 @@ def _convolve(pixels: Tensor, kernel: Tensor, rows: slice) -> Tensor:
     height = pixels.shape[2]
     read = pixels[:, :, max(first, 0) : min(last, height)]
     padded = F.pad(read, (3, 3, max(-first, 0), max(last - height, 0)))
-    # in the precision of the images, and on in that of the weights
-    return F.conv2d(padded, kernel.to(padded.dtype), stride=2).to(kernel.dtype)
+    # both in the precision of the images, and on in that of the weights; see `Convolution`
+    rounded = kernel.to(padded.dtype)
+    if padded.device.type == "cpu":
+        padded, rounded = padded.to(kernel.dtype), rounded.to(kernel.dtype)
+    return F.conv2d(padded, rounded, stride=2).to(kernel.dtype)
 
 
 def _statistics(pixels: Tensor, kernel: Tensor, groups: int) -> tuple[Tensor, Tensor]:

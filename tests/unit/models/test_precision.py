@@ -69,6 +69,15 @@ def test_every_policy_gives_the_same_bits_in_bfloat16(policy):
     assert torch.equal(its_gradient, gradient)
 
 
+def test_gradients_are_numbers_on_maps_of_a_pixel():
+    """PyTorch's convolution of bfloat16 on a CPU made some of these none, now and then."""
+    for seed in range(20):
+        network = build_seeded("resnet10w32", 2, seed=seed)
+        network.precision = torch.bfloat16
+        _, gradient = see(network, draw((8 + seed % 7, 18 - seed % 5)))
+        assert gradient.isfinite().all()
+
+
 def test_a_tiled_stem_rounds_what_it_convolves_and_pools():
     """Its norm is not rounded, so that it is nearer to float32 than the plain way."""
     images = draw((160, 140))

@@ -6,7 +6,7 @@ least time that its operations could take at these rates, over the time that the
 """
 
 import platform
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import torch
 from pydantic import BaseModel, Field
@@ -20,7 +20,7 @@ from wsikd.models.seeding import build_seeded
 from wsikd.training.device import Kernels, Precision
 from wsikd.training.machine import Machine
 from wsikd.training.optimizer import build_optimizer
-from wsikd.training.settings import RunSettings
+from wsikd.training.settings import TrainingSettings
 from wsikd.training.timing import seconds_of
 
 _COPIED_BYTES = {"cpu": 2**27, "cuda": 2**30}  # beyond the caches
@@ -88,7 +88,10 @@ def bench(settings: BenchSettings, machine: Machine) -> Iterator[Row]:
     machine : Machine
         Where.
     """
-    ceilings = yield from _measure_ceilings(machine, settings.seconds)
+    ceilings, precision = measure_ceilings(machine, settings.seconds), _best_precision(machine)
+    yield Row(what="copy of a large tensor", rate=ceilings.bytes_per_s / 1e9, unit="GB/s")
+    products = f"product of {str(precision).removeprefix('torch.')} matrices"
+    yield Row(what=products, rate=ceilings.flops_per_s / 1e12, unit="TFLOP/s")
     side = settings.side or _IMAGE_SIDES.get(machine.device.type, _IMAGE_SIDES["cuda"])
     for model in settings.models:
         yield from _measure_network(model, Size(side, side), machine, ceilings, settings.seconds)
@@ -96,31 +99,22 @@ def bench(settings: BenchSettings, machine: Machine) -> Iterator[Row]:
     yield _measure_feed(Size(side, side), machine, settings.seconds)
 
 
-def _measure_ceilings(machine: Machine, seconds: float) -> Generator[Row, None, Ceilings]:
-    kind, dtype = machine.device.type, _best_precision(machine)
+def measure_ceilings(machine: Machine, seconds: float) -> Ceilings:
+    """Measure the rates of a copy and of products, for so many seconds each."""
+    kind = machine.device.type
     with torch.device(machine.device):
         values = torch.zeros(_COPIED_BYTES.get(kind, _COPIED_BYTES["cuda"]) // 4)
         copy = torch.empty_like(values)
         side = _SIDES.get(kind, _SIDES["cuda"])
-        matrix = torch.randn(side, side).to(dtype)
-    bytes_per_s = (
-        2 * values.nbytes / seconds_of(lambda: _drop(copy.copy_(values)), machine, seconds)
-    )
-    yield Row(what="copy of a large tensor", rate=bytes_per_s / 1e9, unit="GB/s")
-    flops = 2 * side**3
-    flops_per_s = flops / seconds_of(lambda: _drop(matrix @ matrix), machine, seconds)
-    yield Row(what=f"product of {dtype} matrices".replace("torch.", ""),
-              rate=flops_per_s / 1e12, unit="TFLOP/s")  # fmt: skip
-    return Ceilings(flops_per_s, bytes_per_s)
+        matrix = torch.randn(side, side).to(_best_precision(machine))
+    moved = 2 * values.nbytes / seconds_of(lambda: copy.copy_(values), machine, seconds)
+    flops = 2 * side**3 / seconds_of(lambda: matrix @ matrix, machine, seconds)
+    return Ceilings(flops, moved)
 
 
 def _best_precision(machine: Machine) -> torch.dtype:
     """Return that of the floor: on a GPU bfloat16, whatever networks are computed in."""
     return torch.float32 if machine.device.type == "cpu" else torch.bfloat16
-
-
-def _drop(_made: torch.Tensor) -> None:
-    """Forget what was made."""
 
 
 def _measure_network(
@@ -152,7 +146,7 @@ def _measure_step(settings: BenchSettings, machine: Machine) -> Row:
     model = settings.models[0]
     network = machine.place(build_seeded(model, 2, seed=0))
     read, images = machine.reading(network), noise([_SMALL] * _SMALL_COUNT, machine)
-    adam = build_optimizer(network, _Any())
+    adam = build_optimizer(network, TrainingSettings())
 
     def step() -> None:
         adam.zero_grad()
@@ -162,14 +156,6 @@ def _measure_step(settings: BenchSettings, machine: Machine) -> Row:
     spent = seconds_of(step, machine, settings.seconds)
     what = f"{model} steps, {_SMALL_COUNT} of {_SMALL.width} x {_SMALL.height}"
     return Row(what=what, rate=1 / spent, unit="steps/s")
-
-
-class _Any(RunSettings):
-    """What is usual of a training."""
-
-    @property
-    def items_per_step(self) -> int:
-        return _SMALL_COUNT
 
 
 def _measure_feed(size: Size, machine: Machine, seconds: float) -> Row:

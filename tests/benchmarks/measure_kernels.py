@@ -14,11 +14,11 @@ from pathlib import Path
 
 import torch
 
-from wsikd.bench import describe_machine
+from wsikd.bench import describe_machine, measure_ceilings
 from wsikd.geometry import Size
 from wsikd.methods.speed import noise
 from wsikd.models import Network
-from wsikd.models.floor import Ceilings, floor_seconds, list_work
+from wsikd.models.floor import floor_seconds, list_work
 from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.seeding import build_seeded
 from wsikd.training.device import Way, choose_device
@@ -47,14 +47,15 @@ def main() -> None:
     ways = {"eager fp32": Way(), "eager bf16": Way(torch.bfloat16)}
     ways |= {"fused fp32": Way(fused=True), "fused bf16": Way(torch.bfloat16, fused=True)}
     ways = {name: way for name, way in ways.items() if is_gpu or not way.fused}
-    best = ceilings(device, told.seconds)
-    print(describe_machine(Machine(device, 2**60)))
+    usual = Machine(device, 2**60)
+    best = measure_ceilings(usual, told.seconds)
+    print(describe_machine(usual))
     copied, multiplied = best.bytes_per_s / 1e12, best.flops_per_s / 1e12
-    print(f"copy {copied:.3g} TB/s, bf16 products {multiplied:.3g} TFLOP/s")
+    print(f"copy {copied:.3g} TB/s, products {multiplied:.3g} TFLOP/s")
     rows = []
-    for name, usual, many in ROWS:
-        small = told.side and usual.width == 2048
-        size = Size(told.side, told.side) if small else usual
+    for name, shape, many in ROWS:
+        small = told.side and shape.width == 2048
+        size = Size(told.side, told.side) if small else shape
         count = many if is_gpu else min(many, 2)
         row = {"network": name, "size": list(size), "count": count}
         networks = {kind: (build_seeded(name, 3, seed=0), way) for kind, way in ways.items()}
@@ -72,16 +73,6 @@ def main() -> None:
         print(tell(row))
     if told.json:
         told.json.write_text(json.dumps({"device": str(device), "rows": rows}, indent=1))
-
-
-def ceilings(device: torch.device, seconds: float) -> Ceilings:
-    machine, gpu = Machine(device, 2**60), device.type == "cuda"
-    values = torch.zeros(2**28 if gpu else 2**25, device=device)
-    copy = torch.empty_like(values)
-    matrix = torch.randn(*[8192 if gpu else 1024] * 2, device=device).to(torch.bfloat16)
-    moved = 2 * values.nbytes / seconds_of(lambda: copy.copy_(values), machine, seconds)
-    flops = 2 * len(matrix) ** 3 / seconds_of(lambda: matrix @ matrix, machine, seconds)
-    return Ceilings(flops, moved)
 
 
 def step_seconds(
@@ -102,6 +93,7 @@ def step_seconds(
 
 
 def without_norms(network: Network) -> Network:
+    network.fuse(fused=True)
     for part in network.modules():
         if isinstance(part, GroupNorm):
             part.forward = lambda image, *_told, **_more: image

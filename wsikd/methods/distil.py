@@ -220,8 +220,8 @@ def _find_teacher(runs: Path, inputs: Inputs, settings: DistilSettings) -> RunFo
     """Find the run to learn from, and refuse one that the student cannot learn from."""
     if not any(inputs.items[split] for split in settings.learns_from):
         raise ConfigError(
-            "--learn-from auxiliary needs auxiliary slides, the manifest has none; give slides "
-            "without labels the split auxiliary, or learn from labelled ones"
+            "--learn-from auxiliary needs auxiliary slides, there are none to learn from; give "
+            "slides without labels the split auxiliary, or learn from labelled ones"
         )
     magnification = settings.magnification
     try:

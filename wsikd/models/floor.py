@@ -19,7 +19,6 @@ from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wsikd.geometry import Size
-from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.network import Network
 
 
@@ -72,9 +71,7 @@ def list_work(model: Network, size: Size, *, count: int = 1, training: bool = Tr
     """
     shapes = copy.deepcopy(model).to("meta")
     shapes.precision = None
-    for part in shapes.modules():  # a fused norm is one operation, whose parts are not seen
-        if isinstance(part, GroupNorm):
-            part.fused = False
+    shapes.fuse(fused=False)  # a fused norm is one operation, whose parts are not seen
     seen = _Lister()
     with torch.device("meta"), seen, torch.set_grad_enabled(training):
         images = torch.empty(count, 3, size.height, size.width)

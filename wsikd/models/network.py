@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wsikd.geometry import Size
+from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.images import Images
 from wsikd.models.inside import mean_inside, sizes_after
 from wsikd.models.policies import Policy
@@ -72,10 +73,13 @@ class Network(nn.Module, abc.ABC):
         How it is computed, one of its `policies`; plain unless it is set.
     precision : torch.dtype, optional
         Of the maps between its layers, if it `rounds`; that of its weights without.
+    fused : bool
+        Whether its norms are kernels of `wsikd.models.kernels`; set by `fuse`.
     """
 
     policy: Policy = "plain"
     precision: torch.dtype | None = None
+    fused: bool = False
 
     stride: int
     embedding_width: int
@@ -130,6 +134,13 @@ class Network(nn.Module, abc.ABC):
         pixels = images.pixels.to(self.precision)
         found = self.map_features(images._replace(pixels=pixels))
         return found.to(images.pixels.dtype), sizes
+
+    def fuse(self, *, fused: bool) -> None:
+        """Let kernels compute its group normalisation, or PyTorch."""
+        self.fused = fused
+        for part in self.modules():
+            if isinstance(part, GroupNorm):
+                part.fused = fused
 
     def know(self, class_count: int) -> None:
         """Add the last layer, from PyTorch's default; without classes there is none."""

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from wsikd.errors import ConfigError
-from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.network import Network
 
 ModuleType = TypeVar("ModuleType", bound=nn.Module)
@@ -74,9 +73,7 @@ class Way:
                 "--kernels fused are for; leave them out, or take a model without -bn"
             )
         network.precision = self.precision
-        for part in network.modules():
-            if isinstance(part, GroupNorm):
-                part.fused = self.fused
+        network.fuse(fused=self.fused)
         return network
 
     @property
@@ -121,7 +118,7 @@ def choose_device(name: str) -> torch.device:
 def place(model: ModuleType, device: torch.device) -> ModuleType:
     """Bring a network to a device, in the layout that is faster there."""
     layout = memory_format(device)
-    if any(isinstance(part, GroupNorm) and part.fused for part in model.modules()):
+    if isinstance(model, Network) and model.fused:
         layout = torch.channels_last  # a convolution returns what its image or its weights are
     return model.to(device=device, memory_format=layout)  # type: ignore[call-overload,no-any-return]  # torch's stubs leave memory_format out
 

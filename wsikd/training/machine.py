@@ -22,7 +22,7 @@ from wsikd.words import bytes_text
 _SHARE = 0.9  # of what is free: predictions are not exact, and other programs take some
 _ANY = 4096  # bytes a pixel that no network with several policies takes; counting takes a moment
 _GIB = 2**30
-_SMALL_PX = 1 << 15  # of unequal images on a CPU; measured, see docs/benchmarks.md
+_SMALL_PX = 1 << 15  # unequal images up to here are faster at once: make bench
 
 
 class Machine:

@@ -10,7 +10,6 @@ import torch
 from wsikd.errors import TooLargeError
 from wsikd.geometry import Size
 from wsikd.models.footprint import count_peak
-from wsikd.models.groupnorm import GroupNorm
 from wsikd.models.network import Network
 from wsikd.models.policies import READING, Policy
 from wsikd.words import bytes_text
@@ -143,8 +142,7 @@ def standing_bytes(model: Network, *, training: bool) -> int:
 
 def _count(model: Network, policy: Policy, *, training: bool) -> _Counted:
     known = _KNOWN.setdefault(model, {})
-    fused = any(isinstance(part, GroupNorm) and part.fused for part in model.modules())
-    kind = policy, training, model.precision, fused
+    kind = policy, training, model.precision, model.fused
     if kind not in known:
         tiled = policy == "tiled"
         counts = [

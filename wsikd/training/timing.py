@@ -6,7 +6,7 @@ from collections.abc import Callable
 from wsikd.training.machine import Machine
 
 
-def seconds_of(compute: Callable[[], None], machine: Machine, seconds: float) -> float:
+def seconds_of(compute: Callable[[], object], machine: Machine, seconds: float) -> float:
     """Return the seconds of one call: of the fastest half, if there was time for several."""
     began, each = time.monotonic(), list[float]()
     compute()  # the first call sets up what the others use

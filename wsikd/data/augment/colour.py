@@ -79,7 +79,7 @@ def _hue_in_sixths(pixels: Tensor, largest: Tensor, chroma: Tensor) -> Tensor:
     """Compute the hue, -1 to 5: red 0, green 2, blue 4; of grey pixels, which have none, 0."""
     red, green, blue = pixels.unbind(-2)
     scale = chroma.clamp_min(torch.finfo(chroma.dtype).tiny).reciprocal_()
-    # products with 0 and 1, as choosing by `where` takes ten times as long on a CPU
+    # products with 0 and 1, as choosing by `where` takes longer on a CPU
     is_red = torch.eq(largest, red, out=torch.empty_like(largest))
     is_other = 1 - is_red
     is_green = torch.eq(largest, green, out=torch.empty_like(largest)).mul_(is_other)

@@ -15,7 +15,7 @@ from torch import Tensor
 from wsikd.config import Settings
 from wsikd.data.augment.colour import GREY, grey_of, turn_hue
 
-_BLOCK_PX = 1 << 18  # on a CPU the passes over a block then stay in its cache: three times faster
+_BLOCK_PX = 1 << 18  # on a CPU the passes over a block then stay in its cache
 
 
 class AugmentSettings(Settings):

@@ -58,6 +58,14 @@ def _values(start, places, channels, known, C):
     return tl.load(start + offsets, mask=known, other=0.0).to(tl.float32)
 
 
+@triton.jit
+def _pair(one, other, places, known):
+    """Read two numbers for each place as float32; 0 where they are not known."""
+    first = tl.load(one + places, mask=known, other=0.0).to(tl.float32)
+    second = tl.load(other + places, mask=known, other=0.0).to(tl.float32)
+    return first, second
+
+
 @_compiled
 def measure_tiles(
     x, means, squares, sizes, x_stride, P, width, C, tile_places,
@@ -142,10 +150,9 @@ def apply_norm(
     tile, image = tl.program_id(0), tl.program_id(2).to(tl.int64)
     channels = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     real = channels < C
-    its_mean = tl.load(mean + image * groups + channels // D, mask=real, other=0.0)
-    its_scale = tl.load(scale + image * groups + channels // D, mask=real, other=0.0)
-    gain = its_scale * tl.load(weight + channels, mask=real, other=0.0).to(tl.float32)
-    shift = tl.load(bias + channels, mask=real, other=0.0).to(tl.float32)
+    its_mean, its_scale = _pair(mean, scale, image * groups + channels // D, real)
+    its_weight, shift = _pair(weight, bias, channels, real)
+    gain = its_scale * its_weight
     first = tile * tile_places
     last = tl.minimum(first + tile_places, P)
     for begin in range(first, last, BLOCK_P):
@@ -196,10 +203,9 @@ def sum_gradients(
     tile, image = tl.program_id(0), tl.program_id(2).to(tl.int64)
     channels = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     real = channels < C
-    its_mean = tl.load(mean + image * groups + channels // D, mask=real, other=0.0)
-    its_scale = tl.load(scale + image * groups + channels // D, mask=real, other=0.0)
-    gain = its_scale * tl.load(weight + channels, mask=real, other=0.0).to(tl.float32)
-    shift = tl.load(bias + channels, mask=real, other=0.0).to(tl.float32)
+    its_mean, its_scale = _pair(mean, scale, image * groups + channels // D, real)
+    its_weight, shift = _pair(weight, bias, channels, real)
+    gain = its_scale * its_weight
     first = tile * tile_places
     last = tl.minimum(first + tile_places, P)
     plain = tl.zeros([BLOCK_C], tl.float32)
@@ -259,12 +265,9 @@ def apply_gradients(
     channels = tl.program_id(1) * BLOCK_C + tl.arange(0, BLOCK_C)
     real = channels < C
     of_group = image * groups + channels // D
-    its_mean = tl.load(mean + of_group, mask=real, other=0.0)
-    its_scale = tl.load(scale + of_group, mask=real, other=0.0)
-    along = tl.load(along_mean + of_group, mask=real, other=0.0)
-    across = tl.load(across_mean + of_group, mask=real, other=0.0)
-    its_weight = tl.load(weight + channels, mask=real, other=0.0).to(tl.float32)
-    shift = tl.load(bias + channels, mask=real, other=0.0).to(tl.float32)
+    its_mean, its_scale = _pair(mean, scale, of_group, real)
+    along, across = _pair(along_mean, across_mean, of_group, real)
+    its_weight, shift = _pair(weight, bias, channels, real)
     gain = its_scale * its_weight
     first = tile * tile_places
     last = tl.minimum(first + tile_places, P)
